@@ -1,0 +1,44 @@
+# The menu. `make run` and `make test` prepare everything themselves from Python >= 3.11 and a package index.
+PYTHON ?= python3
+ARGS ?=
+BIN := .venv/bin
+
+.PHONY: help run test test-long check bench docs lock clean
+
+help:            ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 16
+
+run: .venv/run   ## the boarding-pass story on a real server, which then stays up (ARGS=--once ends after it)
+	$(BIN)/carnet demo $(ARGS)
+
+test: .venv/dev  ## every test, on a real database
+	$(BIN)/python -m pytest -n 2 -m "not long" $(ARGS)
+
+test-long: .venv/dev ## the same code, longer campaigns
+	CARNET_LONG=1 $(BIN)/python -m pytest -n 2 $(ARGS)
+
+check: .venv/dev ## format, lint, types, import rules, type completeness of the SDK
+	$(BIN)/python tools/check.py
+
+bench: .venv/dev ## speed, as ratios side by side in one run
+	$(BIN)/python -m bench $(ARGS)
+
+docs: .venv/dev  ## pages and vectors that are made from the code
+	$(BIN)/python tools/make_docs.py
+
+lock:            ## refresh the locked dependencies (needs uv)
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	  --no-header --upgrade pyproject.toml --extra server --group build -o requirements.lock
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	  --no-header --upgrade pyproject.toml --extra server --group build --group dev -c requirements.lock -o requirements-dev.lock
+
+.venv/run: requirements.lock pyproject.toml
+	$(PYTHON) tools/prepare.py .venv requirements.lock
+	@touch $@
+
+.venv/dev: requirements-dev.lock pyproject.toml
+	$(PYTHON) tools/prepare.py .venv requirements-dev.lock
+	@touch .venv/run $@
+
+clean:           ## forget the environment and caches
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build dist

@@ -1,0 +1,1 @@
+"""The `carnet` command: thin callers of the server and of the client, imported only when used."""

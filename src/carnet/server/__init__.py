@@ -1,0 +1,1 @@
+"""What the vendor runs. Never imports the client."""

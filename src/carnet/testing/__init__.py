@@ -1,0 +1,1 @@
+"""Fakes for the developers of licensed applications."""
