@@ -1,0 +1,1 @@
+"""`make bench`: speed as ratios, both sides measured in the same run, interleaved, medians."""
