@@ -1,0 +1,3 @@
+"""Customers: who holds licenses."""
+
+from __future__ import annotations

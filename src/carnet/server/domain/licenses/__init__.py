@@ -1,0 +1,3 @@
+"""Licenses: issuing, changing and ending them, and keeping their keys."""
+
+from __future__ import annotations

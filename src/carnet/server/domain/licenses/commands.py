@@ -1,0 +1,97 @@
+"""What can be asked of licenses, and how a license is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from carnet.core._base import Struct
+from carnet.core.instant import Instant
+from carnet.core.model import Entitlement, LicenseStatus, LicenseType, Policy
+
+RenewalBasis = Literal["expiry", "now"]
+
+
+class CreateLicense(Struct):
+    """
+    Issue a license with a fresh key.
+
+    Attributes:
+        product: The product's slug.
+        policy: Name of one of its policies.
+        customer: A customer's id, or None.
+        type: None takes the policy's. A `timed` or `trial` license ends; a `perpetual` one does not.
+        starts_at: First second it works; None means now.
+        expires_at: First second it no longer works; None takes `duration_seconds`.
+        duration_seconds: Counted from the start, ≥ 1; None takes the policy's. Not together with `expires_at`.
+        overrides: Policy members with this license's own values, by their names in the policy's JSON form (R-05).
+        metadata: At most 16 KiB, 64 keys, depth 4. Stays on the server.
+    """
+
+    product: str
+    policy: str
+    customer: str | None = None
+    type: LicenseType | None = None
+    starts_at: Instant | None = None
+    expires_at: Instant | None = None
+    duration_seconds: int | None = None
+    overrides: Mapping[str, Any] | None = None
+    metadata: Mapping[str, Any] | None = None
+
+
+class RenewLicense(Struct):
+    """
+    Give a timed or trial license a later end.
+
+    Attributes:
+        license_id: Which one.
+        expires_at: The new end itself; later than the present one. Not together with `duration_seconds`.
+        duration_seconds: How much longer; None takes the policy's.
+        basis: `expiry` adds to the old end, so that paying early loses nothing; `now` counts from now.
+    """
+
+    license_id: str
+    expires_at: Instant | None = None
+    duration_seconds: int | None = None
+    basis: RenewalBasis = "expiry"
+
+
+class SeatCount(Struct):
+    """Seats of a license: how many there are (None: no limit) and how many are held."""
+
+    limit: int | None
+    used: int
+
+
+class LicenseView(Struct):
+    """
+    A license as people and apps may see it: everything but the key, of which the last four characters stand.
+
+    `policy` is the policy's name; `effective` the rules in force, overrides applied. `entitlements` are all it grants.
+    """
+
+    id: str
+    product: str
+    policy: str
+    type: LicenseType
+    status: LicenseStatus
+    created_at: Instant
+    starts_at: Instant | None
+    expires_at: Instant | None
+    seats: SeatCount
+    entitlements: tuple[Entitlement, ...]
+    customer: str | None
+    key_last_four: str
+    overrides: Mapping[str, Any]
+    metadata: Mapping[str, Any]
+    effective: Policy
+
+
+class CreatedLicense(Struct):
+    """A new license and its key. The key is shown here and, later, only by `reveal_key`, which is audited."""
+
+    license: LicenseView
+    key: str
+
+    def __repr__(self) -> str:
+        return f"CreatedLicense(license={self.license!r}, key=…{self.license.key_last_four})"

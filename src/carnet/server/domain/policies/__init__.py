@@ -1,0 +1,3 @@
+"""Policies: the rules that licenses of a product follow."""
+
+from __future__ import annotations

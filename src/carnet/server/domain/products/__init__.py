@@ -1,0 +1,3 @@
+"""Products: what is sold."""
+
+from __future__ import annotations

@@ -1,0 +1,169 @@
+"""
+The server's stored facts as frozen values: what storage maps rows to, and what the services decide about.
+
+One class per table, plain types only. No SQL, no keys in clear, no HTTP. Times are `Instant`, ids are UUID text in
+creation order (see `domain/ids.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Generic, Literal, TypeVar
+
+from carnet.core._base import Struct
+from carnet.core.instant import Instant
+from carnet.core.model import LicenseStatus, LicenseType, Policy
+
+ActorKind = Literal["device", "vendor", "operator", "system"]
+ArtifactKind = Literal["token", "machine-file", "answer"]
+SubjectKind = Literal["license", "activation"]
+
+_T = TypeVar("_T")
+
+
+class Actor(Struct):
+    """
+    Who does something, as the audit names them.
+
+    `device` acts with a license key or a device key (id: the activation or license it used); `vendor` with an admin
+    token (id: the API key's id); `operator` on the machine itself through the CLI; `system` by itself.
+    """
+
+    kind: ActorKind
+    id: str | None = None
+
+
+OPERATOR = Actor(kind="operator")
+SYSTEM = Actor(kind="system")
+
+
+class Page(Struct, Generic[_T]):
+    """Some of a list, newest first; `next_after` continues it and is None at its end, and only there."""
+
+    items: tuple[_T, ...]
+    next_after: str | None = None
+
+
+class Product(Struct):
+    """What is sold. `id` is its slug, the same word that apps and artifacts carry."""
+
+    id: str
+    name: str
+    created_at: Instant
+    metadata: Mapping[str, Any]
+
+
+class StoredPolicy(Struct):
+    """A policy of a product, with what a new license under it starts as."""
+
+    id: str
+    product: str
+    policy: Policy
+    license_type: LicenseType
+    duration_seconds: int | None
+    created_at: Instant
+    updated_at: Instant
+
+
+class Customer(Struct):
+    """Who holds licenses. Tokens carry at most the opaque `id`, never name or e-mail (R-67)."""
+
+    id: str
+    name: str
+    email: str | None
+    created_at: Instant
+    metadata: Mapping[str, Any]
+
+
+class License(Struct):
+    """
+    A license as stored. `policy` is the policy's own; `overrides` are this license's; `effective` is both together.
+
+    `key_lookup` and `key_sealed` are the two stored forms of the key (SEC-32); the key itself is nowhere here.
+    `seats_over` counts seats that were held already when the limit was lowered below them: they stay, no new one fits.
+    """
+
+    id: str
+    product: str
+    policy_id: str
+    policy: Policy
+    customer: str | None
+    type: LicenseType
+    status: LicenseStatus
+    key_lookup: bytes
+    key_sealed: bytes
+    key_last_four: str
+    overrides: Mapping[str, Any]
+    effective: Policy
+    metadata: Mapping[str, Any]
+    created_at: Instant
+    starts_at: Instant | None
+    expires_at: Instant | None
+    seat_limit: int | None
+    seats_used: int
+    seats_over: int
+    status_index: int
+
+    def __repr__(self) -> str:
+        return f"License(id={self.id!r}, product={self.product!r}, key=…{self.key_last_four})"
+
+
+class Activation(Struct):
+    """A device's seat on a license. It holds the seat until `deactivated_at`."""
+
+    id: str
+    license_id: str
+    product: str
+    fingerprint: str
+    device_name: str
+    platform: str
+    public_key: bytes | None
+    components: tuple[tuple[str, str], ...]
+    user: str | None
+    domain: str | None
+    app_version: str | None
+    created_at: Instant
+    refreshed_at: Instant
+    covered_until: Instant
+    deactivated_at: Instant | None
+    status_index: int
+
+
+class Issuance(Struct):
+    """One line of the register of everything signed: enough to sign the very same claims again (design.md §2 rule 7)."""
+
+    jti: str
+    kind: ArtifactKind
+    license_id: str
+    activation_id: str | None
+    issued_at: Instant
+    expires_at: Instant
+    claims: str
+
+
+class AuditEntry(Struct):
+    """One change, as it was made: never secrets, at most ids and last fours (SEC-33). `seq` is None until stored."""
+
+    at: Instant
+    actor: Actor
+    action: str
+    object_kind: str
+    object_id: str
+    details: Mapping[str, Any]
+    seq: int | None = None
+
+
+class ApiKey(Struct):
+    """An admin token's record. The token itself is shown once and stored as a keyed hash."""
+
+    id: str
+    name: str
+    token_hash: bytes
+    last_four: str
+    scopes: tuple[str, ...]
+    created_at: Instant
+    expires_at: Instant | None
+    revoked_at: Instant | None
+
+    def __repr__(self) -> str:
+        return f"ApiKey(id={self.id!r}, name={self.name!r}, last_four={self.last_four!r})"

@@ -1,0 +1,138 @@
+"""
+The server's settings: one frozen value, filled from the environment (design.md §8), never from global state.
+
+Secrets may be given as a file by the same name with `_FILE` appended, so that they appear in no process list and no
+`docker inspect`. Nothing here touches the disk except to read those secret files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from carnet.core._base import Struct
+from carnet.core.errors import UsageError
+
+DEFAULT_DATA = "./carnet-data"
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 8787
+MAX_SECRET_BYTES = 4096
+"""A passphrase or token file larger than this is a mistake, not a secret."""
+
+
+class Settings(Struct):
+    """
+    Everything the server needs to know from outside.
+
+    Attributes:
+        data: The data directory: `carnet.db`, `root.json`, `keys/`, `secrets/`.
+        host: Address to listen on. Loopback unless somebody says otherwise (SEC-47).
+        port: TCP port, 0 … 65535; 0 lets the system choose.
+        workers: Server processes; SQLite always runs one (design.md §9).
+        public_url: How clients reach this server, no trailing slash; links and status list addresses are built from it
+            (SEC-40). None means `http://host:port`.
+        database_url: Another database than `data/carnet.db`; None for the embedded default.
+        passphrase: Opens the sealed signing keys; None where a key file in `secrets/` does.
+        admin_token: The first admin token, for set-up without a terminal; None lets `carnet init` make one.
+    """
+
+    data: Path
+    host: str = DEFAULT_HOST
+    port: int = DEFAULT_PORT
+    workers: int = 1
+    public_url: str | None = None
+    database_url: str | None = None
+    passphrase: bytes | None = None
+    admin_token: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Settings(data={str(self.data)!r}, host={self.host!r}, port={self.port})"  # never the secrets
+
+    @property
+    def base_url(self) -> str:
+        """Where clients reach this server: `public_url`, or host and port."""
+        return self.public_url or f"http://{self.host}:{self.port}"
+
+    @property
+    def database_path(self) -> Path:
+        """The embedded database."""
+        return self.data / "carnet.db"
+
+
+def settings_from_environment(environ: Mapping[str, str]) -> Settings:
+    """
+    Read the `CARNET_…` variables of design.md §8.
+
+    Args:
+        environ: Usually `os.environ`. An empty value counts as not given.
+
+    Raises:
+        UsageError: ``bad_setting``: a value is out of its bounds, or a secret file cannot be read. The message names
+            the variable, never its value if it is a secret.
+    """
+    return Settings(
+        data=Path(environ.get("CARNET_DATA") or DEFAULT_DATA),
+        host=environ.get("CARNET_HOST") or DEFAULT_HOST,
+        port=_whole(environ, "CARNET_PORT", DEFAULT_PORT, 0, 65535),
+        workers=_whole(environ, "CARNET_WORKERS", 1, 1, 256),
+        public_url=_base_url(environ),
+        database_url=_secret_text(environ, "CARNET_DATABASE_URL"),
+        passphrase=_secret(environ, "CARNET_PASSPHRASE"),
+        admin_token=_secret_text(environ, "CARNET_ADMIN_TOKEN"),
+    )
+
+
+def _bad(name: str, problem: str, fix: str) -> UsageError:
+    return UsageError("bad_setting", f"{name} {problem}.", fix)
+
+
+def _whole(environ: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+    text = environ.get(name) or str(default)
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and low <= int(text) <= high):
+        raise _bad(name, f"is not a whole number from {low} to {high}", f"Set it to a number, or unset it for {default}.")
+    return int(text)
+
+
+def _base_url(environ: Mapping[str, str]) -> str | None:
+    text = environ.get("CARNET_PUBLIC_URL")
+    if not text:
+        return None
+    if not text.startswith(("https://", "http://")) or any(c in text for c in "?#@ ") or not text.isprintable():
+        raise _bad(
+            "CARNET_PUBLIC_URL",
+            "is not a plain http or https address",
+            "Write it as https://license.example.com, without query, fragment or user.",
+        )
+    return text.rstrip("/")
+
+
+def _secret(environ: Mapping[str, str], name: str) -> bytes | None:
+    given = environ.get(name)
+    path = environ.get(f"{name}_FILE")
+    if given and path:
+        raise _bad(name, "and its _FILE variant are both set", "Keep one of them.")
+    if given:
+        return given.encode()
+    if not path:
+        return None
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(MAX_SECRET_BYTES + 1)
+    except OSError as error:
+        raise _bad(
+            f"{name}_FILE", f"cannot be read ({error.strerror})", "Check the path and that this user may read it."
+        ) from error
+    secret = content.removesuffix(b"\n").removesuffix(b"\r")
+    if not secret or len(content) > MAX_SECRET_BYTES:
+        raise _bad(f"{name}_FILE", "is empty or too large", f"Put 1 to {MAX_SECRET_BYTES} bytes into it.")
+    return secret
+
+
+def _secret_text(environ: Mapping[str, str], name: str) -> str | None:
+    secret = _secret(environ, name)
+    if secret is None:
+        return None
+    try:
+        return secret.decode()
+    except UnicodeDecodeError as error:
+        raise _bad(name, "is not UTF-8 text", "Write it as plain text.") from error
