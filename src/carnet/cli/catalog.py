@@ -1,0 +1,62 @@
+"""
+The commands, in the order of `carnet --help`, and the module each one lives in.
+
+A module is imported when its command is used (or documented), so that `carnet status` on a customer's device never
+loads the server. Every module has `configure(parser)`, which adds its arguments and sets `run`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from carnet.core._base import Struct
+
+Where = Literal["vendor", "device", "anywhere"]
+
+
+class Command(Struct):
+    """One top-level command: its name, one line about it, where it is used, and its module in `carnet.cli.commands`."""
+
+    name: str
+    summary: str
+    where: Where
+    module: str
+
+
+SECTIONS: tuple[tuple[Where, str], ...] = (
+    ("vendor", "for the vendor, on the server (uses $CARNET_DATA, default ./carnet-data)"),
+    ("device", "on a device (uses $CARNET_PRODUCT, $CARNET_SERVER, $CARNET_ROOT)"),
+    ("anywhere", "anywhere"),
+)
+
+
+def _command(where: Where, name: str, summary: str) -> Command:
+    return Command(name=name, summary=summary, where=where, module=name.replace("-", "_"))
+
+
+CATALOG: tuple[Command, ...] = (
+    _command("vendor", "init", "make a new installation: root file, signing keys, database, admin token"),
+    _command("vendor", "serve", "run the server"),
+    _command("vendor", "db", "bring the database to this version, or say which one it has"),
+    _command("vendor", "product", "what you sell"),
+    _command("vendor", "policy", "the rules that licenses follow"),
+    _command("vendor", "customer", "who you sell to"),
+    _command("vendor", "license", "create licenses, see them, suspend, renew, revoke"),
+    _command("vendor", "activation", "which devices hold seats"),
+    _command("vendor", "audit", "who changed what, and when"),
+    _command("vendor", "doctor", "find out what is wrong with this installation, and how to fix it"),
+    _command("vendor", "demo", "the boarding-pass story: activate once, then decide offline"),
+    _command("device", "fingerprint", "this device's identifier, and exactly what would be sent"),
+    _command("device", "activate", "bind a license key to this device"),
+    _command("device", "status", "decide from what is on this device; never uses the network"),
+    _command("device", "refresh", "fetch new offline credentials now"),
+    _command("device", "prepare-offline", "fetch the longest offline credentials that the policy allows"),
+    _command("device", "deactivate", "give this device's seat back"),
+    _command("anywhere", "verify", "check a token, machine file or bundle, and explain the decision"),
+    _command("anywhere", "key", "check a license key for typing errors"),
+)
+
+
+def find(name: str) -> Command | None:
+    """The command called *name*, compared exactly."""
+    return next((command for command in CATALOG if command.name == name), None)
