@@ -1,0 +1,115 @@
+"""
+Identity by declaration: an id the operator gives, or, where nothing else exists, one kept on the state volume.
+
+A declared id comes first of all sources (users-ask 16, 33, 34): the same id is the same seat, always, on any host.
+The volume id is the last resort. It is weak by nature: whoever copies the state directory copies it too, and a volume
+that is thrown away takes it along. Both limits are in docs/decisions/0021.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from carnet.client.fingerprint.linux import read_text
+from carnet.client.fingerprint.values import MAX_DECLARED_CHARACTERS, Anchor, Found, Missing, canonical_machine_id
+from carnet.core.errors import StateError, UsageError
+
+DEVICE_ID_VARIABLE = "CARNET_DEVICE_ID"
+DEVICE_ID_FILE = "etc/carnet/device-id"
+VOLUME_ID_FILE = "volume-id"
+
+_VOLUME_ID_BYTES = 16
+
+
+def declared_anchor(given: str | None, root: str, environ: Mapping[str, str]) -> Found:
+    """
+    The declared id: the argument, else ``CARNET_DEVICE_ID``, else the file ``/etc/carnet/device-id``.
+
+    An empty or blank declaration counts as none, with the reason: an unset variable in a deployment file must not
+    make all its containers one device (users-ask 32).
+
+    Raises:
+        UsageError: ``bad_device_id``: control characters, or longer than 4,096 characters.
+    """
+    missing: list[Missing] = []
+    for source, text in (("device_id=", given), (DEVICE_ID_VARIABLE, environ.get(DEVICE_ID_VARIABLE))):
+        if text is not None:
+            value = _checked(text, source)
+            if value:
+                return Found(anchors=(Anchor(kind="declared", value=value, strength="declared"),))
+            missing.append(Missing(kind="declared", reason=f"{source} is set but empty."))
+    try:
+        value = _checked(read_text(os.path.join(root, DEVICE_ID_FILE)), f"/{DEVICE_ID_FILE}")
+    except FileNotFoundError:
+        value = ""
+    except OSError as error:
+        value = ""
+        missing.append(Missing(kind="declared", reason=f"/{DEVICE_ID_FILE} cannot be read: {error.strerror}."))
+    if value:
+        return Found(anchors=(Anchor(kind="declared", value=value, strength="declared"),))
+    return Found(missing=tuple(missing))
+
+
+def _checked(text: str, source: str) -> str:
+    value = text.strip()
+    if len(value) > MAX_DECLARED_CHARACTERS or not value.isprintable():
+        raise UsageError(
+            "bad_device_id",
+            f"The device id from {source} is not printable text of at most {MAX_DECLARED_CHARACTERS} characters.",
+            "Give a short text that stays the same for this device, for example its name in your deployment.",
+        )
+    return value
+
+
+def volume_anchor(state_directory: str) -> Found:
+    """The id kept on the state volume, if `create_volume_id` made one. Reads one file, writes nothing."""
+    try:
+        text = read_text(os.path.join(state_directory, VOLUME_ID_FILE))
+    except FileNotFoundError:
+        return Found(missing=(Missing(kind="volume-id", reason="None was made yet; activation makes one."),))
+    except OSError as error:
+        return Found(missing=(Missing(kind="volume-id", reason=f"It cannot be read: {error.strerror}."),))
+    value = canonical_machine_id(text)
+    if value is None:
+        return Found(missing=(Missing(kind="volume-id", reason="The file is damaged; activation makes a new one."),))
+    return Found(anchors=(Anchor(kind="volume-id", value=value, strength="weak"),))
+
+
+def create_volume_id(state_directory: str) -> Anchor:
+    """
+    Make the volume id, or take the one that another process made meanwhile.
+
+    Args:
+        state_directory: The state root, shared by the products of this device; made owner-only if it is not there.
+
+    Raises:
+        StateError: ``state_not_writable``.
+    """
+    path = os.path.join(state_directory, VOLUME_ID_FILE)
+    draft = f"{path}.{os.urandom(8).hex()}"
+    value = os.urandom(_VOLUME_ID_BYTES).hex()
+    try:
+        os.makedirs(state_directory, mode=0o700, exist_ok=True)
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            os.write(handle, f"{value}\n".encode("ascii"))
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        try:
+            os.link(draft, path)  # unlike a rename, this never replaces the id that another process made meanwhile
+            os.unlink(draft)
+        except OSError:
+            current = volume_anchor(state_directory)
+            if current.anchors:
+                os.unlink(draft)
+                return current.anchors[0]
+            os.replace(draft, path)  # a damaged file stood there, or this file system knows no links
+    except OSError as error:
+        raise StateError(
+            "state_not_writable",
+            f"The state directory {state_directory} cannot be written: {error.strerror}.",
+            "Give this user write access to it, or set CARNET_STATE to a directory that has it.",
+        ) from error
+    return volume_anchor(state_directory).anchors[0]

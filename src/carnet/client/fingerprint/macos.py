@@ -1,0 +1,91 @@
+"""
+macOS: the platform UUID from the I/O registry, asked through IOKit itself. No sub-process (users-ask 38).
+
+The two frameworks are opened when `anchors` is called, by a loader that tests replace with a recording.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from carnet.client.fingerprint.values import Anchor, Found, Missing, canonical_uuid
+
+IOKIT = "/System/Library/Frameworks/IOKit.framework/IOKit"
+CORE_FOUNDATION = "/System/Library/Frameworks/CoreFoundation.framework/CoreFoundation"
+
+_KIND = "mac-platform-uuid"
+_UTF8 = 0x08000100  # kCFStringEncodingUTF8
+_BUFFER_BYTES = 128
+
+
+def anchors(load: Callable[[str], Any] | None = None) -> Found:
+    """
+    The anchors of a Mac.
+
+    Args:
+        load: Opens a framework by path; `ctypes.CDLL` when not given.
+    """
+    try:
+        text = read_platform_uuid(load or _load)
+    except (OSError, AttributeError, ImportError) as error:
+        return Found(missing=(Missing(kind=_KIND, reason=f"IOKit could not be asked: {error}."),))
+    if text is None:
+        return Found(missing=(Missing(kind=_KIND, reason="The I/O registry holds no platform UUID."),))
+    uuid = canonical_uuid(text)
+    if uuid is None:
+        return Found(missing=(Missing(kind=_KIND, reason="The platform UUID is a placeholder."),))
+    return Found(anchors=(Anchor(kind=_KIND, value=uuid, strength="strong"),))
+
+
+def _load(path: str) -> Any:
+    import ctypes
+
+    return ctypes.CDLL(path)
+
+
+def read_platform_uuid(load: Callable[[str], Any]) -> str | None:
+    """
+    ``IOPlatformUUID`` of ``IOPlatformExpertDevice``, as the registry spells it, or None where there is none.
+
+    Raises:
+        OSError: A framework cannot be opened.
+        AttributeError: A framework lacks one of the functions.
+    """
+    import ctypes
+
+    iokit, foundation = load(IOKIT), load(CORE_FOUNDATION)
+    pointer, word = ctypes.c_void_p, ctypes.c_uint32
+    _declare(iokit.IOServiceMatching, pointer, ctypes.c_char_p)
+    _declare(iokit.IOServiceGetMatchingService, word, word, pointer)
+    _declare(iokit.IORegistryEntryCreateCFProperty, pointer, word, pointer, pointer, word)
+    _declare(iokit.IOObjectRelease, ctypes.c_int, word)
+    _declare(foundation.CFStringCreateWithCString, pointer, pointer, ctypes.c_char_p, word)
+    _declare(foundation.CFStringGetCString, ctypes.c_bool, pointer, ctypes.c_char_p, ctypes.c_long, word)
+    _declare(foundation.CFRelease, None, pointer)
+
+    # IOServiceGetMatchingService consumes the dictionary that IOServiceMatching made.
+    service = iokit.IOServiceGetMatchingService(0, iokit.IOServiceMatching(b"IOPlatformExpertDevice"))
+    if not service:
+        return None
+    name = foundation.CFStringCreateWithCString(None, b"IOPlatformUUID", _UTF8)
+    try:
+        value = iokit.IORegistryEntryCreateCFProperty(service, name, None, 0)
+        if not value:
+            return None
+        try:
+            buffer = ctypes.create_string_buffer(_BUFFER_BYTES)
+            if not foundation.CFStringGetCString(value, buffer, _BUFFER_BYTES, _UTF8):
+                return None
+            return buffer.value.decode("utf-8", "replace")
+        finally:
+            foundation.CFRelease(value)
+    finally:
+        foundation.CFRelease(name)
+        iokit.IOObjectRelease(service)
+
+
+def _declare(function: Any, result: Any, *arguments: Any) -> None:
+    # Without these, ctypes cuts 64-bit pointers to 32 bits.
+    function.restype = result
+    function.argtypes = list(arguments)
