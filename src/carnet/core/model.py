@@ -21,6 +21,9 @@ DEFAULT_WARN_DIVISOR = 3
 DEFAULT_WARN_MAX_SECONDS = 65 * DAY
 """Warn before `min(ttl / 3, 65 days)`: 10 of 30 days, 65 of 365 (design.md §6)."""
 
+BACKDATE_SECONDS = 60
+"""How far artifacts are dated back, so that a device whose clock is a little behind accepts them (SEC-04)."""
+
 
 class Entitlement(Struct):
     """A feature or limit that a license grants; active while `now < expires_at` and `version < below_version`."""
