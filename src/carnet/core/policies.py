@@ -95,12 +95,7 @@ def check_policy(policy: Policy) -> None:
         raise _bad("edition", f"1 to {_MAX_NAME} printable characters or null", policy.edition)
     _check_ceiling("below_version", policy.below_version)
     _check_keys("essential", policy.essential)
-    if not isinstance(policy.entitlements, tuple) or not all(type(e) is Entitlement for e in policy.entitlements):
-        raise _bad("entitlements", "a list of entitlements", policy.entitlements)
-    _check_keys("entitlements", tuple(entitlement.key for entitlement in policy.entitlements))
-    for entitlement in policy.entitlements:
-        _check_ceiling("entitlements.below_version", entitlement.below_version)
-        _instant(entitlement.expires_at)
+    _check_entitlements(policy.entitlements)
     _check_domains(policy.domains)
     if policy.offline_ttl_seconds > policy.max_offline_ttl_seconds:
         raise UsageError(
@@ -215,10 +210,20 @@ def _instant(value: object) -> Instant | None:
     raise _bad("entitlements.expires_at", "an RFC 3339 time such as 2026-11-22T09:30:00Z, or null", value)
 
 
+def _check_entitlements(entitlements: object) -> None:
+    if not isinstance(entitlements, tuple) or not all(isinstance(entry, Entitlement) for entry in entitlements):
+        raise _bad("entitlements", "a list of entitlements", entitlements)
+    _check_keys("entitlements", tuple(entry.key for entry in entitlements))
+    for entry in entitlements:
+        _check_ceiling("entitlements.below_version", entry.below_version)
+        _instant(entry.expires_at)
+
+
 def _check_keys(member: str, keys: object) -> None:
     ok = isinstance(keys, tuple) and len(keys) <= MAX_ENTITLEMENTS and all(is_entitlement_key(key) for key in keys)
-    if not ok or not isinstance(keys, tuple) or len(set(keys)) != len(keys):
-        raise _bad(member, f"up to {MAX_ENTITLEMENTS} different keys of 1 to 100 characters a-z, 0-9, _ and -", keys)
+    if ok and isinstance(keys, tuple) and len(set(keys)) == len(keys):
+        return
+    raise _bad(member, f"up to {MAX_ENTITLEMENTS} different keys of 1 to 100 characters a-z, 0-9, _ and -", keys)
 
 
 def is_entitlement_key(key: object) -> bool:
@@ -227,14 +232,14 @@ def is_entitlement_key(key: object) -> bool:
 
 
 def _check_domains(domains: object) -> None:
-    ok = type(domains) is tuple and len(domains) <= MAX_DOMAINS
-    for pattern in domains if isinstance(domains, tuple) and ok else ():
-        if type(pattern) is not str or canonical_pattern(pattern) != pattern:
-            ok = False
-    if not ok:
-        raise _bad(
-            "domains", f"up to {MAX_DOMAINS} lower-case host names, or *. before one of two labels or more", domains
-        )
+    if isinstance(domains, tuple) and len(domains) <= MAX_DOMAINS and all(is_domain_pattern(each) for each in domains):
+        return
+    raise _bad("domains", f"up to {MAX_DOMAINS} lower-case host names, or *. before one of two labels or more", domains)
+
+
+def is_domain_pattern(pattern: object) -> bool:
+    """Whether *pattern* can stand in a policy: the one spelling of a host name or of a one-label wildcard (R-27)."""
+    return type(pattern) is str and canonical_pattern(pattern) == pattern
 
 
 def _check_ceiling(member: str, ceiling: object) -> None:
