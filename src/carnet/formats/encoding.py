@@ -1,0 +1,161 @@
+"""
+Bytes to text and back, one spelling each: base64url, armour, digests; and the one place of kindness.
+
+Everything here is strict except `read_kindly`, which takes what mail programs, editors and shells do to a text file
+and hands on what was meant (design.md §2 rule 2). `binascii` only: `base64` costs milliseconds at start-up.
+"""
+
+from __future__ import annotations
+
+from binascii import Error as _Base64Error
+from binascii import a2b_base64, b2a_base64
+
+from carnet.core.errors import MalformedError
+
+_TO_URL = bytes.maketrans(b"+/", b"-_")
+# `-_` become `+/`; what belongs to the other alphabet, and padding, becomes a character that strict mode refuses.
+_FROM_URL = bytes.maketrans(b"-_+/=", b"+/!!!")
+_PADDING = (b"", b"", b"==", b"=")
+# RFC 4648 §3.5: bits of the last character that carry no data are zero; these are the characters for which they are.
+_LAST_OF_TWO = b"AQgw"
+_LAST_OF_THREE = b"AEIMQUYcgkosw048"
+
+try:  # the interpreter's own module where it has one: `hashlib` would load a second OpenSSL at start-up
+    from _sha2 import sha256 as _new_sha256  # type: ignore[import-not-found, unused-ignore] # CPython 3.12 and later
+except ImportError:
+    try:
+        from _sha256 import sha256 as _new_sha256  # type: ignore[import-not-found, unused-ignore] # CPython 3.11
+    except ImportError:
+        from hashlib import sha256 as _new_sha256
+
+ARMOR_COLUMNS = 64
+_FIX_COPY = "Copy or fetch it again, complete and unchanged."
+
+
+def b64url_encode(data: bytes) -> str:
+    """*data* as base64url without padding (RFC 4648 §5, RFC 7515 §2)."""
+    return b2a_base64(data, newline=False).translate(_TO_URL, b"=").decode("ascii")
+
+
+def b64url_decode(text: str | bytes, what: str) -> bytes:
+    """
+    Read base64url without padding, in its one canonical spelling (SEC-08).
+
+    Args:
+        text: Letters, digits, `-` and `_` only; length not 1 modulo 4; unused last bits zero.
+        what: What this is, for the error's sentence.
+
+    Raises:
+        MalformedError: ``bad_base64``: any other spelling.
+    """
+    try:
+        encoded = text.encode("ascii") if isinstance(text, str) else text
+        rest = len(encoded) & 3
+        if rest == 0 or (rest == 2 and encoded[-1] in _LAST_OF_TWO) or (rest == 3 and encoded[-1] in _LAST_OF_THREE):
+            return a2b_base64(encoded.translate(_FROM_URL) + _PADDING[rest], strict_mode=True)
+    except ValueError:  # binascii.Error and UnicodeEncodeError are ValueErrors
+        pass
+    raise MalformedError("bad_base64", f"{what} is not canonical base64url.", _FIX_COPY)
+
+
+def b64_encode(data: bytes) -> str:
+    """*data* as standard Base64 with padding, on one line (RFC 4648 §4)."""
+    return b2a_base64(data, newline=False).decode("ascii")
+
+
+def b64_decode(text: str | bytes, what: str) -> bytes:
+    """
+    Read standard Base64 with padding, in its one canonical spelling.
+
+    Raises:
+        MalformedError: ``bad_base64``: any other spelling, line breaks among them.
+    """
+    try:
+        encoded = text.encode("ascii") if isinstance(text, str) else text
+        decoded = a2b_base64(encoded, strict_mode=True)
+        if b2a_base64(decoded, newline=False) == encoded:
+            return decoded
+    except (_Base64Error, UnicodeEncodeError):
+        pass
+    raise MalformedError("bad_base64", f"{what} is not canonical Base64.", _FIX_COPY)
+
+
+def armor(label: str, data: bytes) -> str:
+    """
+    *data* as an armoured text block: Base64 in lines of 64 between BEGIN and END lines; LF, no final newline.
+
+    Args:
+        label: Upper-case words, for example ``CARNET BUNDLE``.
+        data: At least one byte.
+    """
+    body = b64_encode(data)
+    lines = [body[start : start + ARMOR_COLUMNS] for start in range(0, len(body), ARMOR_COLUMNS)]
+    return "\n".join((f"-----BEGIN {label}-----", *lines, f"-----END {label}-----"))
+
+
+def dearmor(label: str, text: bytes, *, max_bytes: int) -> bytes:
+    """
+    Read an armoured block: the strict opposite of `armor`. Give it what `read_kindly` returned.
+
+    Args:
+        label: The label that both lines must name.
+        text: The whole block and nothing else, LF line ends. Lines may be shorter than 64 characters, never longer or
+            empty (contracts/licenseseat.md §3.1).
+        max_bytes: Largest *text* accepted.
+
+    Raises:
+        MalformedError: ``too_large``; ``bad_armor``: not this frame; ``bad_base64``: not canonical Base64 within it.
+    """
+    what = f"the {label.lower()}"
+    if len(text) > max_bytes:
+        raise MalformedError("too_large", f"{_capital(what)} is larger than {max_bytes} bytes.", _FIX_COPY)
+    begin, end = f"-----BEGIN {label}-----\n".encode("ascii"), f"\n-----END {label}-----".encode("ascii")
+    if len(text) > len(begin) + len(end) and text.startswith(begin) and text.endswith(end):
+        lines = text[len(begin) : -len(end)].split(b"\n")
+        if all(0 < len(line) <= ARMOR_COLUMNS for line in lines):
+            return b64_decode(b"".join(lines), _capital(what))
+    raise MalformedError("bad_armor", f"{_capital(what)} does not have its BEGIN and END lines around it.", _FIX_COPY)
+
+
+def read_kindly(data: bytes) -> bytes:
+    """
+    Undo what mail programs, editors and shells do to text: the one place where Carnet is kind about bytes.
+
+    A byte order mark is dropped (UTF-16, which some Windows shells write, becomes UTF-8), every line end becomes LF,
+    blanks at the edges of lines and blank lines at the edges of the text go. Nothing else changes; strict parsers
+    follow. Never use it on what a signature covers: only on the outer text that carries signed bytes.
+
+    Args:
+        data: A whole file or pasted text.
+    """
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        try:
+            data = data.decode("utf-16").encode()
+        except UnicodeError:
+            return data
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    if b"\r" in data:
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    if b"\n" in data:
+        data = b"\n".join([line.strip(b" \t") for line in data.split(b"\n")])
+    return data.strip(b" \t\n")
+
+
+def sha256(data: bytes) -> bytes:
+    """SHA-256 of *data* (FIPS 180-4)."""
+    digest: bytes = _new_sha256(data).digest()
+    return digest
+
+
+def sha256_hex(data: bytes) -> str:
+    """SHA-256 of *data* as 64 lower-case hexadecimal digits."""
+    return sha256(data).hex()
+
+
+def sha256_b64url(data: bytes) -> str:
+    """SHA-256 of *data* as 43 characters of base64url."""
+    return b64url_encode(sha256(data))
+
+
+def _capital(what: str) -> str:
+    return what[:1].upper() + what[1:]
