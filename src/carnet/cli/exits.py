@@ -31,18 +31,28 @@ MEANINGS: tuple[tuple[int, str], ...] = (
     (INTERRUPTED, "Stopped with Ctrl-C."),
 )
 
-_AUTH_CODES = frozenset({"wrong_passphrase", "passphrase_required", "unauthorized", "forbidden"})
-_CONFLICT_SUFFIXES = ("_exists", "_in_flight", "_mismatch", "_in_use", "_taken")
-_CONFLICT_CODES = frozenset({"already_initialized", "conflict", "edition_conflict"})
+_AUTH = frozenset({"wrong_passphrase", "passphrase_needed", "unauthorized", "forbidden"})
+_CONFLICT = frozenset(
+    {
+        "already_exists",
+        "already_initialised",
+        "conflict",
+        "data_not_empty",
+        "idempotency_mismatch",
+        "port_taken",
+        "request_in_flight",
+        "root_keys_exist",
+    }
+)
 
 
 def of_code(code: str, otherwise: int) -> int:
     """The exit code that an error or refusal *code* stands for, or *otherwise* where the code alone does not say."""
     if code.endswith("_not_found"):
         return NOT_FOUND
-    if code in _AUTH_CODES:
+    if code in _AUTH:
         return AUTH
-    if code in _CONFLICT_CODES or (code.endswith(_CONFLICT_SUFFIXES) and code != "edition_mismatch"):
+    if code in _CONFLICT:
         return CONFLICT
     return otherwise
 

@@ -1,0 +1,96 @@
+"""
+`carnet init`: make a new installation. Never asks anything, so that it works in a container and in CI (users-ask 3).
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from carnet.cli import exits
+from carnet.cli.output import Output, facts, when
+from carnet.cli.parser import Parser
+from carnet.cli.vendor import add_installation_options, read_secret, settings_of
+from carnet.cli.words import whole
+from carnet.core.errors import CarnetError
+
+MAX_ROOT_KEYS = 16
+
+
+def configure(parser: Parser) -> None:
+    """Add the arguments."""
+    parser.set_defaults(run=_init)
+    add_installation_options(parser)
+    parser.add_argument("--root-keys", metavar="DIR", default="./carnet-root", help="where the root keys go")
+    parser.add_argument(
+        "--root-count", type=whole(1, MAX_ROOT_KEYS), default=1, metavar="N", help="how many root keys (default 1)"
+    )
+    parser.add_argument(
+        "--root-threshold",
+        type=whole(1, MAX_ROOT_KEYS),
+        default=1,
+        metavar="K",
+        help="how many of them must sign (default 1)",
+    )
+    parser.add_argument("--root-passphrase-file", metavar="FILE", help="holds a passphrase that seals the root keys")
+    parser.add_argument("--if-needed", action="store_true", help="an installation that is already there is fine")
+
+
+def _init(options: argparse.Namespace, out: Output) -> int:
+    settings = settings_of(options)
+    from carnet.server.installation import InitOptions, create_installation
+
+    passphrase = read_secret(options.root_passphrase_file) if options.root_passphrase_file else None
+    ceremony = InitOptions(
+        root_keys=Path(options.root_keys),
+        root_key_count=options.root_count,
+        root_threshold=options.root_threshold,
+        root_passphrase=passphrase,
+    )
+    try:
+        report = create_installation(settings, ceremony)
+    except CarnetError as error:
+        if error.code == "already_initialised" and options.if_needed:
+            return _already(settings.data, out)
+        raise
+    document: dict[str, Any] = {
+        "data": str(report.data),
+        "anchor": report.anchor,
+        "root_path": str(report.root_path),
+        "root_key_paths": [str(path) for path in report.root_key_paths],
+        "admin_token": report.admin_token,
+    }
+    keys = ", ".join(str(path) for path in report.root_key_paths)
+    out.data(
+        document,
+        facts(
+            [
+                ("Data", report.data),
+                ("Root file", f"{report.root_path} (valid until {when(report.root_expires_at)})"),
+                ("Anchor", report.anchor),
+                ("Root keys", f"{keys} ({report.root_threshold} of {len(report.root_key_paths)} must sign)"),
+                ("Admin token", f"{report.admin_token} (shown only now)"),
+            ]
+        ),
+    )
+    for note in report.notes:
+        out.say(f"- {note}")
+    out.say("Next: carnet product create NAME, then carnet serve")
+    return exits.OK
+
+
+def _already(data: Path, out: Output) -> int:
+    from carnet.formats.root import anchor
+
+    root_path = data / "root.json"
+    document: dict[str, Any] = {
+        "data": str(data),
+        "anchor": anchor(root_path.read_bytes()),
+        "root_path": str(root_path),
+        "root_key_paths": [],
+        "admin_token": None,
+    }
+    out.say("It is already there; nothing was changed.")
+    out.data(document, facts([("Data", data), ("Root file", root_path), ("Anchor", document["anchor"])]))
+    return exits.OK

@@ -1,0 +1,111 @@
+"""
+Words on the command line that become values: names, times, durations, policy members.
+
+Forgiving where nothing is at stake (a name may be a plain word or an option), exact where something is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from carnet.core.errors import MalformedError, UsageError
+from carnet.core.instant import DAY, HOUR, MINUTE, Instant, parse_instant
+
+_DURATION = re.compile(r"([0-9]{1,12})([smhdw]?)")
+_UNITS = {"": 1, "s": 1, "m": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY}
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def add_name(parser: argparse.ArgumentParser, option: str, summary: str, *, required: bool = True) -> None:
+    """
+    Let a name be given as a plain word or as *option*: `product show hustl` is `product show --id hustl`.
+
+    Args:
+        parser: The command.
+        option: For example ``--id``; its words are the name that `name` reads.
+        summary: Help for both.
+        required: Whether `name` insists on it.
+    """
+    dest = option.lstrip("-").replace("-", "_")
+    parser.add_argument(f"{dest}_word", nargs="?", metavar=dest.upper(), help=summary)
+    parser.add_argument(option, dest=f"{dest}_option", metavar=dest.upper(), help=argparse.SUPPRESS)
+    parser.set_defaults(**{f"{dest}_required": required})
+
+
+def name(options: argparse.Namespace, dest: str) -> str:
+    """
+    The name given as a word or as an option.
+
+    Raises:
+        UsageError: ``bad_usage``: it is missing and required, or given twice and differently.
+    """
+    given: set[str] = {text for text in (getattr(options, f"{dest}_word"), getattr(options, f"{dest}_option")) if text}
+    if len(given) > 1:
+        raise UsageError("bad_usage", f"Two different names were given for {dest.upper()}.", "Give one of them.")
+    if not given:
+        raise UsageError("bad_usage", f"{dest.upper()} is missing.", "Add it to the command; --help shows where.")
+    return given.pop()
+
+
+def duration(text: str) -> int:
+    """Seconds from `90`, `90s`, `15m`, `12h`, `30d` or `4w`; for argparse's ``type``."""
+    match = _DURATION.fullmatch(text)
+    if match is None or int(match[1]) == 0:
+        raise argparse.ArgumentTypeError(f"{text[:20]!r} is not a duration; write 12h, 30d or 4w")
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def instant(text: str) -> Instant:
+    """An RFC 3339 time; for argparse's ``type``."""
+    try:
+        return parse_instant(text)
+    except MalformedError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def end_of(text: str) -> Instant:
+    """
+    An RFC 3339 time, or a date: valid until that day has ended everywhere on Earth (REL-15).
+
+    The last place to end a day is twelve hours behind UTC, so a date means noon UTC of the day after.
+    """
+    if _DATE.fullmatch(text):
+        return Instant(instant(f"{text}T00:00:00Z") + DAY + DAY // 2)
+    return instant(text)
+
+
+def whole(low: int, high: int) -> Any:
+    """A whole number from *low* to *high*; for argparse's ``type``."""
+
+    def read(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and len(text) < 16 and low <= int(text) <= high):
+            raise argparse.ArgumentTypeError(f"{text[:20]!r} is not a whole number from {low} to {high}")
+        return int(text)
+
+    return read
+
+
+def members(assignments: Sequence[str]) -> dict[str, Any]:
+    """
+    Policy members from `NAME=VALUE` words; a value is JSON where it reads as JSON, else text.
+
+    Raises:
+        UsageError: ``bad_usage``: a word has no `=`, or a name comes twice.
+    """
+    from carnet.formats.strict_json import parse_json
+
+    found: dict[str, Any] = {}
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals or not key or key in found:
+            raise UsageError(
+                "bad_usage", f"{assignment[:40]!r} is not a new NAME=VALUE.", "For example: --set seat_limit=5"
+            )
+        try:
+            found[key] = parse_json(text.encode(), max_bytes=16384, what="the value")
+        except MalformedError:
+            found[key] = text
+    return found
