@@ -51,11 +51,6 @@ class Identity(Struct):
     container: str | None = None
     advice: str = ""
 
-    @property
-    def is_hardware(self) -> bool:
-        """Whether the identity is the machine's own, so that state which opens here was written here."""
-        return bool(self.anchors) and self.anchors[0].strength == "strong"
-
 
 def identify(
     *,

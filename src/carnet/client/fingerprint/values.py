@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Literal
 
 from carnet.core._base import Struct
+from carnet.formats.fingerprint import is_placeholder
 
 Strength = Literal["strong", "declared", "weak"]
 
@@ -19,12 +20,10 @@ _HEX = frozenset("0123456789abcdef")
 
 _SHARED_UUIDS = frozenset(
     {
-        # What board makers leave in the firmware when nobody fills in the field; seen on unrelated machines.
-        "03000200-0400-0500-0006-000700080009",
-        "00020003-0004-0005-0006-000700080009",  # the same bytes, read with the other byte order
+        # Counting bytes, in both byte orders, and a programmer's joke: firmware defaults beside those that
+        # `formats.fingerprint` knows.
         "00010203-0405-0607-0809-0a0b0c0d0e0f",
         "03020100-0504-0706-0809-0a0b0c0d0e0f",
-        "12345678-1234-5678-90ab-cddeefaabbcc",
         "deadbeef-dead-beef-dead-beefdeadbeef",
     }
 )
@@ -74,7 +73,7 @@ def canonical_uuid(text: str) -> str | None:
     if len(digits) != 32 or not _HEX.issuperset(digits) or is_monotonous(digits):
         return None
     dashed = f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
-    return None if dashed in _SHARED_UUIDS else dashed
+    return None if dashed in _SHARED_UUIDS or is_placeholder(dashed) else dashed
 
 
 def is_monotonous(digits: str) -> bool:
@@ -89,6 +88,6 @@ def canonical_machine_id(text: str) -> str | None:
     ``uninitialized`` (systemd's word before the first boot), an empty file and all zeros are none.
     """
     digits = text.strip().lower()
-    if len(digits) == 32 and _HEX.issuperset(digits) and not is_monotonous(digits):
+    if len(digits) == 32 and _HEX.issuperset(digits) and not is_monotonous(digits) and not is_placeholder(digits):
         return digits
     return None

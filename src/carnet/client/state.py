@@ -1,0 +1,304 @@
+"""
+The state directory of one product: two copies, replaced atomically under a lock (specs/state.md, SEC-48, REL-18).
+
+Reading takes no lock and writes nothing: each copy is replaced in one step, so a reader sees an old one or a new one.
+Every write is load, change, save under the lock, so that no process loses another's update (REL-19). The worse copy is
+replaced first; until the new bytes are on the disk, the better one stays.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from carnet.client.fingerprint.values import Anchor
+from carnet.client.state_file import (
+    KEY_BYTES,
+    MAX_SEQUENCE,
+    MAX_STATE,
+    Condition,
+    Copy,
+    DeviceState,
+    open_copy,
+    peek,
+    seal_copy,
+)
+from carnet.core._base import Struct
+from carnet.core.errors import StateError, UsageError
+
+COPIES = ("state.0", "state.1")
+LOCK = "lock"
+LOCK_SECONDS = 10.0
+"""How long a write waits for another process's; each holds the lock for a few milliseconds."""
+
+_OWNER_ONLY_DIRECTORY = 0o700
+_OWNER_ONLY_FILE = 0o600
+_OTHERS = 0o077
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_BINARY = getattr(os, "O_BINARY", 0)
+_SHARING_PAUSES = (0.01, 0.03, 0.1)
+
+
+class Loaded(Struct):
+    """
+    The state as found.
+
+    Attributes:
+        condition: What the directory holds: nothing, a state of this device, another device's, damage, a newer
+            version's, or files that this user may not read.
+        state: The content where the condition is ``open``; otherwise an empty one.
+        sequence: Of the newest copy that could be told; -1 for none.
+        copies: The condition of each copy, in order. One that is not opened because the other is newer says ``open``.
+    """
+
+    condition: Condition
+    state: DeviceState = DeviceState()
+    sequence: int = -1
+    copies: tuple[Condition, ...] = ()
+
+
+class StateStore:
+    """Where one product's state is kept on this device. Making one touches nothing."""
+
+    def __init__(self, directory: str, product: str) -> None:
+        """
+        Args:
+            directory: The product's own directory, for example ``…/carnet/hustl``.
+            product: The product id, which the state is bound to.
+        """
+        self.directory = directory
+        self.product = product
+
+    def load(self, anchors: tuple[Anchor, ...]) -> Loaded:
+        """
+        The newest copy that opens on this device. Reads at most two files; never raises for what they hold.
+
+        Args:
+            anchors: This device's anchors; with none, no state opens.
+        """
+        return self._load(anchors)[0]
+
+    def update(
+        self,
+        anchors: tuple[Anchor, ...],
+        change: Callable[[Loaded], DeviceState | None],
+        *,
+        lock_seconds: float = LOCK_SECONDS,
+    ) -> Loaded:
+        """
+        Load, change and save under the lock.
+
+        Args:
+            anchors: This device's anchors, at least one: the state is sealed for each.
+            change: Gets what was loaded and returns the new content, or None to leave the files as they are. It
+                decides whether a foreign or damaged state is given up.
+            lock_seconds: How long to wait for another process.
+
+        Returns:
+            What stands on the disk afterwards.
+
+        Raises:
+            StateError: ``state_busy``: the lock was not free in time. ``state_not_writable``: no space, no right, a
+                read-only disk; the files are as they were. ``state_too_new``: a newer version's state is not replaced.
+        """
+        if not anchors:
+            raise StateError("no_device_identity", "Nothing identifies this device.", "Set CARNET_DEVICE_ID.")
+        with self._writing(), self._locked(lock_seconds):
+            loaded, copy, order = self._load(anchors)
+            state = change(loaded)
+            if state is None:
+                return loaded
+            if loaded.condition == "too_new":
+                raise StateError(
+                    "state_too_new",
+                    "The state on this device was written by a newer version of the app.",
+                    "Use the newer version.",
+                )
+            sequence = min(loaded.sequence + 1, MAX_SEQUENCE)
+            data = seal_copy(
+                state,
+                product=self.product,
+                sequence=sequence,
+                key=copy.key or os.urandom(KEY_BYTES),
+                anchors=anchors,
+                kept=copy.slots,
+                entropy=os.urandom(KEY_BYTES),
+            )
+            self._remove_drafts()
+            self._replace(order[0], data)
+            with suppress(OSError):  # the state is safe in one copy; the next write mends the other
+                self._replace(order[1], data)
+            return Loaded(condition="open", state=state, sequence=sequence, copies=("open", "open"))
+
+    def _load(self, anchors: tuple[Anchor, ...]) -> tuple[Loaded, Copy, tuple[str, str]]:
+        """Also the copy it came from, and the names of the copies, the one to replace first in front."""
+        contents: list[bytes] = []
+        conditions: list[Condition] = []
+        for name in COPIES:
+            condition, data = self._read(name)
+            contents.append(data)
+            conditions.append(condition)
+        peeked = [peek(data, self.product) if data else None for data in contents]
+        ranked = sorted(
+            (index for index in (0, 1) if peeked[index] is not None),
+            key=lambda index: -(h.sequence if (p := peeked[index]) and (h := p.header) else -1),
+        )
+        best: Copy | None = None
+        chosen = -1
+        for index in ranked:
+            view = peeked[index]
+            if view is None or best is not None:
+                continue
+            copy = open_copy(contents[index], view, self.product, anchors)
+            conditions[index] = copy.condition
+            if copy.condition == "open":
+                best, chosen = copy, index
+        highest = max((p.header.sequence for p in peeked if p is not None and p.header is not None), default=-1)
+        order = (COPIES[1], COPIES[0]) if chosen == 0 else (COPIES[0], COPIES[1])
+        if best is None:
+            loaded = Loaded(condition=_worst_case(conditions), sequence=highest, copies=tuple(conditions))
+            return loaded, Copy(condition=loaded.condition), order
+        for index in ranked:  # a copy that was not opened, because it is older, is judged by its frame
+            view = peeked[index]
+            if index != chosen and view is not None and conditions[index] == "open":
+                conditions[index] = view.condition
+        loaded = Loaded(condition="open", state=best.state, sequence=highest, copies=tuple(conditions))
+        return loaded, best, order
+
+    def _read(self, name: str) -> tuple[Condition, bytes]:
+        path = os.path.join(self.directory, name)
+        try:
+            handle = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | _BINARY)
+        except FileNotFoundError:
+            return "absent", b""
+        except OSError:
+            return "unreadable", b""
+        try:
+            size = os.fstat(handle).st_size
+            if size > MAX_STATE:
+                return "damaged", b""
+            data = os.read(handle, size)
+        except OSError:
+            return "unreadable", b""
+        finally:
+            os.close(handle)
+        return ("open" if data else "damaged"), data
+
+    def _replace(self, name: str, data: bytes) -> None:
+        path = os.path.join(self.directory, name)
+        draft = f"{path}.{os.urandom(8).hex()}.draft"
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW | _BINARY, _OWNER_ONLY_FILE)
+        try:
+            try:
+                rest = memoryview(data)
+                while rest:
+                    rest = rest[os.write(handle, rest) :]
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+            _rename(draft, path)
+        except OSError:
+            with suppress(OSError):
+                os.unlink(draft)
+            raise
+        _sync_directory(self.directory)
+
+    def _remove_drafts(self) -> None:
+        """Drafts that a killed process left; under the lock nobody else is writing one."""
+        for name in os.listdir(self.directory):
+            if name.endswith(".draft"):
+                with suppress(OSError):
+                    os.unlink(os.path.join(self.directory, name))
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            os.makedirs(self.directory, mode=_OWNER_ONLY_DIRECTORY, exist_ok=True)
+            if os.stat(self.directory).st_mode & _OTHERS and sys.platform != "win32":
+                with suppress(PermissionError):  # not ours to narrow; the files are owner-only in any case
+                    os.chmod(self.directory, _OWNER_ONLY_DIRECTORY)
+            yield
+        except OSError as error:
+            raise StateError(
+                "state_not_writable",
+                f"The state directory {self.directory} cannot be written: {error.strerror or error}.",
+                "Free some space, give this user write access, or set CARNET_STATE to a directory that has it.",
+            ) from error
+
+    @contextmanager
+    def _locked(self, seconds: float) -> Iterator[None]:
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(os.path.join(self.directory, LOCK), timeout=seconds, mode=_OWNER_ONLY_FILE)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise StateError(
+                "state_busy", "Another process is writing the license state.", "Try again in a moment."
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+def _worst_case(conditions: list[Condition]) -> Condition:
+    """What to say when no copy opens: the fact that asks most of the user comes first."""
+    for condition in ("too_new", "foreign", "unreadable", "damaged"):
+        if condition in conditions:
+            return condition
+    return "absent"
+
+
+def _rename(source: str, target: str) -> None:
+    """Replace *target*. On Windows a reader may hold it open for an instant; elsewhere nothing can be in the way."""
+    if sys.platform == "win32":
+        for pause in _SHARING_PAUSES:
+            try:
+                os.replace(source, target)
+            except PermissionError:
+                time.sleep(pause)
+            else:
+                return
+    os.replace(source, target)
+
+
+def _sync_directory(path: str) -> None:
+    """Make the new name durable. Windows offers no such call; its renames are journalled."""
+    if sys.platform != "win32":
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def state_root(given: str | None) -> str:
+    """
+    The directory that holds every product's state: *given*, or this user's own for such things.
+
+    Linux: ``$XDG_STATE_HOME/carnet`` or ``~/.local/state/carnet``; macOS: ``~/Library/Application Support/carnet``;
+    elsewhere what `platformdirs` says (its import costs 20 ms, so the common systems have their rule here).
+
+    Raises:
+        UsageError: ``no_state_directory``: this user has no home directory, as in some containers.
+    """
+    if given:
+        return os.path.abspath(given)
+    home = os.path.expanduser("~")
+    if sys.platform not in {"linux", "darwin"}:
+        from platformdirs import user_data_path
+
+        return str(user_data_path("carnet", appauthor=False))
+    if not os.path.isabs(home) or home == "/":
+        raise UsageError(
+            "no_state_directory",
+            "This user has no home directory to keep the license state in.",
+            "Set CARNET_STATE to a directory that survives restarts.",
+        )
+    if sys.platform == "darwin":
+        return os.path.join(home, "Library", "Application Support", "carnet")
+    return os.path.join(os.environ.get("XDG_STATE_HOME") or os.path.join(home, ".local", "state"), "carnet")

@@ -1,0 +1,348 @@
+"""
+One copy of the state, as bytes: a clear header with a slot per anchor, an encrypted body, a checksum. specs/state.md.
+
+Pure: no file, clock or lock here; randomness comes in. The checksum tells damage from a foreign copy, the slots tell
+whose device this is, and the body is authentic or it is not opened at all: there is no third way to read it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from carnet.client.clock import ClockFacts
+from carnet.client.fingerprint.values import Anchor
+from carnet.core._base import Struct
+from carnet.core.errors import CarnetError, MalformedError
+from carnet.core.instant import MAX_INSTANT, Instant
+from carnet.formats.encoding import b64url_decode, b64url_encode, sha256
+from carnet.formats.strict_json import dump_json, parse_object
+
+MAGIC = b"carnet-state "
+VERSION = b"1"
+MAX_STATE = 4 * 1024 * 1024
+KEY_BYTES = 32
+SALT_BYTES = 32
+CHECKSUM_BYTES = 32
+MAX_SLOTS = 16
+MAX_SEQUENCE = 2**53 - 1
+
+_NONCE_BYTES = 12
+_SLOT = b"carnet/v1/state-slot\0"
+_BODY = b"carnet/v1/state-body\0"
+_SALT = b"carnet/v1/state-salt\0"
+
+Condition = Literal["absent", "open", "foreign", "damaged", "too_new", "unreadable"]
+"""What a copy turned out to be. Only ``open`` holds content; no other condition can grant anything."""
+
+
+class DeviceState(Struct):
+    """
+    What a device remembers of one product. Nothing in it grants by itself: artifacts are verified at every load.
+
+    Attributes:
+        license_key: As typed or as given by the environment; the machine file opens with it.
+        fingerprint: The enrolled fingerprint: what the activation is bound to, whatever anchors drift later.
+        device_seed: Ed25519 seed of the device key (SEC-45).
+        token: License token, as received.
+        machine_file: Armoured machine file, as received.
+        roots: Root files newer than the embedded one, oldest first, as received.
+        refusals: Proofs of authentic refusals: tombstones, verified again at every load.
+        server_time: Signed time of the newest answer that was taken in.
+        contacts: How many answers were taken in; tells whether another process was faster (REL-19).
+        clock: What is proven about the present time.
+        others: Members of a newer writer, kept as they are.
+    """
+
+    license_key: str | None = None
+    fingerprint: str | None = None
+    device_seed: bytes | None = None
+    token: str | None = None
+    machine_file: str | None = None
+    roots: tuple[str, ...] = ()
+    refusals: tuple[str, ...] = ()
+    server_time: Instant | None = None
+    contacts: int = 0
+    clock: ClockFacts = ClockFacts()
+    others: tuple[tuple[str, Any], ...] = ()
+
+    def __repr__(self) -> str:
+        return f"DeviceState(contacts={self.contacts}, server_time={self.server_time})"
+
+
+class Slot(Struct):
+    """The state key, wrapped for one anchor."""
+
+    anchor: str
+    salt: bytes
+    key: bytes
+
+
+class Header(Struct):
+    """The clear part: enough to choose a copy and to try the slots. All of it is authenticated with the body."""
+
+    sequence: int
+    salt: bytes
+    slots: tuple[Slot, ...]
+
+
+class Peeked(Struct):
+    """A copy whose frame was read: its condition so far, and where its parts are."""
+
+    condition: Condition
+    header: Header | None = None
+    body_at: int = 0
+
+
+class Copy(Struct):
+    """A copy that was read as far as it goes. `key` is the state key, for writing the next one."""
+
+    condition: Condition
+    sequence: int = -1
+    state: DeviceState = DeviceState()
+    key: bytes = b""
+    slots: tuple[Slot, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Copy(condition={self.condition!r}, sequence={self.sequence})"
+
+
+def peek(data: bytes, product: str) -> Peeked:
+    """
+    Read the frame and the clear header of a copy (specs/state.md §5, steps 1 to 4). Opens nothing.
+
+    Args:
+        data: The whole file.
+        product: The product whose state this should be; another product's is as good as damaged.
+    """
+    if not data.startswith(MAGIC) or len(data) > MAX_STATE:
+        return Peeked(condition="damaged")
+    payload, checksum = data[:-CHECKSUM_BYTES], data[-CHECKSUM_BYTES:]
+    if sha256(payload) != checksum:
+        return Peeked(condition="damaged")
+    first = payload.find(b"\n")
+    if payload[len(MAGIC) : first] != VERSION:
+        # Intact, and of another version: a newer app wrote it. It is left alone (users-ask 59).
+        return Peeked(condition="too_new" if first > 0 else "damaged")
+    second = payload.find(b"\n", first + 1)
+    try:
+        header = _header(parse_object(payload[first + 1 : second], max_bytes=MAX_STATE, what="The state"), product)
+    except (CarnetError, KeyError, TypeError, ValueError):
+        return Peeked(condition="damaged")
+    return Peeked(condition="open", header=header, body_at=second + 1)
+
+
+def open_copy(data: bytes, peeked: Peeked, product: str, anchors: tuple[Anchor, ...]) -> Copy:
+    """
+    Open a peeked copy with this device's anchors (specs/state.md §5, steps 5 to 7).
+
+    Args:
+        data: The same bytes that were peeked.
+        peeked: What `peek` said of them.
+        product: As for `peek`.
+        anchors: This device's anchors, from `fingerprint.identify`.
+
+    Returns:
+        ``open`` with its content; ``foreign`` when no slot opens; ``damaged`` when a slot opens and the body does not.
+    """
+    header = peeked.header
+    if header is None:
+        return Copy(condition=peeked.condition)
+    key = _unwrap(header.slots, product, anchors)
+    if key is None:
+        return Copy(condition="foreign", sequence=header.sequence)
+    cipher, nonce = _cipher(key, header.salt, _BODY + product.encode())
+    try:
+        body = cipher.decrypt(nonce, data[peeked.body_at : -CHECKSUM_BYTES], data[: peeked.body_at])
+        content = parse_object(body, max_bytes=MAX_STATE, what="The state", max_string=MAX_STATE)
+        state = _state_from_json(content)
+    except (InvalidTag, CarnetError, TypeError, ValueError):
+        return Copy(condition="damaged", sequence=header.sequence)
+    return Copy(condition="open", sequence=header.sequence, state=state, key=key, slots=header.slots)
+
+
+def seal_copy(
+    state: DeviceState,
+    *,
+    product: str,
+    sequence: int,
+    key: bytes,
+    anchors: tuple[Anchor, ...],
+    kept: tuple[Slot, ...],
+    entropy: bytes,
+) -> bytes:
+    """
+    Write a copy: the strict opposite of `peek` and `open_copy`.
+
+    Args:
+        state: The content.
+        product: The product id.
+        sequence: Higher than that of any copy it replaces.
+        key: The state key, 32 bytes; new for a new state, else the one that `open_copy` gave.
+        anchors: This device's anchors, at least one; each gets a new slot.
+        kept: The slots of the copy it replaces; those of anchors that cannot be read just now stay as they are.
+        entropy: 32 fresh random bytes. A random source that repeats itself (a cloned machine) does not repeat a nonce
+            under one key: the body's digest is mixed in, as SEC-15 asks of machine files.
+    """
+    body = dump_json(_state_to_json(state))
+    salt = _derive(key, entropy, _SALT + sha256(body), SALT_BYTES)
+    here = tuple(_wrap(key, product, anchor, salt) for anchor in anchors)
+    kinds = {slot.anchor for slot in here}
+    slots = (*here, *(slot for slot in kept if slot.anchor not in kinds))[:MAX_SLOTS]
+    header = {
+        "product": product,
+        "sequence": sequence,
+        "salt": b64url_encode(salt),
+        "slots": [
+            {"anchor": slot.anchor, "salt": b64url_encode(slot.salt), "key": b64url_encode(slot.key)} for slot in slots
+        ],
+    }
+    head = MAGIC + VERSION + b"\n" + dump_json(header) + b"\n"
+    cipher, nonce = _cipher(key, salt, _BODY + product.encode())
+    payload = head + cipher.encrypt(nonce, body, head)
+    return payload + sha256(payload)
+
+
+# ── header and slots ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _header(members: dict[str, Any], product: str) -> Header:
+    sequence, slots = members["sequence"], members["slots"]
+    if members["product"] != product or type(sequence) is not int or not 0 <= sequence <= MAX_SEQUENCE:
+        raise ValueError(sequence)
+    if type(slots) is not list or not 0 < len(slots) <= MAX_SLOTS:
+        raise ValueError(slots)
+    return Header(
+        sequence=sequence,
+        salt=b64url_decode(members["salt"], "The salt"),
+        slots=tuple(
+            Slot(
+                anchor=str(slot["anchor"]),
+                salt=b64url_decode(slot["salt"], "A slot's salt"),
+                key=b64url_decode(slot["key"], "A slot's key"),
+            )
+            for slot in slots
+        ),
+    )
+
+
+def _wrap(key: bytes, product: str, anchor: Anchor, salt: bytes) -> Slot:
+    # The slot's salt is new with every write, as the body's is, and differs from slot to slot by its label.
+    slot_salt = _derive(key, salt, _SALT + anchor.kind.encode(), SALT_BYTES)
+    cipher, nonce = _cipher(anchor.value.encode(), slot_salt, _SLOT + product.encode())
+    return Slot(anchor=anchor.kind, salt=slot_salt, key=cipher.encrypt(nonce, key, _SLOT + anchor.kind.encode()))
+
+
+def _unwrap(slots: tuple[Slot, ...], product: str, anchors: tuple[Anchor, ...]) -> bytes | None:
+    for anchor in anchors:
+        for slot in slots:
+            if slot.anchor == anchor.kind:
+                cipher, nonce = _cipher(anchor.value.encode(), slot.salt, _SLOT + product.encode())
+                try:
+                    key = cipher.decrypt(nonce, slot.key, _SLOT + slot.anchor.encode())
+                except InvalidTag:
+                    continue
+                if len(key) == KEY_BYTES:
+                    return key
+    return None
+
+
+def _cipher(secret: bytes, salt: bytes, label: bytes) -> tuple[AESGCM, bytes]:
+    """AES-256-GCM with a key and nonce that are both derived, so that neither is used under another salt."""
+    derived = _derive(secret, salt, label, KEY_BYTES + _NONCE_BYTES)
+    return AESGCM(derived[:KEY_BYTES]), derived[KEY_BYTES:]
+
+
+def _derive(secret: bytes, salt: bytes, label: bytes, length: int) -> bytes:
+    return HKDF(hashes.SHA256(), length, salt, label).derive(secret)  # RFC 5869
+
+
+# ── body ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _state_to_json(state: DeviceState) -> dict[str, Any]:
+    clock = state.clock
+    members: dict[str, Any] = {
+        **dict(state.others),
+        "license_key": state.license_key,
+        "fingerprint": state.fingerprint,
+        "device_seed": None if state.device_seed is None else b64url_encode(state.device_seed),
+        "token": state.token,
+        "machine_file": state.machine_file,
+        "roots": list(state.roots),
+        "refusals": list(state.refusals),
+        "server_time": state.server_time,
+        "contacts": state.contacts,
+        "clock": {
+            "trusted_at": clock.trusted_at,
+            "boot": clock.boot,
+            "uptime_seconds": clock.uptime_seconds,
+            "behind_since": clock.behind_since,
+        },
+    }
+    return members
+
+
+def _state_from_json(members: dict[str, Any]) -> DeviceState:
+    """
+    Raises:
+        MalformedError: ``bad_state``, ``bad_base64``.
+        TypeError: A member has the wrong type.
+    """
+    rest = dict(members)
+    clock = rest.pop("clock", None) or {}
+    seed = _text(rest.pop("device_seed", None))
+    return DeviceState(
+        license_key=_text(rest.pop("license_key", None)),
+        fingerprint=_text(rest.pop("fingerprint", None)),
+        device_seed=None if seed is None else b64url_decode(seed, "The device key"),
+        token=_text(rest.pop("token", None)),
+        machine_file=_text(rest.pop("machine_file", None)),
+        roots=_texts(rest.pop("roots", None)),
+        refusals=_texts(rest.pop("refusals", None)),
+        server_time=_instant(rest.pop("server_time", None)),
+        contacts=_count(rest.pop("contacts", 0)),
+        clock=ClockFacts(
+            trusted_at=_instant(clock.get("trusted_at")),
+            boot=_text(clock.get("boot")),
+            uptime_seconds=_count(clock.get("uptime_seconds", 0)),
+            behind_since=_instant(clock.get("behind_since")),
+        ),
+        others=tuple(rest.items()),
+    )
+
+
+def _text(value: object) -> str | None:
+    if value is None or type(value) is str:
+        return value
+    raise _bad()
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if type(value) is list and all(type(item) is str for item in value):
+        return tuple(value)
+    raise _bad()
+
+
+def _count(value: object) -> int:
+    if type(value) is int and value >= 0:
+        return value
+    raise _bad()
+
+
+def _instant(value: object) -> Instant | None:
+    if value is None:
+        return None
+    if type(value) is int and 0 <= value <= MAX_INSTANT:
+        return Instant(value)
+    raise _bad()
+
+
+def _bad() -> MalformedError:
+    return MalformedError("bad_state", "The state holds a member of another type.", "Activate again.")
