@@ -13,72 +13,73 @@ from __future__ import annotations
 import functools
 
 from carnet.core.errors import MalformedError, UsageError
+from carnet.formats.encoding import sha256_hex
 
 FINGERPRINT_CHARACTERS = 64
 
 _HEX = frozenset("0123456789abcdef")
 _REPEATED = 4
 
-_PLACEHOLDERS = frozenset(
-    "".join(character for character in value.lower() if character.isalnum())
-    for value in (
-        # What boards and virtual machines say when nobody filled in the SMBIOS fields (users-ask 28…33).
-        "To be filled by O.E.M.",
-        "To be filled by OEM",
-        "O.E.M.",
-        "Default string",
-        "Default",
-        "System Serial Number",
-        "System UUID",
-        "System Product Name",
-        "Base Board Serial Number",
-        "Chassis Serial Number",
-        "Serial Number",
-        "Type2 - Board Serial Number",
-        "Board Serial Number",
-        "Not Applicable",
-        "Not Available",
-        "Not Specified",
-        "Not Settable",
-        "Not Present",
-        "Not Set",
-        "No Asset Tag",
-        "Unspecified",
-        "Unknown",
-        "Undefined",
-        "Invalid",
-        "Empty",
-        "None",
-        "Null",
-        "Nil",
-        "NaN",
-        "N/A",
-        "INVALID_SERIAL",
-        "Fill by OEM",
-        "OEM",
-        "XXXXXXXX",
-        # UUIDs that whole product lines share.
-        "03000200-0400-0500-0006-000700080009",
-        "00020003-0004-0005-0006-000700080009",
-        "12345678-1234-5678-90AB-CDDEEFAABBCC",
-        "12345678-1234-1234-1234-123456789012",
-        "FEFEFEFE-FEFE-FEFE-FEFE-FEFEFEFEFEFE",
-        # machine-id(5): before first boot, and what container images are built with.
-        "uninitialized",
-        # Names and counts that are not identities.
-        "0",
-        "localhost",
-        "localhost.localdomain",
-        "12345678",
-        "123456789",
-        "1234567890",
-        "0123456789",
-        "0123456789abcdef",
-        "0123456789abcdef" * 2,
-        "0123456789abcdef" * 4,
-    )
+_KNOWN = (
+    # What boards and virtual machines say when nobody filled in the SMBIOS fields (users-ask 28…33).
+    "To be filled by O.E.M.",
+    "To be filled by OEM",
+    "O.E.M.",
+    "Default string",
+    "Default",
+    "System Serial Number",
+    "System UUID",
+    "System Product Name",
+    "Base Board Serial Number",
+    "Chassis Serial Number",
+    "Serial Number",
+    "Type2 - Board Serial Number",
+    "Board Serial Number",
+    "Not Applicable",
+    "Not Available",
+    "Not Specified",
+    "Not Settable",
+    "Not Present",
+    "Not Set",
+    "No Asset Tag",
+    "Unspecified",
+    "Unknown",
+    "Undefined",
+    "Invalid",
+    "Empty",
+    "None",
+    "Null",
+    "Nil",
+    "NaN",
+    "N/A",
+    "INVALID_SERIAL",
+    "Fill by OEM",
+    "OEM",
+    "XXXXXXXX",
+    # UUIDs that whole product lines share.
+    "03000200-0400-0500-0006-000700080009",
+    "00020003-0004-0005-0006-000700080009",
+    "12345678-1234-5678-90AB-CDDEEFAABBCC",
+    "12345678-1234-1234-1234-123456789012",
+    "FEFEFEFE-FEFE-FEFE-FEFE-FEFEFEFEFEFE",
+    "00000000-0000-0000-0000-000000000000",
+    "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF",
+    # machine-id(5): before first boot, and what container images are built with.
+    "uninitialized",
+    # Names and counts that are not identities.
+    "0",
+    "localhost",
+    "localhost.localdomain",
+    "12345678",
+    "123456789",
+    "1234567890",
+    "0123456789",
+    "0123456789abcdef",
+    "0123456789abcdef" * 2,
+    "0123456789abcdef" * 4,
 )
-"""Compared in lower case, letters and digits only."""
+
+_PLACEHOLDERS = frozenset("".join(filter(str.isalnum, value.lower())) for value in _KNOWN)
 
 
 def native_fingerprint(product: str, anchor: str) -> str:
@@ -162,7 +163,7 @@ def is_placeholder(text: str) -> bool:
 
     Case, blanks and punctuation do not count: `Default String` and `default-string` are the same non-answer.
     """
-    plain = "".join(character for character in text.lower() if character.isalnum())
+    plain = "".join(filter(str.isalnum, text.lower()))
     return not plain or plain in _PLACEHOLDERS or (len(plain) >= _REPEATED and len(set(plain)) == 1)
 
 
@@ -183,10 +184,9 @@ def _not_shared(text: str) -> str:
 
 @functools.cache
 def _digests_of_placeholders() -> frozenset[str]:
-    """SHA-256 of nothing and of the shared UUIDs and texts: what a careless client would send as a fingerprint."""
-    import hashlib
-
-    return frozenset(hashlib.sha256(value.encode()).hexdigest() for value in ("", *_PLACEHOLDERS))
+    """SHA-256 of nothing and of the known placeholders: what a careless client would send as a fingerprint."""
+    values = ("", *_KNOWN, *map(str.lower, _KNOWN))
+    return frozenset(sha256_hex(value.encode()) for value in values)
 
 
 def _utf8(text: str) -> bytes:

@@ -88,7 +88,8 @@ def test_a_native_fingerprint_has_one_spelling(text: str) -> None:
         "f" * 64,
         "0123456789abcdef" * 4,
         hashlib.sha256(b"").hexdigest(),
-        hashlib.sha256(b"tobefilledbyoem").hexdigest(),
+        hashlib.sha256(b"To be filled by O.E.M.").hexdigest(),
+        hashlib.sha256(b"00000000-0000-0000-0000-000000000000").hexdigest(),
     ],
 )
 def test_sec_16_placeholder_fingerprints_are_refused(text: str) -> None:

@@ -1,0 +1,148 @@
+"""
+How a policy, entitlements and status references stand inside signed artifacts; specs/machine-file.md §6.
+
+Belongs here: the members below `pol`, `ent` and the status claims, both ways. Does not belong here: which artifact
+carries them, and what they mean (`carnet.core`).
+
+Every member of a policy is written, so that a later change of a default never changes what an old artifact says.
+Members that this version does not know are left alone: signed structures grow by addition (style.md §5).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from carnet.core.errors import MalformedError, UsageError
+from carnet.core.instant import MAX_INSTANT, Instant
+from carnet.core.model import Entitlement, Policy, StatusRef
+from carnet.core.policies import check_policy, is_entitlement_key
+from carnet.formats.limits import MAX_ENTITLEMENTS, MAX_ID
+
+_MAX_INDEX = 2**31 - 1
+_FIX = "Fetch it again; if it stays so, tell the vendor that issued it."
+_LISTS = ("essential", "domains", "entitlements")
+_MEMBERS = frozenset(Policy.__fields__)
+
+
+def policy_to_claims(policy: Policy) -> dict[str, Any]:
+    """Every member of *policy* as JSON values; entitlements as in `entitlements_to_claims`."""
+    claims: dict[str, Any] = {member: getattr(policy, member) for member in Policy.__fields__}
+    claims["entitlements"] = entitlements_to_claims(policy.entitlements)
+    return claims
+
+
+def policy_from_claims(value: Any) -> Policy:
+    """
+    Read a policy that a genuine artifact carries.
+
+    Args:
+        value: A parsed JSON value.
+
+    Raises:
+        MalformedError: ``bad_policy``: not an object, a member is missing, or one is outside its bounds.
+    """
+    if type(value) is not dict or not _MEMBERS <= value.keys():
+        _refuse("bad_policy", "The policy is not an object with every member.")
+    members = value if len(value) == len(_MEMBERS) else {member: value[member] for member in _MEMBERS}
+    essential, domains = value["essential"], value["domains"]
+    if type(essential) is not list or type(domains) is not list:
+        _refuse("bad_policy", "The policy's essential features or domains are not a list.")
+    policy = Policy(
+        **{
+            **members,
+            "essential": tuple(essential),
+            "domains": tuple(domains),
+            "entitlements": entitlements_from_claims(value["entitlements"]),
+        }
+    )
+    try:
+        check_policy(policy)
+    except UsageError as bad:
+        _refuse("bad_policy", f"The policy cannot be: {bad.message}")
+    return policy
+
+
+def entitlements_to_claims(entitlements: tuple[Entitlement, ...]) -> list[dict[str, Any]]:
+    """``{"key", "exp"?, "below"?}`` each, in order; a member that says nothing is left out."""
+    claims: list[dict[str, Any]] = []
+    for entitlement in entitlements:
+        claim: dict[str, Any] = {"key": entitlement.key}
+        if entitlement.expires_at is not None:
+            claim["exp"] = entitlement.expires_at
+        if entitlement.below_version is not None:
+            claim["below"] = entitlement.below_version
+        claims.append(claim)
+    return claims
+
+
+def entitlements_from_claims(value: Any) -> tuple[Entitlement, ...]:
+    """
+    Read what `entitlements_to_claims` writes.
+
+    Raises:
+        MalformedError: ``bad_entitlements``: not up to 500 objects with different keys, or a value out of bounds.
+    """
+    if type(value) is not list or len(value) > MAX_ENTITLEMENTS:
+        _refuse("bad_entitlements", f"The entitlements are not a list of up to {MAX_ENTITLEMENTS}.")
+    return distinct([_entitlement(claim) for claim in value])
+
+
+def distinct(entitlements: list[Entitlement]) -> tuple[Entitlement, ...]:
+    """
+    *entitlements*, when every key stands once.
+
+    Raises:
+        MalformedError: ``bad_entitlements``.
+    """
+    if len({entitlement.key for entitlement in entitlements}) != len(entitlements):
+        _refuse("bad_entitlements", "An entitlement is listed twice.")
+    return tuple(entitlements)
+
+
+def status_to_claims(status: StatusRef) -> dict[str, Any]:
+    """``{"status_list": {"idx", "uri"}}`` (IETF Token Status List §6.1)."""
+    return {"status_list": {"idx": status.index, "uri": status.uri}}
+
+
+def status_from_claims(value: Any) -> StatusRef:
+    """
+    Read what `status_to_claims` writes.
+
+    Raises:
+        MalformedError: ``bad_status``: another shape, or an index that is not a whole number from 0 to 2^31 - 1.
+    """
+    entry = value.get("status_list") if type(value) is dict else None
+    if type(entry) is dict:
+        index, uri = entry.get("idx"), entry.get("uri")
+        if type(index) is int and 0 <= index <= _MAX_INDEX and is_text(uri):
+            return StatusRef(uri=uri, index=index)
+    _refuse("bad_status", "A status reference is not an index and the address of a list.")
+
+
+def is_text(value: Any) -> bool:
+    """Whether *value* can be an id or a name in an artifact: 1 to 255 printable characters."""
+    return type(value) is str and 0 < len(value) <= MAX_ID and value.isprintable()
+
+
+def is_time(value: Any) -> bool:
+    """Whether *value* is a time in an artifact: a whole number of Unix seconds, 0 < t ≤ 253402300799."""
+    return type(value) is int and 0 < value <= MAX_INSTANT
+
+
+def _entitlement(claim: Any) -> Entitlement:
+    if type(claim) is not dict or not is_entitlement_key(claim.get("key")):
+        _refuse("bad_entitlements", "An entitlement has no proper key.")
+    expires_at = below_version = None
+    if "exp" in claim:
+        if not is_time(claim["exp"]):
+            _refuse("bad_entitlements", "An entitlement's end is not a time.")
+        expires_at = Instant(claim["exp"])
+    if "below" in claim:
+        below_version = claim["below"]
+        if not is_text(below_version):
+            _refuse("bad_entitlements", "An entitlement's version ceiling is not a version.")
+    return Entitlement(key=claim["key"], expires_at=expires_at, below_version=below_version)
+
+
+def _refuse(code: str, sentence: str) -> NoReturn:
+    raise MalformedError(code, sentence, _FIX) from None
