@@ -7,6 +7,7 @@ and hands on what was meant (design.md §2 rule 2). `binascii` only: `base64` co
 
 from __future__ import annotations
 
+import sys
 from binascii import Error as _Base64Error
 from binascii import a2b_base64, b2a_base64
 
@@ -19,14 +20,6 @@ _PADDING = (b"", b"", b"==", b"=")
 # RFC 4648 §3.5: bits of the last character that carry no data are zero; these are the characters for which they are.
 _LAST_OF_TWO = b"AQgw"
 _LAST_OF_THREE = b"AEIMQUYcgkosw048"
-
-try:  # the interpreter's own module where it has one: `hashlib` would load a second OpenSSL at start-up
-    from _sha2 import sha256 as _new_sha256  # type: ignore[import-not-found, unused-ignore] # CPython 3.12 and later
-except ImportError:
-    try:
-        from _sha256 import sha256 as _new_sha256  # type: ignore[import-not-found, unused-ignore] # CPython 3.11
-    except ImportError:
-        from hashlib import sha256 as _new_sha256
 
 ARMOR_COLUMNS = 64
 _FIX_COPY = "Copy or fetch it again, complete and unchanged."
@@ -143,7 +136,19 @@ def read_kindly(data: bytes) -> bytes:
 
 def sha256(data: bytes) -> bytes:
     """SHA-256 of *data* (FIPS 180-4)."""
-    digest: bytes = _new_sha256(data).digest()
+    # The interpreter's own module where it has one: `hashlib` would load a second OpenSSL at start-up. Chosen by
+    # version, because looking for a module that is not there searches the whole path.
+    if sys.version_info >= (3, 12):
+        try:
+            from _sha2 import sha256 as new
+        except ImportError:
+            from hashlib import sha256 as new
+    else:
+        try:
+            from _sha256 import sha256 as new  # type: ignore[import-not-found]
+        except ImportError:
+            from hashlib import sha256 as new
+    digest: bytes = new(data).digest()
     return digest
 
 
