@@ -10,7 +10,7 @@ Members that this version does not know are left alone: signed structures grow b
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeGuard
 
 from carnet.core.errors import MalformedError, UsageError
 from carnet.core.instant import MAX_INSTANT, Instant
@@ -41,7 +41,7 @@ def policy_from_claims(value: Any) -> Policy:
     Raises:
         MalformedError: ``bad_policy``: not an object, a member is missing, or one is outside its bounds.
     """
-    if type(value) is not dict or not _MEMBERS <= value.keys():
+    if type(value) is not dict or not value.keys() >= _MEMBERS:
         _refuse("bad_policy", "The policy is not an object with every member.")
     members = value if len(value) == len(_MEMBERS) else {member: value[member] for member in _MEMBERS}
     essential, domains = value["essential"], value["domains"]
@@ -112,19 +112,18 @@ def status_from_claims(value: Any) -> StatusRef:
         MalformedError: ``bad_status``: another shape, or an index that is not a whole number from 0 to 2^31 - 1.
     """
     entry = value.get("status_list") if type(value) is dict else None
-    if type(entry) is dict:
-        index, uri = entry.get("idx"), entry.get("uri")
-        if type(index) is int and 0 <= index <= _MAX_INDEX and is_text(uri):
-            return StatusRef(uri=uri, index=index)
-    _refuse("bad_status", "A status reference is not an index and the address of a list.")
+    index, uri = (entry.get("idx"), entry.get("uri")) if type(entry) is dict else (None, None)
+    if type(index) is not int or not 0 <= index <= _MAX_INDEX or not is_text(uri):
+        _refuse("bad_status", "A status reference is not an index and the address of a list.")
+    return StatusRef(uri=uri, index=index)
 
 
-def is_text(value: Any) -> bool:
+def is_text(value: Any) -> TypeGuard[str]:
     """Whether *value* can be an id or a name in an artifact: 1 to 255 printable characters."""
     return type(value) is str and 0 < len(value) <= MAX_ID and value.isprintable()
 
 
-def is_time(value: Any) -> bool:
+def is_time(value: Any) -> TypeGuard[int]:
     """Whether *value* is a time in an artifact: a whole number of Unix seconds, 0 < t ≤ 253402300799."""
     return type(value) is int and 0 < value <= MAX_INSTANT
 
