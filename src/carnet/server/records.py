@@ -15,7 +15,7 @@ from carnet.core.instant import Instant
 from carnet.core.model import LicenseStatus, LicenseType, Policy
 
 ActorKind = Literal["device", "vendor", "operator", "system"]
-ArtifactKind = Literal["token", "machine-file", "answer"]
+ArtifactKind = Literal["token", "machine-file"]
 SubjectKind = Literal["license", "activation"]
 
 _T = TypeVar("_T")
@@ -134,6 +134,7 @@ class Issuance(Struct):
 
     jti: str
     kind: ArtifactKind
+    kid: str
     license_id: str
     activation_id: str | None
     issued_at: Instant

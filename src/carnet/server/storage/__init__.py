@@ -1,0 +1,3 @@
+"""Storage: the tables, their migrations, and the drivers that implement `ports.Storage`."""
+
+from __future__ import annotations

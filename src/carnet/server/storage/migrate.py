@@ -1,0 +1,151 @@
+"""
+Bringing a database to the schema of this program: at every start, and by `carnet db upgrade`.
+
+All of an upgrade is one transaction under the write lock: killed in the middle, nothing has happened; of two processes
+that start at once, the second finds the work done. Before a database that holds anything is changed, a copy of it is put
+beside it (conventions.md §2.9). A database from a newer program is refused and not touched.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import StaticPool
+
+from carnet.core._base import Struct
+from carnet.core.errors import StateError
+from carnet.server.storage.sqlite import JoinedConnection, connect
+from carnet.server.storage.writer import storage_error
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class SchemaState(Struct):
+    """Where a database stands: its revision (None: empty), the program's newest, and whether they are the same."""
+
+    current: str | None
+    latest: str
+    is_current: bool
+
+
+def schema_state(path: Path, *, versions: tuple[Path, ...] = ()) -> SchemaState:
+    """
+    The revision of the database at *path*, and this program's.
+
+    Args:
+        path: The database file; it need not exist.
+        versions: Further folders of migration scripts.
+
+    Raises:
+        StateError: ``storage_unavailable``, ``storage_busy``; ``database_too_new``.
+    """
+    scripts = ScriptDirectory.from_config(_config(versions))
+    current = None
+    if path.exists():
+        try:
+            connection = connect(path)
+            try:
+                current = _revision(connection)
+            finally:
+                connection.close()
+        except sqlite3.Error as error:
+            raise storage_error(error) from error
+    return _state(scripts, current)
+
+
+def upgrade(path: Path, *, say: Callable[[str], None] | None = None, versions: tuple[Path, ...] = ()) -> SchemaState:
+    """
+    Bring the database at *path* to this program's schema; create it if it does not exist.
+
+    Args:
+        path: The database file, in an existing directory.
+        say: Told what will be done, before it is.
+        versions: Further folders of migration scripts.
+
+    Raises:
+        StateError: ``storage_unavailable``, ``storage_busy``; ``database_too_new``.
+    """
+    config = _config(versions)
+    scripts = ScriptDirectory.from_config(config)
+    try:
+        connection = connect(path, factory=JoinedConnection)
+        try:
+            # Rebuilding a table drops the old one; references are checked once more before the commit instead.
+            connection.execute("PRAGMA foreign_keys = OFF")
+            connection.execute("BEGIN IMMEDIATE")
+            before = _state(scripts, _revision(connection))
+            if not before.is_current:
+                if before.current is not None:
+                    _announce_and_copy(path, before, say)
+                _run(config, connection)
+                if connection.execute("PRAGMA foreign_key_check").fetchone() is not None:
+                    raise StateError(
+                        "upgrade_failed",
+                        "The database upgrade would break references between rows; nothing was changed.",
+                        "This is a fault in Carnet: please report it with the versions before and after.",
+                    )
+            connection.execute("COMMIT")
+            return _state(scripts, _revision(connection))
+        finally:
+            connection.close()  # without a COMMIT before it, this rolls back
+    except sqlite3.Error as error:
+        raise storage_error(error) from error
+    except DBAPIError as error:
+        original = error.orig
+        raise (storage_error(original) if isinstance(original, sqlite3.Error) else error) from error
+
+
+def _announce_and_copy(path: Path, state: SchemaState, say: Callable[[str], None] | None) -> None:
+    copy = path.with_name(f"{path.name}.before-{state.latest}")
+    if say is not None:
+        say(f"Upgrading the database from {state.current} to {state.latest}; a copy of it stays in {copy}.")
+    copy.unlink(missing_ok=True)
+    # Another connection reads the last committed state, which is what the upgrade starts from.
+    source = connect(path)
+    try:
+        source.execute("VACUUM INTO ?", (str(copy),))
+        copy.chmod(0o600)
+    finally:
+        source.close()
+
+
+def _run(config: Config, connection: sqlite3.Connection) -> None:
+    engine = sa.create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
+    with engine.connect() as joined:
+        config.attributes["connection"] = joined
+        command.upgrade(config, "head")
+
+
+def _config(versions: tuple[Path, ...]) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    folders = [MIGRATIONS / "versions", *versions]
+    config.set_main_option("path_separator", "newline")
+    config.set_main_option("version_locations", "\n".join(str(folder).replace("%", "%%") for folder in folders))
+    return config
+
+
+def _revision(connection: sqlite3.Connection) -> str | None:
+    known = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'"
+    if connection.execute(known).fetchone() is None:
+        return None
+    row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    return None if row is None else str(row[0])
+
+
+def _state(scripts: ScriptDirectory, current: str | None) -> SchemaState:
+    latest = scripts.get_current_head() or ""
+    if current is not None and current not in {script.revision for script in scripts.walk_revisions()}:
+        raise StateError(
+            "database_too_new",
+            f"The database has schema {current[:40]}, which this version of Carnet does not know; nothing was changed.",
+            "Install the version of Carnet that last used it, or a newer one.",
+        )
+    return SchemaState(current=current, latest=latest, is_current=current == latest)

@@ -1,0 +1,216 @@
+"""
+The embedded database: SQLite in WAL mode with full durability, one writer thread, readers in process (design.md §9).
+
+Writes go through `GroupCommitWriter`, admin work in SQLAlchemy Core included, so that everything has one order and one
+lock. What devices read is read on the event loop (tens of microseconds); admin reads, which may be long, run in two
+threads on connections of their own. Other processes (the CLI) may open the same file: the write lock is SQLite's own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import QueuePool, StaticPool
+
+from carnet.core.errors import StateError
+from carnet.server.ports import IndexPlace, NextIndex, SeatChanges, SeatFacts, SeatQuery, StorageStats
+from carnet.server.records import ApiKey
+from carnet.server.storage import rows, sqlite_seats
+from carnet.server.storage.core import CoreStore
+from carnet.server.storage.writer import GroupCommitWriter, storage_error
+
+_T = TypeVar("_T")
+
+BUSY_TIMEOUT_SECONDS = 15.0
+"""How long a writer waits for another process's transaction."""
+
+_ADMIN_READERS = 2
+_CACHED_STATEMENTS = 256
+_API_KEY = "SELECT * FROM api_keys WHERE token_hash = ?"
+
+
+class JoinedConnection(sqlite3.Connection):
+    """
+    A connection on which only the writer ends transactions.
+
+    SQLAlchemy commits and rolls back through these two methods; its work is a part of the writer's transaction, which
+    ends by the writer's own COMMIT statement.
+    """
+
+    def commit(self) -> None:
+        """Leave the transaction to the writer."""
+
+    def rollback(self) -> None:
+        """Leave the transaction to the writer."""
+
+
+def connect(path: Path, *, factory: type[sqlite3.Connection] = sqlite3.Connection) -> sqlite3.Connection:
+    """
+    A connection with our settings: explicit transactions, WAL, FULL, foreign keys, a busy timeout.
+
+    A new database file is readable by its owner only; SQLite gives its WAL the same permissions.
+
+    Raises:
+        sqlite3.Error: It cannot be opened or is not a database.
+    """
+    if not path.exists():
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    connection = sqlite3.connect(
+        path,
+        timeout=BUSY_TIMEOUT_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=_CACHED_STATEMENTS,
+        factory=factory,
+    )
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")  # REL-03: acknowledged means durable
+        connection.execute("PRAGMA foreign_keys = ON")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def connect_reader(path: Path) -> sqlite3.Connection:
+    """A connection that cannot write."""
+    connection = connect(path)
+    connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+class SqliteStorage(CoreStore):
+    """
+    `ports.Storage` on SQLite. Open it with `await SqliteStorage.open(…)`, inside the event loop that will use it.
+
+    Args:
+        path: The database, migrated.
+        place: Sequence number to status list position.
+    """
+
+    def __init__(self, path: Path, place: IndexPlace) -> None:
+        super().__init__(place)
+        self._path = path
+        self._writer = GroupCommitWriter(self._connect_writer)
+        self._write_engine: sa.Engine | None = None
+        self._executor = ThreadPoolExecutor(_ADMIN_READERS, thread_name_prefix="carnet-reader")
+        self._reader: sqlite3.Connection | None = None
+        self._read_engine = sa.create_engine(
+            "sqlite://",
+            creator=lambda: connect_reader(path),
+            poolclass=QueuePool,
+            pool_size=_ADMIN_READERS,
+            max_overflow=0,
+        )
+
+    @classmethod
+    async def open(cls, path: Path, place: IndexPlace) -> SqliteStorage:
+        """
+        Open the database and start the writer.
+
+        Raises:
+            StateError: ``storage_unavailable``, ``storage_busy``.
+        """
+        storage = cls(path, place)
+        try:
+            storage._writer.start()
+            storage._reader = connect_reader(path)
+        except sqlite3.Error as error:
+            await storage.close()
+            raise storage_error(error) from error
+        return storage
+
+    def _connect_writer(self) -> sqlite3.Connection:
+        connection = connect(self._path, factory=JoinedConnection)
+        self._write_engine = sa.create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
+        return connection
+
+    async def close(self) -> None:
+        """See `ports.Storage`."""
+        await self._writer.close()
+        await asyncio.get_running_loop().run_in_executor(None, self._executor.shutdown)
+        self._read_engine.dispose()
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    # ── what devices wait for ────────────────────────────────────────────────────────────────────────────────────────
+
+    async def find_seat(self, query: SeatQuery) -> SeatFacts:
+        """See `ports.Storage`."""
+        try:
+            return sqlite_seats.find(self._hot_reader(), query)
+        except sqlite3.Error as error:
+            raise storage_error(error) from error
+
+    async def change_seat(self, query: SeatQuery, decide: Callable[[SeatFacts, NextIndex], SeatChanges[_T]]) -> _T:
+        """See `ports.Storage`."""
+        return await self._writer.submit(lambda connection: sqlite_seats.change(connection, query, decide, self._place))
+
+    async def api_key_by_hash(self, token_hash: bytes) -> ApiKey | None:
+        """See `ports.Storage`."""
+        try:
+            row = self._hot_reader().execute(_API_KEY, (token_hash,)).fetchone()
+        except sqlite3.Error as error:
+            raise storage_error(error) from error
+        return None if row is None else rows.api_key_from(row)
+
+    async def ping(self) -> None:
+        """See `ports.Storage`."""
+        await self._writer.submit(lambda connection: connection.execute("SELECT 1 FROM installation").fetchone())
+
+    def stats(self) -> StorageStats:
+        """See `ports.Storage`."""
+        return self._writer.stats()
+
+    # ── how SQLAlchemy Core gets its connection ──────────────────────────────────────────────────────────────────────
+
+    async def _write(self, work: Callable[[sa.Connection], _T]) -> _T:
+        def job(_: sqlite3.Connection) -> _T:
+            engine = self._write_engine
+            assert engine is not None  # noqa: S101 - made together with the connection this job runs on
+            try:
+                with engine.connect() as connection:
+                    return work(connection)
+            except DBAPIError as error:
+                raise _driver_error(error) from error
+
+        return await self._writer.submit(job)
+
+    async def _read(self, work: Callable[[sa.Connection], _T]) -> _T:
+        def job() -> _T:
+            try:
+                with self._read_engine.connect() as connection:
+                    connection.exec_driver_sql("BEGIN")  # one snapshot for all statements of the unit
+                    try:
+                        return work(connection)
+                    finally:
+                        connection.exec_driver_sql("COMMIT")
+            except DBAPIError as error:
+                raise _driver_error(error) from error
+
+        self._hot_reader()
+        return await asyncio.get_running_loop().run_in_executor(self._executor, job)
+
+    def _last_sequence(self, connection: sa.Connection) -> int:
+        query = "SELECT seq FROM sqlite_sequence WHERE name = 'status_indices'"
+        return connection.exec_driver_sql(query).scalar() or 0
+
+    def _hot_reader(self) -> sqlite3.Connection:
+        if self._reader is None:
+            raise StateError("storage_closed", "This installation was closed.", "Open it again.")
+        return self._reader
+
+
+def _driver_error(error: DBAPIError) -> Exception:
+    original = error.orig
+    return storage_error(original) if isinstance(original, sqlite3.Error) else error
