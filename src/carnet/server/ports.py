@@ -57,6 +57,18 @@ class SigningKeys(Protocol):
         ...
 
 
+class SecretBox(Protocol):
+    """Seals what the database may hold but nobody may read from it."""
+
+    def seal(self, secret: bytes, context: bytes) -> bytes:
+        """*secret*, sealed for this *context* only."""
+        ...
+
+    def unseal(self, sealed: bytes, context: bytes) -> bytes | None:
+        """What was sealed for *context*; None if it does not open."""
+        ...
+
+
 class SeatQuery(Struct):
     """
     Which license and which device's activation a call is about.

@@ -14,7 +14,7 @@ class DeviceClaim(Struct):
 
     Attributes:
         fingerprint: 64 lower-case hex characters, not a placeholder (SEC-16).
-        name: For people, 1–64 printable characters; empty if unknown.
+        name: For people, 1 to 64 printable characters; empty if unknown.
         platform: For people and files, e.g. ``linux``; at most 64 printable characters; empty if unknown.
         public_key: The device's Ed25519 public key, 32 bytes as unpadded base64url; None if it has none. Once registered,
             refresh and deactivate need a proof by it (SEC-45).
@@ -58,7 +58,7 @@ class ActivateCommand(_Keyed):
         license_key: As typed; at most 512 characters.
         product: The product's slug; compared exactly (SEC-05).
         device: The device.
-        nonce: 1–128 visible ASCII characters; asks for a proof bound to it.
+        nonce: 1 to 128 visible ASCII characters; asks for a proof bound to it.
         root_version: The newest root the device knows; newer ones are sent along.
         user: Who uses it, opaque, at most 255 characters.
         domain: Host name for domain licenses, at most 253 characters.

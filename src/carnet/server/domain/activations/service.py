@@ -55,7 +55,7 @@ class ActivationService:
         self, license_id: str, *, include_deactivated: bool = False, after: str | None = None, limit: int = 50
     ) -> Page[ActivationView]:
         """
-        Activations of a license, newest first, at most *limit* (1–500) older than the id *after*.
+        Activations of a license, newest first, at most *limit* (1 to 500) older than the id *after*.
 
         Raises:
             UsageError: ``license_not_found``.

@@ -17,7 +17,7 @@ class CreateApiKey(Struct):
     Make an admin token.
 
     Attributes:
-        name: For people; 1–100 printable characters.
+        name: For people; 1 to 100 printable characters.
         scopes: `admin` may do everything, `read` may only look.
         expires_at: First second it no longer works; None for no end.
     """

@@ -19,7 +19,7 @@ class ApiKeyService:
         raise NotImplementedError
 
     async def list(self, *, after: str | None = None, limit: int = 50) -> Page[ApiKey]:
-        """Tokens' records, newest first, at most *limit* (1–500) older than the id *after*."""
+        """Tokens' records, newest first, at most *limit* (1 to 500) older than the id *after*."""
         raise NotImplementedError
 
     async def revoke(self, api_key_id: str, actor: Actor) -> ApiKey:

@@ -10,5 +10,5 @@ class AuditService:
     """What can be read of the audit."""
 
     async def list(self, which: AuditFilter, *, after: str | None = None, limit: int = 50) -> Page[AuditEntry]:
-        """Entries, newest first, at most *limit* (1–500) older than the sequence number *after* (as text)."""
+        """Entries, newest first, at most *limit* (1 to 500) older than the sequence number *after* (as text)."""
         raise NotImplementedError

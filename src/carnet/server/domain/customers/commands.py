@@ -13,7 +13,7 @@ class CreateCustomer(Struct):
     Record a customer.
 
     Attributes:
-        name: 1–200 printable characters.
+        name: 1 to 200 printable characters.
         email: Where licenses are mailed to; at most 254 characters. None if unknown.
         metadata: At most 16 KiB, 64 keys, depth 4.
     """

@@ -28,5 +28,5 @@ class CustomerService:
         raise NotImplementedError
 
     async def list(self, *, after: str | None = None, limit: int = 50) -> Page[Customer]:
-        """Customers, newest first, at most *limit* (1–500) older than the id *after*."""
+        """Customers, newest first, at most *limit* (1 to 500) older than the id *after*."""
         raise NotImplementedError

@@ -47,7 +47,7 @@ class LicenseService:
         after: str | None = None,
         limit: int = 50,
     ) -> Page[LicenseView]:
-        """Licenses, newest first, at most *limit* (1–500) older than the id *after*."""
+        """Licenses, newest first, at most *limit* (1 to 500) older than the id *after*."""
         raise NotImplementedError
 
     async def renew(self, command: RenewLicense, actor: Actor) -> LicenseView:

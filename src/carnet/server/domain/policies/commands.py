@@ -12,7 +12,7 @@ class CreatePolicy(Struct):
 
     Attributes:
         product: The product's slug.
-        policy: The rules; `policy.name` is its key within the product, unique, 1–100 printable characters.
+        policy: The rules; `policy.name` is its key within the product, unique, 1 to 100 printable characters.
         license_type: What a license under it is, unless it says otherwise.
         duration_seconds: How long a timed or trial license runs, unless it says otherwise; ≥ 1. None for perpetual.
     """

@@ -28,7 +28,7 @@ class PolicyService:
         raise NotImplementedError
 
     async def list(self, product: str, *, after: str | None = None, limit: int = 50) -> Page[StoredPolicy]:
-        """Policies of a product by name, at most *limit* (1–500) after the name *after*."""
+        """Policies of a product by name, at most *limit* (1 to 500) after the name *after*."""
         raise NotImplementedError
 
     async def update(self, command: UpdatePolicy, actor: Actor) -> StoredPolicy:

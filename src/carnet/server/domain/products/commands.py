@@ -13,9 +13,9 @@ class CreateProduct(Struct):
     Make a product, with the three preset policies of R-02.
 
     Attributes:
-        id: Its slug: lower-case letters, digits and single hyphens between them, 1–100 characters
+        id: Its slug: lower-case letters, digits and single hyphens between them, 1 to 100 characters
             (contracts/licenseseat.md §1.5). Never changes.
-        name: For people; 1–100 printable characters. None means the slug.
+        name: For people; 1 to 100 printable characters. None means the slug.
         metadata: At most 16 KiB, 64 keys, depth 4 (security-requirements "Limits").
     """
 

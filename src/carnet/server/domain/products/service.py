@@ -28,5 +28,5 @@ class ProductService:
         raise NotImplementedError
 
     async def list(self, *, after: str | None = None, limit: int = 50) -> Page[Product]:
-        """Products in the order of their slugs, at most *limit* (1–500) after the slug *after*."""
+        """Products in the order of their slugs, at most *limit* (1 to 500) after the slug *after*."""
         raise NotImplementedError
