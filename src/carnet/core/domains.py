@@ -8,6 +8,8 @@ comparing it deters sharing and authenticates nothing.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 _MAX_DOMAIN = 253  # RFC 1035 §2.3.4, as text without the final dot
 _MAX_LABEL = 63
 _LABEL = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_")
@@ -63,6 +65,13 @@ def domain_matches(domain: str, pattern: str) -> bool:
         label, dot, rest = host.partition(".")
         return bool(label and dot) and rest == covered[2:]
     return host == covered
+
+
+def covered_domain(patterns: Iterable[str], domain: str | None) -> bool:
+    """Whether one of *patterns* covers *domain*. No domain is never covered: the app must name its own (R-27)."""
+    if domain is None:
+        return False
+    return any(domain_matches(domain, pattern) for pattern in patterns)
 
 
 def _is_label(label: str) -> bool:

@@ -31,23 +31,23 @@ REASONS: dict[str, tuple[str, str]] = {
         "Use a domain that it covers{licensed}, or ask the vendor to add this one.",
     ),
     "license_revoked": (
-        "The vendor revoked this license{at}.",
+        "The vendor revoked this license{as_of}.",
         "Contact the vendor, or enter another license key.",
     ),
     "license_suspended": (
-        "The vendor suspended this license{at}.",
+        "The vendor suspended this license{as_of}.",
         "Contact the vendor; once it is reinstated, connect to the internet.",
     ),
     "deactivated": (
-        "This device was deactivated{at}.",
+        "This device was deactivated{as_of}.",
         "Activate it again with your license key.",
     ),
     "activation_not_found": (
-        "The vendor's server has no activation of this device{at}.",
+        "The vendor's server has no activation of this device{as_of}.",
         "Activate it again with your license key.",
     ),
     "license_not_found": (
-        "The vendor's server does not know this license key.",
+        "The vendor's server does not know this license key{as_of}.",
         "Check the key for typing errors, or enter another one.",
     ),
     "not_activated": (
@@ -59,11 +59,11 @@ REASONS: dict[str, tuple[str, str]] = {
         "Deactivate a device that is no longer used, or get more seats from the vendor.",
     ),
     "license_not_started": (
-        "The license is not valid yet; it starts{at}.",
+        "The license is not valid yet{as_of}{start}.",
         "Wait until then, and check that this device's clock is right.",
     ),
     "not_yet_valid": (
-        "This license file is not valid yet; it starts{at}.",
+        "This license file is not valid yet{start}.",
         "Check that this device's clock is right; otherwise wait until then.",
     ),
     "clock_suspect": (
@@ -71,7 +71,7 @@ REASONS: dict[str, tuple[str, str]] = {
         "Set the clock right and connect to the internet.",
     ),
     "license_expired": (
-        "The license expired{at}{grace_days}.",
+        "The license expired{at}{grace_days}{as_of}.",
         "Renew the license; then connect to the internet, so that this device learns of it.",
     ),
     "offline_window_over": (
@@ -152,11 +152,14 @@ class _Phrases(dict[str, str]):
         return ""
 
 
+_MOMENTS = {"until": ", on {}", "since": " since {}", "as_of": " (as of {})", "start": "; it starts on {}"}
+
+
 def _phrase(name: str, value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, Instant):
-        return {"until": f", on {moment(value)}", "since": f" since {moment(value)}"}.get(name, f" on {moment(value)}")
+        return _MOMENTS.get(name, " on {}").format(moment(value))
     if isinstance(value, int):
         if name == "grace_days":
             return f"; {in_days(value)} of grace {'is' if value == 1 else 'are'} left"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from carnet.core._base import Struct
 from carnet.core.decision import Reason, Refused, SeatHolder
-from carnet.core.domains import domain_matches
+from carnet.core.domains import covered_domain
 from carnet.core.instant import Instant
 from carnet.core.model import LicenseStatus, Policy
 from carnet.core.reasons import reason
@@ -122,26 +122,19 @@ def _reasons_against(
     reasons: list[Reason] = []
     if request.product != facts.product:  # SEC-05: exactly
         reasons.append(reason("wrong_product", product=request.product))
-    if policy.domains and not covered_domain(policy, request.domain):
+    if policy.domains and not covered_domain(policy.domains, request.domain):
         reasons.append(reason("wrong_domain", domain=request.domain, licensed=policy.domains))
     if facts.status == "revoked":
         reasons.append(reason("license_revoked"))
     if facts.status == "suspended":
         reasons.append(reason("license_suspended"))
     if facts.starts_at is not None and now < facts.starts_at:
-        reasons.append(reason("license_not_started", at=facts.starts_at))
+        reasons.append(reason("license_not_started", start=facts.starts_at))
     if facts.expires_at is not None:
         end = facts.expires_at if existing is None else term_ends_at(policy, facts.expires_at)
         if now >= end:
             reasons.append(reason("license_expired", at=facts.expires_at))
     return reasons
-
-
-def covered_domain(policy: Policy, domain: str | None) -> bool:
-    """Whether one of the policy's domains covers *domain*. No domain is not covered: the app must name it (R-27)."""
-    if domain is None:
-        return False
-    return any(domain_matches(domain, pattern) for pattern in policy.domains)
 
 
 def _refused(
