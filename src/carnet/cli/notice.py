@@ -72,9 +72,9 @@ def box(notice: Notice, *, limited: bool = False, unicode: bool = True) -> str:
     return "\n".join(lines)
 
 
-def headline(decision: Decision) -> str:
-    """The decision in one line: `active · full access`."""
-    return f"{decision.state} · {decision.access if decision.access != 'none' else 'no'} access"
+def headline(state: str, access: str) -> str:
+    """A decision in one line: `active · full access`."""
+    return f"{state} · {'no' if access == 'none' else access} access"
 
 
 def explain(decision: Decision) -> str:

@@ -41,7 +41,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
     Raises:
         UsageError: ``bad_setting``; ``server_extra_missing``.
     """
-    with _server_extra():
+    with server_extra():
         from carnet.server.settings import settings_from_environment
     environ = dict(os.environ)
     if options.data:
@@ -61,7 +61,7 @@ def administer(options: argparse.Namespace, out: Output, work: Callable[[Install
     """
     import asyncio
 
-    with _server_extra():
+    with server_extra():
         from carnet.server.installation import open_installation
 
     async def run(settings: Settings) -> _T:
@@ -153,7 +153,7 @@ async def only_product(installation: Installation, given: str | None) -> str:
     raise UsageError("product_needed", "Which product is not clear.", fix)
 
 
-class _server_extra:  # noqa: N801 - used as a statement
+class server_extra:  # noqa: N801 - used as a statement
     """Turns the absence of a server dependency into a sentence."""
 
     def __enter__(self) -> None:

@@ -114,7 +114,7 @@ def test_every_command_is_configured_and_takes_json() -> None:
     ("error", "code"),
     [
         (UsageError("bad_usage", "x"), exits.USAGE),
-        (UsageError("already_initialized", "x"), exits.CONFLICT),
+        (UsageError("already_initialised", "x"), exits.CONFLICT),
         (MalformedError("bad_json", "x"), exits.FAILED),
         (NotGenuineError("bad_signature", "x"), exits.FAILED),
         (DoesNotOpenError("does_not_open", "x"), exits.FAILED),

@@ -82,5 +82,5 @@ def test_users_ask_53_status_says_until_when_which_features_and_why() -> None:
     assert "Connect." in text
     assert "export-pdf, sync (until 1970-01-01 00:00 UTC)" in text
     assert "no end" in text
-    assert headline(decision) == "expiring · full access"
+    assert headline(decision.state, decision.access) == "expiring · full access"
     assert access_style(decision) == "yellow"
