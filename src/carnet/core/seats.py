@@ -24,6 +24,8 @@ class LicenseFacts(Struct):
         policy: The license's policy with its overrides applied.
         starts_at: First second of the term; None if it has always been valid.
         expires_at: First second after the term; None if perpetual.
+        seats_used: How many seats are held, from the counter under the lock, where the caller does not list them all;
+            None: as many as it lists.
     """
 
     id: str
@@ -32,6 +34,7 @@ class LicenseFacts(Struct):
     status: LicenseStatus = "active"
     starts_at: Instant | None = None
     expires_at: Instant | None = None
+    seats_used: int | None = None
 
 
 class HeldSeat(Struct):
@@ -68,7 +71,8 @@ def decide_activation(
 
     Args:
         facts: The license, as read under the lock.
-        held: All seats of the license that are held, likewise.
+        held: The seats of the license that are held, likewise: all of them, or, where `facts.seats_used` counts them, at
+            least the asking device's own.
         request: What is asked for.
         now: The server's time.
 
@@ -83,8 +87,9 @@ def decide_activation(
     existing = next((seat for seat in held if seat.device == request.device), None)
     reasons = _reasons_against(facts, existing, request, now)
     limit = facts.policy.seat_limit
-    if existing is None and limit is not None and len(held) >= limit:
-        reasons.append(reason("seat_limit_reached", seats=f"{len(held)} of {limit}"))
+    used = len(held) if facts.seats_used is None else facts.seats_used
+    if existing is None and limit is not None and used >= limit:
+        reasons.append(reason("seat_limit_reached", seats=f"{used} of {limit}"))
     if not reasons:
         return Granted(existing=existing)
     return _refused(facts, reasons, existing, held)
