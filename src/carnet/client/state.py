@@ -128,9 +128,7 @@ class StateStore:
                 entropy=os.urandom(KEY_BYTES),
             )
             self._remove_drafts()
-            self._replace(order[0], data)
-            with suppress(OSError):  # the state is safe in one copy; the next write mends the other
-                self._replace(order[1], data)
+            self._replace_both(order, data)
             return Loaded(condition="open", state=state, sequence=sequence, copies=("open", "open"))
 
     def _load(self, anchors: tuple[Anchor, ...]) -> tuple[Loaded, Copy, tuple[str, str]]:
@@ -187,6 +185,17 @@ class StateStore:
             os.close(handle)
         return ("open" if data else "damaged"), data
 
+    def _replace_both(self, order: tuple[str, str], data: bytes) -> None:
+        """One copy is enough to go on: the next write mends the other."""
+        failures: list[OSError] = []
+        for name in order:
+            try:
+                self._replace(name, data)
+            except OSError as error:
+                failures.append(error)
+        if len(failures) == len(order):
+            raise failures[0]
+
     def _replace(self, name: str, data: bytes) -> None:
         path = os.path.join(self.directory, name)
         draft = f"{path}.{os.urandom(8).hex()}.draft"
@@ -216,7 +225,8 @@ class StateStore:
     @contextmanager
     def _writing(self) -> Iterator[None]:
         try:
-            os.makedirs(self.directory, mode=_OWNER_ONLY_DIRECTORY, exist_ok=True)
+            for path in (os.path.dirname(self.directory), self.directory):  # the mode is for the last part only
+                os.makedirs(path, mode=_OWNER_ONLY_DIRECTORY, exist_ok=True)
             if os.stat(self.directory).st_mode & _OTHERS and sys.platform != "win32":
                 with suppress(PermissionError):  # not ours to narrow; the files are owner-only in any case
                     os.chmod(self.directory, _OWNER_ONLY_DIRECTORY)

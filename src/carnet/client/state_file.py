@@ -294,7 +294,9 @@ def _state_from_json(members: dict[str, Any]) -> DeviceState:
         TypeError: A member has the wrong type.
     """
     rest = dict(members)
-    clock = rest.pop("clock", None) or {}
+    clock = rest.pop("clock", {})
+    if type(clock) is not dict:
+        raise _bad()
     seed = _text(rest.pop("device_seed", None))
     return DeviceState(
         license_key=_text(rest.pop("license_key", None)),

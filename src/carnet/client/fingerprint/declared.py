@@ -52,7 +52,7 @@ def declared_anchor(given: str | None, root: str, environ: Mapping[str, str]) ->
 
 
 def _checked(text: str, source: str) -> str:
-    value = text.strip()
+    value = text.removeprefix("\ufeff").strip()
     if len(value) > MAX_DECLARED_CHARACTERS or not value.isprintable():
         raise UsageError(
             "bad_device_id",

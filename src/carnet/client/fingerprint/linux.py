@@ -15,19 +15,19 @@ from carnet.client.fingerprint.values import Anchor, Found, Missing, canonical_m
 MACHINE_ID_FILES = ("etc/machine-id", "var/lib/dbus/machine-id")
 PRODUCT_UUID_FILE = "sys/class/dmi/id/product_uuid"
 
-_READ_BYTES = 4096
+_READ_BYTES = 32 * 1024
 
 
 def read_text(path: str) -> str:
     """
-    The first 4 KiB of a small system file, as ASCII with anything else replaced.
+    The first 32 KiB of a small file, as UTF-8; bytes that are not UTF-8 become surrogates, which nothing accepts.
 
     Raises:
         OSError: It cannot be opened or read.
     """
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
     try:
-        return os.read(handle, _READ_BYTES).decode("ascii", "replace")
+        return os.read(handle, _READ_BYTES).decode("utf-8", "surrogateescape")
     finally:
         os.close(handle)
 
