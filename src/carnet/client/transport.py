@@ -1,0 +1,197 @@
+"""
+HTTP, the only module that knows a library for it; imported when a request is sent, never before (design.md §3).
+
+Proxies come from the environment and the system, certificate authorities from the operating system's own store
+(`httpx2` uses `truststore`), so a firewall that inspects TLS needs no setting (users-ask 55). Redirects are not
+followed and bodies are not decompressed: an answer proves itself by its signature or is none (SEC-30, REL-16).
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+
+import httpx2
+
+from carnet._version import __version__
+from carnet.client.wire import MAX_ANSWER, HttpAnswer, HttpRequest
+from carnet.core.errors import TransportError, UsageError
+
+_HEADERS = {
+    "Accept": "application/json, application/problem+json",
+    "Accept-Encoding": "identity",
+    "Content-Type": "application/json",
+    "User-Agent": f"carnet-python/{__version__}",
+}
+
+_PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".lan", ".home.arpa", ".test", ".svc")
+_PRIVATE_NETWORKS = (
+    "127.0.0.0/8",
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "169.254.0.0/16",
+    "::1/128",
+    "fc00::/7",
+    "fe80::/10",
+)
+
+
+def check_server(server: str) -> str:
+    """
+    The base address of the license server, without a slash at its end.
+
+    Args:
+        server: ``https://…``. Plain ``http`` only for names and addresses that cannot be on the public internet
+            (docs/decisions/0024): answers are signed, but a request carries the license key.
+
+    Raises:
+        UsageError: ``bad_server``.
+    """
+    try:
+        parts = urlsplit(server.strip())
+        host = parts.hostname or ""
+        _ = parts.port
+    except ValueError:
+        host = ""
+    if not host or parts.scheme not in {"https", "http"} or parts.query or parts.fragment or parts.username is not None:
+        raise UsageError(
+            "bad_server",
+            f"{server[:100]!r} is not the address of a license server.",
+            "Give its base address, for example https://license.example.com.",
+        )
+    if parts.scheme == "http" and not _is_private(host):
+        raise UsageError(
+            "bad_server",
+            f"The license server {host} would be asked over plain http, which shows the license key to others.",
+            "Use https.",
+        )
+    return server.strip().rstrip("/")
+
+
+def _is_private(host: str) -> bool:
+    import ipaddress
+
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return "." not in host or host.endswith(_PRIVATE_SUFFIXES)
+    return any(address in ipaddress.ip_network(network) for network in _PRIVATE_NETWORKS)
+
+
+class HttpTransport:
+    """Requests over `httpx2`. Safe to use from several threads; connects when it first sends."""
+
+    def __init__(self, server: str, *, client: httpx2.Client | None = None) -> None:
+        """
+        Args:
+            server: Base address of the license server.
+            client: An own client, for a proxy or a certificate authority that the system does not know.
+
+        Raises:
+            UsageError: ``bad_server``.
+        """
+        self._server = check_server(server)
+        self._client = client or httpx2.Client(follow_redirects=False)
+
+    def send(self, request: HttpRequest, *, timeout_seconds: float) -> HttpAnswer:
+        """As `carnet.client.wire.Transport.send`; `TransportError` ``server_unreachable`` or ``answer_too_large``."""
+        deadline = time.monotonic() + timeout_seconds
+        try:
+            with self._client.stream(
+                request.method,
+                self._server + request.path,
+                headers={**_HEADERS, **dict(request.headers)},
+                content=request.body,
+                timeout=timeout_seconds,
+                follow_redirects=False,
+            ) as response:
+                body = bytearray()
+                for chunk in response.iter_raw():
+                    _collect(body, chunk, deadline)
+                return _answer(response, bytes(body))
+        except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, OSError) as error:
+            _unreachable(error)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+
+class AsyncHttpTransport:
+    """As `HttpTransport`, on an event loop."""
+
+    def __init__(self, server: str, *, client: httpx2.AsyncClient | None = None) -> None:
+        """
+        Args:
+            server: Base address of the license server.
+            client: An own client, for a proxy or a certificate authority that the system does not know.
+
+        Raises:
+            UsageError: ``bad_server``.
+        """
+        self._server = check_server(server)
+        self._client = client or httpx2.AsyncClient(follow_redirects=False)
+
+    async def asend(self, request: HttpRequest, *, timeout_seconds: float) -> HttpAnswer:
+        """As `carnet.client.wire.AsyncTransport.asend`."""
+        import asyncio
+
+        deadline = time.monotonic() + timeout_seconds
+        try:
+            async with (
+                asyncio.timeout(timeout_seconds),
+                self._client.stream(
+                    request.method,
+                    self._server + request.path,
+                    headers={**_HEADERS, **dict(request.headers)},
+                    content=request.body,
+                    timeout=timeout_seconds,
+                    follow_redirects=False,
+                ) as response,
+            ):
+                body = bytearray()
+                async for chunk in response.aiter_raw():
+                    _collect(body, chunk, deadline)
+                return _answer(response, bytes(body))
+        except (
+            httpx2.HTTPError,
+            httpx2.InvalidURL,
+            httpx2.StreamError,
+            OSError,
+        ) as error:  # TimeoutError is an OSError
+            _unreachable(error)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+
+def _collect(body: bytearray, chunk: bytes, deadline: float) -> None:
+    body += chunk
+    if len(body) > MAX_ANSWER:
+        raise TransportError(
+            "answer_too_large",
+            f"The answer is larger than {MAX_ANSWER} bytes, so it is not the license server's.",
+            "Check the server's address, and whether a proxy or a login page is in between.",
+        )
+    if time.monotonic() > deadline:
+        # The library's time limits are for each read; an answer that drips has to end too.
+        raise TransportError("server_unreachable", "The license server answered too slowly.", _FIX)
+
+
+def _answer(response: httpx2.Response, body: bytes) -> HttpAnswer:
+    if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+        body = b""  # asked for plain and got something else: not our server, and not worth unpacking
+    retry_after: Any = response.headers.get("Retry-After", "")
+    seconds = int(retry_after) if retry_after.isascii() and retry_after.isdigit() and len(retry_after) < 7 else None
+    return HttpAnswer(status=response.status_code, body=body, retry_after_seconds=seconds)
+
+
+_FIX = "Check the internet connection, the proxy settings and the server's address, then try again."
+
+
+def _unreachable(error: Exception) -> NoReturn:
+    kind = "in time" if isinstance(error, httpx2.TimeoutException | TimeoutError) else f"({type(error).__name__})"
+    raise TransportError("server_unreachable", f"The license server could not be reached {kind}.", _FIX) from error

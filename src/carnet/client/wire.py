@@ -1,0 +1,87 @@
+"""
+What goes over the wire, as values: a request, an answer, and whoever carries them. No HTTP library here.
+
+`Transport` and `AsyncTransport` are what an app may replace (a proxy of its own, a tunnel, a fake in its tests); the
+real ones are in `transport.py`, `carnet.testing.MemoryTransport` is one without a network.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+from carnet.core._base import Struct
+
+MAX_ANSWER = 4 * 1024 * 1024
+"""Bytes of an answer that are read at most: a machine file, a token and a chain of roots fit many times over."""
+
+
+class HttpRequest(Struct):
+    """
+    One request to the license server.
+
+    Attributes:
+        method: Upper case.
+        path: Begins with ``/``; appended to the server's base address. Never holds a secret (SEC-33).
+        headers: Beside those every request has.
+        body: Bytes exactly as signed by the device key.
+    """
+
+    method: Literal["POST", "GET"]
+    path: str
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+
+    def __repr__(self) -> str:
+        return f"HttpRequest({self.method} {self.path})"  # the body holds the license key
+
+
+class HttpAnswer(Struct):
+    """
+    Whatever came back. Nothing in it is trusted: only a proof inside the body is (SEC-30).
+
+    Attributes:
+        status: HTTP status.
+        body: At most `MAX_ANSWER` bytes, not decompressed.
+        retry_after_seconds: ``Retry-After`` where it was a number of seconds.
+    """
+
+    status: int
+    body: bytes
+    retry_after_seconds: int | None = None
+
+    def __repr__(self) -> str:
+        return f"HttpAnswer(status={self.status}, {len(self.body)} bytes)"
+
+
+class Transport(Protocol):
+    """Carries a request to the license server and brings the answer back."""
+
+    def send(self, request: HttpRequest, *, timeout_seconds: float) -> HttpAnswer:
+        """
+        Send *request* and wait for the answer, *timeout_seconds* in all.
+
+        Raises:
+            TransportError: No answer came. Never a refusal.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+class AsyncTransport(Protocol):
+    """As `Transport`, for `AsyncCarnet`."""
+
+    async def asend(self, request: HttpRequest, *, timeout_seconds: float) -> HttpAnswer:
+        """
+        Send *request* and wait for the answer, *timeout_seconds* in all.
+
+        Raises:
+            TransportError: No answer came. Never a refusal.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of connections."""
+        ...
