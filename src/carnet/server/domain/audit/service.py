@@ -3,12 +3,36 @@
 from __future__ import annotations
 
 from carnet.server.domain.audit.commands import AuditFilter
+from carnet.server.domain.checks import check_page, invalid
+from carnet.server.domain.pages import page_of
+from carnet.server.ports import Storage
 from carnet.server.records import AuditEntry, Page
+
+_MAX_DIGITS = 18
 
 
 class AuditService:
     """What can be read of the audit."""
 
-    async def list(self, which: AuditFilter, *, after: str | None = None, limit: int = 50) -> Page[AuditEntry]:
-        """Entries, newest first, at most *limit* (1 to 500) older than the sequence number *after* (as text)."""
-        raise NotImplementedError
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    async def list(
+        self, which: AuditFilter | None = None, *, after: str | None = None, limit: int = 50
+    ) -> Page[AuditEntry]:
+        """
+        Entries, newest first, at most *limit* (1 to 500) older than the sequence number *after*, given as text.
+
+        Raises:
+            UsageError: ``invalid_argument``.
+        """
+        which = which or AuditFilter()
+        if after is not None and not (after.isascii() and after.isdigit() and len(after) <= _MAX_DIGITS):
+            raise invalid("after", "the sequence number that the page before ended with")
+        found = await self._storage.audit_entries(
+            object_id=which.object_id,
+            action=which.action,
+            before=None if after is None else int(after),
+            limit=check_page(limit) + 1,
+        )
+        return page_of(found, limit, lambda each: str(each.seq))

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from carnet.core.errors import UsageError
+from carnet.core.model import LicenseType, Policy
+from carnet.core.policies import check_policy, policy_to_json
+from carnet.server.domain.activations.issuing import check_fits
+from carnet.server.domain.audit.entries import entry
+from carnet.server.domain.checks import MAX_DURATION_SECONDS, check_page, check_seconds, invalid
+from carnet.server.domain.ids import Ids
+from carnet.server.domain.pages import page_of
 from carnet.server.domain.policies.commands import CreatePolicy, UpdatePolicy
+from carnet.server.domain.products.service import product_not_found
+from carnet.server.ports import Clock, PolicyChange, Storage
 from carnet.server.records import Actor, Page, StoredPolicy
 
 
 class PolicyService:
     """What can be done with policies."""
+
+    def __init__(self, storage: Storage, clock: Clock, ids: Ids) -> None:
+        self._storage = storage
+        self._clock = clock
+        self._ids = ids
 
     async def create(self, command: CreatePolicy, actor: Actor) -> StoredPolicy:
         """
@@ -16,7 +31,36 @@ class PolicyService:
         Raises:
             UsageError: ``bad_policy``, ``invalid_argument``, ``product_not_found``; ``already_exists``: the name is taken.
         """
-        raise NotImplementedError
+        now = self._clock.now()
+        _check(command.policy)
+        if await self._storage.product(command.product) is None:
+            raise product_not_found(command.product)
+        stored = StoredPolicy(
+            id=self._ids.new(now),
+            product=command.product,
+            policy=command.policy,
+            license_type=command.license_type,
+            duration_seconds=_duration(command.license_type, command.duration_seconds),
+            created_at=now,
+            updated_at=now,
+        )
+        audit = entry(
+            now,
+            actor,
+            "policy.created",
+            stored.id,
+            product=stored.product,
+            license_type=stored.license_type,
+            duration_seconds=stored.duration_seconds,
+            policy=policy_to_json(stored.policy),
+        )
+        if not await self._storage.add_policy(stored, audit):
+            raise UsageError(
+                "already_exists",
+                f"The product {command.product} has a policy {command.policy.name!r} already.",
+                "Choose another name, or update that policy.",
+            )
+        return stored
 
     async def get(self, product: str, name: str) -> StoredPolicy:
         """
@@ -25,17 +69,85 @@ class PolicyService:
         Raises:
             UsageError: ``policy_not_found``.
         """
-        raise NotImplementedError
+        found = await self._storage.policy(product, name)
+        if found is None:
+            raise policy_not_found(product, name)
+        return found
 
     async def list(self, product: str, *, after: str | None = None, limit: int = 50) -> Page[StoredPolicy]:
-        """Policies of a product by name, at most *limit* (1 to 500) after the name *after*."""
-        raise NotImplementedError
+        """
+        Policies of a product by name, at most *limit* (1 to 500) after the name *after*.
+
+        Raises:
+            UsageError: ``product_not_found``, ``invalid_argument``.
+        """
+        check_page(limit)
+        if await self._storage.product(product) is None:
+            raise product_not_found(product)
+        found = await self._storage.policies(product, after=after, limit=limit + 1)
+        return page_of(found, limit, lambda stored: stored.policy.name)
 
     async def update(self, command: UpdatePolicy, actor: Actor) -> StoredPolicy:
         """
-        Replace a policy's rules.
+        Replace a policy's rules. Licenses under it follow at once; seats already held stay held (users-ask 10).
 
         Raises:
             UsageError: ``bad_policy``, ``invalid_argument``, ``policy_not_found``.
         """
-        raise NotImplementedError
+        now = self._clock.now()
+        _check(command.policy)
+        if command.policy.name != command.name:
+            raise invalid("policy.name", f"{command.name!r}, the policy that is updated; a policy keeps its name")
+
+        def change(old: StoredPolicy) -> PolicyChange:
+            license_type = command.license_type or old.license_type
+            # A policy that becomes perpetual forgets its term; one that stays timed keeps it unless told otherwise.
+            kept = old.duration_seconds if license_type != "perpetual" else None
+            stored = StoredPolicy(
+                id=old.id,
+                product=old.product,
+                policy=command.policy,
+                license_type=license_type,
+                duration_seconds=_duration(license_type, command.duration_seconds or kept),
+                created_at=old.created_at,
+                updated_at=now,
+            )
+            before, after = policy_to_json(old.policy), policy_to_json(stored.policy)
+            changed = {member: value for member, value in after.items() if before[member] != value}
+            audit = entry(
+                now,
+                actor,
+                "policy.updated",
+                old.id,
+                product=old.product,
+                license_type=license_type,
+                duration_seconds=stored.duration_seconds,
+                before={member: before[member] for member in changed},
+                after=changed,
+            )
+            return PolicyChange(policy=stored, audit=audit)
+
+        updated = await self._storage.change_policy(command.product, command.name, change)
+        if updated is None:
+            raise policy_not_found(command.product, command.name)
+        return updated
+
+
+def policy_not_found(product: str, name: str) -> UsageError:
+    """The error for a policy that does not exist."""
+    return UsageError(
+        "policy_not_found",
+        f"The product {product[:100]!r} has no policy {name[:100]!r}.",
+        "List its policies, and check the spelling.",
+    )
+
+
+def _check(policy: Policy) -> None:
+    check_policy(policy)
+    check_fits(policy)
+
+
+def _duration(license_type: LicenseType, seconds: int | None) -> int | None:
+    if license_type == "perpetual" and seconds is not None:
+        raise invalid("duration_seconds", "left out for a perpetual license")
+    return check_seconds("duration_seconds", seconds, most=MAX_DURATION_SECONDS)

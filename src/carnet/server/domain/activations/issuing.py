@@ -1,0 +1,247 @@
+"""
+From a decided seat to signed artifacts, in the two halves that design.md §2 rule 7 asks for.
+
+`Issuing.prepare` dates and numbers the claims; its issuances go into the seat's own transaction. `Issuing.sign` runs
+after the commit and only turns prepared claims into bytes: run again, it signs the same claims again. Everything is
+checked with the public verifier before it leaves (style.md §2 principle 11).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from carnet.core._base import Struct, replace
+from carnet.core.errors import StateError, UsageError
+from carnet.core.instant import MAX_INSTANT, Instant, parse_instant
+from carnet.core.model import Grant, Policy, StatusRef
+from carnet.core.policies import entitlement_from_json, entitlement_to_json, policy_from_json, policy_to_json
+from carnet.core.terms import OfflineWindow, offline_window
+from carnet.formats.encoding import sha256_hex
+from carnet.formats.keys import Ed25519Signer, KeyRing
+from carnet.formats.license_token import issue_license_token, token_policy, verify_license_token
+from carnet.formats.limits import MAX_ADMIN_BODY, MAX_ID
+from carnet.formats.machine_file import open_machine_file, seal_machine_file
+from carnet.formats.strict_json import dump_json, parse_object
+from carnet.server.domain.ids import Ids
+from carnet.server.domain.status.allocation import StatusAllocator
+from carnet.server.ports import Random, SigningKeys
+from carnet.server.records import Activation, Issuance, License
+
+_ENTROPY_BYTES = 32
+
+
+class Prepared(Struct):
+    """Claims that are dated and numbered, and not signed yet."""
+
+    window: OfflineWindow
+    token: Grant
+    machine_file: Grant
+    issuances: tuple[Issuance, ...]
+
+
+class Artifacts(Struct):
+    """What a device gets, as text."""
+
+    token: str
+    machine_file: str
+
+
+class Issuing:
+    """
+    Makes the artifacts of activations.
+
+    Args:
+        keys: The signing keys.
+        ring: The public keys of the newest root, to check what was made.
+        issuer: This installation's id.
+        status: Where status bits stand.
+        ids: For artifact ids.
+        random: For the encryption of machine files.
+    """
+
+    def __init__(
+        self, *, keys: SigningKeys, ring: KeyRing, issuer: str, status: StatusAllocator, ids: Ids, random: Random
+    ) -> None:
+        self._keys = keys
+        self._ring = ring
+        self._issuer = issuer
+        self._status = status
+        self._ids = ids
+        self._random = random
+
+    def prepare(self, license_: License, activation: Activation, now: Instant, ttl_seconds: int | None) -> Prepared:
+        """
+        Date and number the artifacts of *activation*.
+
+        Args:
+            license_: Allowed to issue now (`core.seats`).
+            activation: The seat.
+            now: The server's time.
+            ttl_seconds: The offline window that was asked for, None for the policy's.
+        """
+        policy = license_.effective
+        window = offline_window(
+            policy,
+            now,
+            ttl_seconds=ttl_seconds,
+            license_starts_at=license_.starts_at,
+            license_expires_at=license_.expires_at,
+        )
+        token = Grant(
+            kind="token",
+            id=self._ids.new(now),
+            issuer=self._issuer,
+            product=license_.product,
+            license_id=license_.id,
+            issued_at=window.issued_at,
+            not_before=window.not_before,
+            offline_until=window.token_until,
+            policy=token_policy(policy),
+            activation_id=activation.id,
+            device=activation.fingerprint,
+            customer=license_.customer,
+            license_starts_at=license_.starts_at,
+            license_expires_at=license_.expires_at,
+            entitlements=tuple(
+                each for each in policy.entitlements if each.expires_at is None or now < each.expires_at
+            ),
+            license_status_ref=self._status.ref(license_.status_index),
+            activation_status_ref=self._status.ref(activation.status_index),
+            kid=self._keys.signer("token").kid,
+        )
+        machine_file = replace(
+            token,
+            kind="machine-file",
+            id=self._ids.new(now),
+            offline_until=window.machine_file_until,
+            policy=replace(policy, entitlements=()),  # the grant's own entitlements are what counts
+            kid=self._keys.signer("machine-file").kid,
+        )
+        issuances = tuple(_issuance(grant) for grant in (token, machine_file))
+        return Prepared(window=window, token=token, machine_file=machine_file, issuances=issuances)
+
+    def sign(self, prepared: Prepared, activation: Activation, license_key: str) -> Artifacts:
+        """
+        Sign prepared claims and check the result with the public keys of the root.
+
+        Args:
+            prepared: After the commit.
+            activation: The seat.
+            license_key: In clear; the machine file opens with it.
+
+        Raises:
+            StateError: ``signing_failed``: what was made does not verify; nothing may leave.
+        """
+        token = issue_license_token(prepared.token, self._keys.signer("token"))
+        machine_file = seal_machine_file(
+            prepared.machine_file,
+            license_key=license_key,
+            device_name=activation.device_name,
+            platform=activation.platform,
+            signer=self._keys.signer("machine-file"),
+            entropy=self._random(_ENTROPY_BYTES),
+            created=activation.created_at,
+        )
+        opened = open_machine_file(
+            machine_file.encode(), self._ring, license_key=license_key, fingerprint=activation.fingerprint
+        )
+        if verify_license_token(token, self._ring) != prepared.token or opened != prepared.machine_file:
+            raise StateError(
+                "signing_failed",
+                "An artifact did not verify after it was signed; it was not handed out.",
+                "Try again; if it stays so, check the signing keys with carnet doctor.",
+            )
+        return Artifacts(token=token, machine_file=machine_file)
+
+
+def _issuance(grant: Grant) -> Issuance:
+    assert grant.kind in {"token", "machine-file"}  # noqa: S101 - made above
+    assert grant.kid is not None  # noqa: S101 - made above
+    return Issuance(
+        jti=grant.id,
+        kind="token" if grant.kind == "token" else "machine-file",
+        kid=grant.kid,
+        license_id=grant.license_id,
+        activation_id=grant.activation_id,
+        issued_at=grant.issued_at,
+        expires_at=grant.offline_until or Instant(MAX_INSTANT),
+        claims=dump_json(grant_to_json(grant)).decode(),
+    )
+
+
+def grant_to_json(grant: Grant) -> dict[str, Any]:
+    """*grant* as plain JSON, as the register of issued artifacts keeps it."""
+    plain: dict[str, Any] = {}
+    for field in grant.__fields__:
+        value = getattr(grant, field)
+        plain[field] = str(value) if isinstance(value, Instant) else value
+    plain["policy"] = policy_to_json(grant.policy)
+    plain["entitlements"] = [entitlement_to_json(each) for each in grant.entitlements]
+    for field in ("license_status_ref", "activation_status_ref"):
+        ref = plain[field]
+        plain[field] = None if ref is None else {"uri": ref.uri, "index": ref.index}
+    return plain
+
+
+def grant_from_json(claims: str) -> Grant:
+    """What `grant_to_json` wrote: everything needed to sign the same artifact again."""
+    plain = parse_object(claims.encode(), max_bytes=MAX_ADMIN_BODY, what="The stored claims")
+    for field in ("issued_at", "not_before", "offline_until", "license_starts_at", "license_expires_at"):
+        if plain[field] is not None:
+            plain[field] = parse_instant(plain[field])
+    plain["policy"] = policy_from_json(plain["policy"])
+    plain["entitlements"] = tuple(entitlement_from_json(each) for each in plain["entitlements"])
+    for field in ("license_status_ref", "activation_status_ref"):
+        if plain[field] is not None:
+            plain[field] = StatusRef(**plain[field])
+    return Grant(**plain)
+
+
+@lru_cache(maxsize=256)
+def check_fits(policy: Policy) -> None:
+    """
+    Refuse a policy whose artifacts would be too large, before a license follows it: after the commit is too late.
+
+    Raises:
+        UsageError: ``bad_policy``: the token would not fit into 8 KiB, or the machine file into 256 KiB.
+    """
+    longest = "x" * MAX_ID
+    ref = StatusRef(uri=f"https://{'x' * (MAX_ID - 8)}", index=2**31 - 1)
+    grant = Grant(
+        kind="token",
+        id=longest[:36],
+        issuer=longest[:36],
+        product=longest[:100],
+        license_id=longest[:36],
+        issued_at=Instant(MAX_INSTANT - 2),
+        not_before=Instant(MAX_INSTANT - 2),
+        offline_until=Instant(MAX_INSTANT),
+        policy=token_policy(policy),
+        activation_id=longest[:36],
+        device=sha256_hex(b"the widest device"),
+        customer=longest[:36],
+        license_starts_at=Instant(MAX_INSTANT - 2),
+        license_expires_at=Instant(MAX_INSTANT),
+        entitlements=policy.entitlements,
+        license_status_ref=ref,
+        activation_status_ref=ref,
+    )
+    signer = Ed25519Signer(bytes(range(32)))  # a throwaway key: only the size matters
+    try:
+        issue_license_token(grant, signer)
+        seal_machine_file(
+            replace(grant, kind="machine-file", policy=replace(policy, entitlements=())),
+            license_key="00000-00000-00000-00000-00000",
+            device_name="x" * 64,
+            platform="x" * 64,
+            signer=signer,
+            entropy=bytes(_ENTROPY_BYTES),
+            created=Instant(MAX_INSTANT),
+        )
+    except UsageError as error:
+        raise UsageError(
+            "bad_policy",
+            f"Artifacts under this policy could not be made: {error.message}",
+            "Use fewer or shorter entitlements, essentials and domains.",
+        ) from error
