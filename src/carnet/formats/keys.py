@@ -254,9 +254,11 @@ class KeyRing:
     apart by their `typ`, which the signature covers (SEC-03).
     """
 
-    __slots__ = ("_roles",)
+    __slots__ = ("_roles", "headers")
 
     _roles: dict[str, dict[str, TrustedKey]]
+    headers: dict[tuple[str, str], dict[bytes, PublicKey]]
+    """For `jws`: by role and `typ`, the canonical header that each usable key writes. Never holds a verdict."""
 
     def __init__(self, keys: Iterable[TrustedKey]) -> None:
         """
@@ -266,6 +268,7 @@ class KeyRing:
             MalformedError: ``duplicate_key``: a key stands twice in a role, an id names two keys, a key has two ids.
         """
         self._roles = {}
+        self.headers = {}
         by_kid: dict[str, bytes] = {}
         by_raw: dict[bytes, str] = {}
         for trusted in keys:
@@ -301,6 +304,10 @@ class KeyRing:
                 "Connect once, or fetch it again from the vendor.",
             )
         return trusted.key
+
+    def usable(self, role: Role) -> tuple[PublicKey, ...]:
+        """The keys that `find` returns for *role*."""
+        return tuple(trusted.key for trusted in self._roles.get(role, {}).values() if trusted.state in _VERIFYING)
 
     def keys(self) -> tuple[TrustedKey, ...]:
         """Every key, by role and id in the order they were given."""

@@ -14,6 +14,7 @@ MAX_TOKEN_HEADER = KIB
 MAX_MACHINE_FILE = 256 * KIB
 MAX_STATUS_LIST_TOKEN = 4 * MIB
 MAX_STATUS_LIST_INFLATED = 16 * MIB
+MAX_STATUS_INDEX = 2**31 - 1
 MAX_ROOT = 512_000
 MAX_ROOT_STEPS = 256
 MAX_BUNDLE = 8 * MIB
@@ -39,5 +40,5 @@ MAX_METADATA = 16 * KIB
 MAX_METADATA_KEYS = 64
 MAX_METADATA_DEPTH = 4
 
-MAX_LIFETIME_SECONDS = 10 * 366 * 86400
-"""`exp - iat` of any artifact (SEC-04): ten years, each taken as long as a leap year so that a calendar decade fits."""
+MAX_LIFETIME_SECONDS = 3650 * 86400
+"""`exp - iat` of any artifact: ten years of 365 days (SEC-04)."""
