@@ -1,0 +1,316 @@
+"""The bodies of the admin calls. Only the members named here can be written; any other is refused (SEC-37)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeAlias
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from carnet.core.model import ClockStrictness, GraceAccess, LicenseStatus, LicenseType
+from carnet.formats.limits import MAX_LICENSE_KEY_TYPED, MAX_METADATA_KEYS
+from carnet.server.api.wire import EntitlementWire, SeatsWire, Seconds, Time, WrittenTime
+from carnet.server.domain.licenses.commands import RenewalBasis
+from carnet.server.records import ActorKind
+
+Slug: TypeAlias = Annotated[str, Meta(min_length=1, max_length=100, examples=["hustl"])]
+Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=100)]
+Why: TypeAlias = Annotated[str, Meta(max_length=500, description="Why, for the audit. Never a secret.")]
+Metadata: TypeAlias = Annotated[
+    dict[str, Any],
+    Meta(max_length=MAX_METADATA_KEYS, description="Yours: at most 16 KiB, 64 keys, depth 4. Stays on the server."),
+]
+ShownMetadata: TypeAlias = Mapping[str, Any]
+Id: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64)]
+GraceSeconds: TypeAlias = Annotated[int, Meta(ge=0)]
+
+
+class CreateProductRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A product. It starts with the preset policies `consumer`, `professional` and `enterprise`."""
+
+    id: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=100,
+            pattern="^[a-z0-9]+(-[a-z0-9]+)*$",
+            description="Its slug, the same word that apps and artifacts carry. Never changes.",
+            examples=["hustl"],
+        ),
+    ]
+    name: Name | None = None
+    metadata: Metadata | None = None
+
+
+class ProductReply(msgspec.Struct, kw_only=True):
+    """A product."""
+
+    id: str
+    name: str
+    created_at: Time
+    metadata: ShownMetadata
+
+
+class WrittenEntitlement(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A feature or limit: usable while `now < expires_at` and for app versions below `below_version`."""
+
+    key: Annotated[str, Meta(min_length=1, max_length=100, pattern="^[a-z0-9][a-z0-9_-]*$")]
+    expires_at: WrittenTime | None = None
+    below_version: Annotated[str, Meta(max_length=255)] | None = None
+
+
+class WrittenRules(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """
+    The rules of a policy, or a license's own values for some of them. Members that are absent have their defaults in a
+    policy, and the policy's values in a license. Nulls are values: no limit, no ceiling, never.
+    """
+
+    offline_ttl_seconds: Seconds | UnsetType = UNSET
+    max_offline_ttl_seconds: Seconds | UnsetType = UNSET
+    token_ttl_seconds: Seconds | UnsetType = UNSET
+    grace_seconds: GraceSeconds | UnsetType = UNSET
+    term_grace_seconds: GraceSeconds | UnsetType = UNSET
+    grace_access: GraceAccess | UnsetType = UNSET
+    refresh_after_seconds: Seconds | UnsetType = UNSET
+    warn_before_seconds: GraceSeconds | UnsetType | None = UNSET
+    require_activation: bool | UnsetType = UNSET
+    seat_limit: Annotated[int, Meta(ge=1)] | UnsetType | None = UNSET
+    essential: list[str] | UnsetType = UNSET
+    entitlements: list[WrittenEntitlement] | UnsetType = UNSET
+    edition: Name | UnsetType | None = UNSET
+    below_version: str | UnsetType | None = UNSET
+    domains: list[str] | UnsetType = UNSET
+    clock_strictness: ClockStrictness | UnsetType = UNSET
+    max_revocation_age_seconds: Seconds | UnsetType | None = UNSET
+
+    def given(self) -> dict[str, Any]:
+        """The members that were written, in the JSON form of policies."""
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        return plain
+
+
+class RulesReply(msgspec.Struct, kw_only=True):
+    """The rules of a policy, every one of them."""
+
+    offline_ttl_seconds: int
+    max_offline_ttl_seconds: int
+    token_ttl_seconds: int
+    grace_seconds: int
+    term_grace_seconds: int
+    grace_access: GraceAccess
+    refresh_after_seconds: int
+    warn_before_seconds: int | None
+    require_activation: bool
+    seat_limit: int | None
+    essential: list[str]
+    entitlements: list[EntitlementWire]
+    edition: str | None
+    below_version: str | None
+    domains: list[str]
+    clock_strictness: ClockStrictness
+    max_revocation_age_seconds: int | None
+
+
+class CreatePolicyRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A policy of a product. `duration_seconds` is how long a timed or trial license under it runs."""
+
+    product: Slug
+    name: Name
+    rules: WrittenRules = msgspec.field(default_factory=WrittenRules)
+    license_type: LicenseType = "perpetual"
+    duration_seconds: Seconds | None = None
+
+
+class UpdatePolicyRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """
+    A policy's new rules, all of them: members that are absent go back to their defaults.
+
+    `license_type` and `duration_seconds` stay as they are when absent or null.
+    """
+
+    rules: WrittenRules
+    license_type: LicenseType | None = None
+    duration_seconds: Seconds | None = None
+
+
+class PolicyReply(msgspec.Struct, kw_only=True):
+    """A policy."""
+
+    id: str
+    product: str
+    name: str
+    license_type: LicenseType
+    duration_seconds: int | None
+    rules: RulesReply
+    created_at: Time
+    updated_at: Time
+
+
+class CreateCustomerRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Who holds licenses. Artifacts carry at most the opaque id, never name or e-mail."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=200)]
+    email: Annotated[str, Meta(max_length=254)] | None = None
+    metadata: Metadata | None = None
+
+
+class CustomerReply(msgspec.Struct, kw_only=True):
+    """A customer."""
+
+    id: str
+    name: str
+    email: str | None
+    created_at: Time
+    metadata: ShownMetadata
+
+
+class CreateLicenseRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """
+    A license under a policy of a product, with a fresh key.
+
+    Give `expires_at` or `duration_seconds` or neither (then the policy's duration counts). `overrides` are this
+    license's own values for some of the policy's rules.
+    """
+
+    product: Slug
+    policy: Name
+    customer: Id | None = None
+    type: LicenseType | None = None
+    starts_at: WrittenTime | None = None
+    expires_at: WrittenTime | None = None
+    duration_seconds: Seconds | None = None
+    overrides: WrittenRules | None = None
+    metadata: Metadata | None = None
+
+
+class FindLicenseRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A license by its key, which never stands in an address."""
+
+    license_key: Annotated[str, Meta(min_length=1, max_length=MAX_LICENSE_KEY_TYPED)]
+
+
+class RenewLicenseRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """
+    A later end for a license: `expires_at` itself, or `duration_seconds` more, or the policy's duration more.
+
+    `basis` `expiry` adds to the present end, so that paying early loses nothing; `now` counts from now.
+    """
+
+    expires_at: WrittenTime | None = None
+    duration_seconds: Seconds | None = None
+    basis: RenewalBasis = "expiry"
+
+
+class ReasonRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Why something is done; the body may also be left out."""
+
+    reason: Why | None = None
+
+
+class LicenseReply(msgspec.Struct, kw_only=True):
+    """A license: everything but its key, of which the last four characters stand. `rules` are those in force."""
+
+    id: str
+    product: str
+    policy: str
+    type: LicenseType
+    status: LicenseStatus
+    customer: str | None
+    created_at: Time
+    starts_at: Time | None
+    expires_at: Time | None
+    seats: SeatsWire
+    entitlements: list[EntitlementWire]
+    key_last_four: str
+    overrides: Mapping[str, Any]
+    rules: RulesReply
+    metadata: ShownMetadata
+
+
+class CreatedLicenseReply(LicenseReply, kw_only=True):
+    """A new license with its key."""
+
+    key: str
+
+
+class RevealedKeyReply(msgspec.Struct, kw_only=True):
+    """A license key in clear. The audit has a row about this answer."""
+
+    license_id: str
+    key: str
+
+
+class ActivationReply(msgspec.Struct, kw_only=True):
+    """A device's activation; it holds a seat while `deactivated_at` is null."""
+
+    id: str
+    license_id: str
+    product: str
+    device: str
+    device_name: str
+    platform: str
+    created_at: Time
+    refreshed_at: Time
+    covered_until: Time
+    deactivated_at: Time | None
+
+
+class ActorWire(msgspec.Struct, kw_only=True):
+    """Who did something."""
+
+    kind: ActorKind
+    id: str | None
+
+
+class AuditReply(msgspec.Struct, kw_only=True):
+    """One change, as it was made."""
+
+    seq: int | None
+    at: Time
+    actor: ActorWire
+    action: str
+    object_kind: str
+    object_id: str
+    details: Mapping[str, Any]
+
+
+class _PageReply(msgspec.Struct, kw_only=True):
+    has_more: bool
+    next_cursor: str | None
+
+
+class ProductsReply(_PageReply, kw_only=True):
+    """Products, by slug. `next_cursor` is null exactly when `has_more` is false."""
+
+    items: list[ProductReply]
+
+
+class PoliciesReply(_PageReply, kw_only=True):
+    """Policies of a product, by name. `next_cursor` is null exactly when `has_more` is false."""
+
+    items: list[PolicyReply]
+
+
+class CustomersReply(_PageReply, kw_only=True):
+    """Customers, newest first. `next_cursor` is null exactly when `has_more` is false."""
+
+    items: list[CustomerReply]
+
+
+class LicensesReply(_PageReply, kw_only=True):
+    """Licenses, newest first. `next_cursor` is null exactly when `has_more` is false."""
+
+    items: list[LicenseReply]
+
+
+class ActivationsReply(_PageReply, kw_only=True):
+    """Activations of a license, newest first. `next_cursor` is null exactly when `has_more` is false."""
+
+    items: list[ActivationReply]
+
+
+class AuditsReply(_PageReply, kw_only=True):
+    """Audit entries, newest first. `next_cursor` is null exactly when `has_more` is false."""
+
+    items: list[AuditReply]

@@ -1,0 +1,67 @@
+"""
+Who may use the admin API: the bearer of an admin token, and for changes one whose scope is `admin` (SEC-36).
+
+The guard runs before anything of the request's body is read.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from litestar import Request
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+
+from carnet.core.errors import CarnetError
+from carnet.server.domain.apikeys.service import ApiKeyService
+from carnet.server.records import Actor, ApiKey
+
+_SCHEME: Final = "bearer "
+_MAX_TOKEN: Final = 512
+_READING: Final = frozenset({"GET", "HEAD"})
+
+READS: Final = "reads"
+"""A handler's `opt` for a POST that only looks (it is one so that a license key stands in no address)."""
+
+
+class AdminGuard:
+    """A Litestar guard: recognises the token, checks its scope, leaves its record as `request.auth`."""
+
+    def __init__(self, apikeys: ApiKeyService) -> None:
+        self._apikeys = apikeys
+
+    async def __call__(self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+        """
+        Let the request through, or not.
+
+        Raises:
+            CarnetError: ``admin_token_required``, ``admin_token_refused`` (both 401), ``scope_required`` (403).
+        """
+        header = connection.headers.get("authorization", "")
+        if not header:
+            raise CarnetError(
+                "admin_token_required", "This call needs an admin token.", "Send it as `Authorization: Bearer …`."
+            )
+        token = header[len(_SCHEME) :].strip()
+        record: ApiKey | None = None
+        if header[: len(_SCHEME)].lower() == _SCHEME and 0 < len(token) <= _MAX_TOKEN and token.isascii():
+            record = await self._apikeys.authenticate(token)
+        if record is None:
+            # One answer for unknown, revoked and expired tokens: a stranger learns nothing about which exist.
+            raise CarnetError(
+                "admin_token_refused",
+                "That admin token does not work.",
+                "Check that it is complete and neither revoked nor expired; `carnet init` shows the first one.",
+            )
+        reading = connection.scope["method"] in _READING or handler.opt.get(READS, False)  # type: ignore[typeddict-item]
+        if not reading and "admin" not in record.scopes:
+            raise CarnetError(
+                "scope_required", "This admin token may only look, not change.", "Use one with the scope `admin`."
+            )
+        connection.scope["auth"] = record
+
+
+def actor_of(request: Request[Any, Any, Any]) -> Actor:
+    """Who is acting, for the audit: the admin token's id."""
+    record: ApiKey = request.auth
+    return Actor(kind="vendor", id=record.id)

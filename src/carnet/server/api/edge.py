@@ -1,0 +1,131 @@
+"""
+The outermost layer: what is done for every request, whatever it asks.
+
+It gives the request an id, answers HEAD as GET without a body, adds the security headers, counts and times, writes the
+one log line of the outcome, and turns an exception that nobody handled into an opaque 500. It reads no body and knows
+no rule.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from time import perf_counter
+from typing import Any, Final
+
+from litestar import Litestar
+
+from carnet.server.api.context import NOTED_CODE, REQUEST_ID, choose_request_id
+from carnet.server.api.logs import log
+from carnet.server.api.metrics import UNMATCHED, Metrics
+from carnet.server.api.problems import PROBLEM_MEDIA_TYPE, internal_error
+
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+_HEADERS: Final[Sequence[tuple[bytes, bytes]]] = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+)
+"""SEC-47. What this API answers is data; a browser must neither guess its type, run it, nor frame it."""
+
+_NO_STORE: Final = (b"cache-control", b"no-store")
+_HSTS: Final = (b"strict-transport-security", b"max-age=31536000")
+
+_QUIET_ROUTES: Final = frozenset({"/livez", "/readyz", "/metrics", "/v1/validate"})
+"""Asked many times a second and changing nothing: counted, but a line only when the server itself failed."""
+
+_LOOKING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class EdgeApp(Litestar):
+    """A Litestar application inside the edge."""
+
+    __slots__ = ("edge_headers", "metrics")
+
+    def __init__(self, *, metrics: Metrics, https: bool, **options: Any) -> None:
+        """
+        Args:
+            metrics: Where requests are counted.
+            https: Whether clients reach this server by https, so that browsers may be told to insist on it.
+            options: As `Litestar`.
+        """
+        self.metrics = metrics
+        self.edge_headers = [*_HEADERS, _HSTS] if https else [*_HEADERS]
+        super().__init__(**options)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """The ASGI application."""
+        if scope["type"] != "http":
+            await super().__call__(scope, receive, send)
+            return
+        offered = next((value for name, value in scope["headers"] if name == b"x-request-id"), None)
+        request_id = choose_request_id(offered)
+        REQUEST_ID.set(request_id)
+        NOTED_CODE.set("")
+        method = scope["method"]
+        if method == "HEAD":
+            scope = {**scope, "method": "GET"}
+        answer = _Answer(send, [*self.edge_headers, (b"x-request-id", request_id.encode())], method)
+        started = perf_counter()
+        try:
+            await super().__call__(scope, receive, answer.send)
+        except Exception as error:  # noqa: BLE001 - the last line of defence: logged, answered, never hidden
+            log.error("request.failed", kind=type(error).__name__, exc_info=error)
+            if not answer.status:
+                await _send_internal_error(answer)
+        finally:
+            self._finish(scope, method, answer.status, perf_counter() - started)
+
+    def _finish(self, scope: Any, method: str, status: int, seconds: float) -> None:
+        route = scope.get("path_template") or UNMATCHED
+        code = NOTED_CODE.get()
+        self.metrics.observe(method if method in _METHODS else "OTHER", route, status, code, seconds)
+        if status >= 500 or not (route in _QUIET_ROUTES or (method in _LOOKING and not code)):
+            log.info(
+                "request.answered",
+                method=method[:16],
+                route=route,
+                status=status,
+                code=code or None,
+                ms=round(seconds * 1000, 1),
+            )
+
+
+class _Answer:
+    """The ASGI `send` of one request, with our headers and, for HEAD, without the body (RFC 9110 §9.3.2)."""
+
+    __slots__ = ("_headers", "_method", "_send", "status")
+
+    def __init__(self, send: Any, headers: list[tuple[bytes, bytes]], method: str) -> None:
+        self._send = send
+        self._headers = headers
+        self._method = method
+        self.status = 0
+
+    async def send(self, message: Any) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            own = list(message["headers"])
+            if not any(name == b"cache-control" for name, _ in own):
+                own.append(_NO_STORE)
+            if self._method == "OPTIONS" or self.status == 405:
+                own = [(name, _with_head(value) if name == b"allow" else value) for name, value in own]
+            message["headers"] = own + self._headers
+        elif self._method == "HEAD":
+            message["body"] = b""
+        await self._send(message)
+
+
+def _with_head(allowed: bytes) -> bytes:
+    """Where GET is answered, HEAD is (see `EdgeApp`); the router does not know."""
+    methods = {each.strip() for each in allowed.split(b",")}
+    return b", ".join(sorted(methods | {b"HEAD"} if b"GET" in methods else methods))
+
+
+async def _send_internal_error(answer: _Answer) -> None:
+    body = bytes(internal_error().content)
+    head = [(b"content-type", PROBLEM_MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
+    with contextlib.suppress(OSError):  # the client may be gone by now
+        await answer.send({"type": "http.response.start", "status": 500, "headers": head})
+        await answer.send({"type": "http.response.body", "body": body, "more_body": False})

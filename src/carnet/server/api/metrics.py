@@ -1,0 +1,90 @@
+"""
+What `/metrics` shows, in Prometheus text form: requests, latencies, refusals, failures. Never keys, ids or addresses.
+
+Every app has its own registry, so that two apps in one process (tests, embedding) do not mix. Label values come from
+route templates and problem codes, which are few and ours; nothing a caller writes becomes a label.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.process_collector import ProcessCollector
+
+from carnet._version import __version__
+
+CONTENT_TYPE: Final = CONTENT_TYPE_LATEST.partition("; charset")[0]
+UNMATCHED: Final = "unmatched"
+"""The route label of requests for addresses that do not exist: one label for all, or scanners would fill memory."""
+
+_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+
+class Metrics:
+    """The counters of one app."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        self._requests = Counter(
+            "carnet_http_requests", "Requests answered.", ("method", "route", "status"), registry=self.registry
+        )
+        self._seconds = Histogram(
+            "carnet_http_request_seconds", "Time to answer.", ("route",), buckets=_BUCKETS, registry=self.registry
+        )
+        self._activations = Histogram(
+            "carnet_activation_seconds",
+            "Time to answer an activation, by outcome (new, same, refused, failed).",
+            ("outcome",),
+            buckets=_BUCKETS,
+            registry=self.registry,
+        )
+        self._problems = Counter(
+            "carnet_problems", "Requests refused or failed, by problem code.", ("route", "code"), registry=self.registry
+        )
+        self.signing_errors = Counter(
+            "carnet_signing_errors", "Artifacts that could not be signed.", registry=self.registry
+        )
+        self.in_flight = Gauge("carnet_http_requests_in_flight", "Requests being answered.", registry=self.registry)
+        Gauge("carnet_build_info", "Always 1.", ("version",), registry=self.registry).labels(__version__).set(1)
+        # One look-up per request instead of three label resolutions: prometheus_client takes a lock for each.
+        self._of = lru_cache(maxsize=2048)(self._resolve)
+
+    def _resolve(self, method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+        return self._requests.labels(method, route, str(status)), self._seconds.labels(route)
+
+    def observe(self, method: str, route: str, status: int, code: str, seconds: float) -> None:
+        """
+        Count one answered request.
+
+        Args:
+            method: One of HTTP's own methods, or ``OTHER``.
+            route: The route's template, or `UNMATCHED`.
+            status: As sent.
+            code: The problem's code; empty when all was well.
+            seconds: From the first byte of the request's head handed to us to the last of the answer.
+        """
+        requests, duration = self._of(method, route, status)
+        requests.inc()
+        duration.observe(seconds)
+        if code:
+            self._problems.labels(route, code).inc()
+        if route == "/v1/activate" and method == "POST":
+            self._activations.labels(_outcome(status)).observe(seconds)
+
+    def render(self) -> bytes:
+        """The text that Prometheus reads."""
+        return generate_latest(self.registry)
+
+
+def _outcome(status: int) -> str:
+    if status == 201:
+        return "new"
+    if status == 200:
+        return "same"
+    return "refused" if status < 500 else "failed"

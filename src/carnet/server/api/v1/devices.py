@@ -1,0 +1,207 @@
+"""What apps call: activate, validate, refresh, deactivate (specs/http-api.md §4)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, TypeAlias
+
+from litestar import Request, Response, post
+from litestar.di import NamedDependency
+from litestar.params import HeaderParameter, JSONBody
+
+from carnet.core.decision import Refused
+from carnet.formats.limits import MAX_TOKEN
+from carnet.server.api.openapi import reply
+from carnet.server.api.problems import refusal
+from carnet.server.api.v1.models import (
+    ActivateReply,
+    ActivateRequest,
+    DeactivateReply,
+    DeactivateRequest,
+    RefreshRequest,
+    ValidateReply,
+    ValidateRequest,
+    activate_reply,
+    deactivate_reply,
+    validate_reply,
+)
+from carnet.server.domain.activations.commands import (
+    ActivateCommand,
+    DeactivateCommand,
+    DeviceProofInput,
+    RefreshCommand,
+    ValidateCommand,
+)
+from carnet.server.domain.activations.service import ActivationService
+
+ProofHeader: TypeAlias = Annotated[
+    str | None,
+    HeaderParameter(
+        name="Carnet-Device-Proof",
+        max_length=MAX_TOKEN,
+        description="A JWS by the device's key over method, path and body; needed once the activation has a registered "
+        "public key (specs/http-api.md §4.5).",
+    ),
+]
+
+_TAGS: Final = ["Devices"]
+_VALUES: Final = ("invalid_argument", "bad_fingerprint", "bad_key", "unavailable")
+_LICENSE: Final = ("license_not_found", "wrong_product", "license_suspended", "license_revoked", "license_expired")
+_SEAT: Final = ("activation_not_found", "device_proof_required", "device_proof_invalid", "license_key_required")
+
+
+@post(
+    "/v1/activate",
+    operation_id="activate",
+    tags=_TAGS,
+    response_description="A new seat.",
+    responses={200: reply(ActivateReply, "The seat that this device holds already.")},
+    opt={"problems": (*_VALUES, *_LICENSE, "license_not_started", "wrong_domain", "seat_limit_reached")},
+)
+async def activate(
+    data: JSONBody[ActivateRequest], activations: NamedDependency[ActivationService]
+) -> Response[ActivateReply]:
+    """
+    Take a seat for a device.
+
+    The same device on the same license always gets the same seat: 201 the first time, 200 from then on.
+    """
+    answered = await activations.activate(
+        ActivateCommand(
+            license_key=data.license_key,
+            product=data.product,
+            device=data.device.claim(),
+            nonce=data.nonce,
+            root_version=data.root_version,
+            user=data.user,
+            domain=data.domain,
+            app_version=data.app_version,
+            ttl_seconds=data.ttl_seconds,
+        )
+    )
+    result = answered.result
+    if isinstance(result, Refused):
+        return refusal(result, answered.proof)
+    return Response(activate_reply(result, answered.proof), status_code=201 if result.created else 200)
+
+
+@post(
+    "/v1/validate",
+    status_code=200,
+    operation_id="validate",
+    tags=_TAGS,
+    response_description="The decision, also when it is no.",
+    opt={"problems": (*_VALUES, "license_not_found", "wrong_product")},
+)
+async def validate(
+    data: JSONBody[ValidateRequest], activations: NamedDependency[ActivationService]
+) -> Response[ValidateReply]:
+    """
+    Ask what the server's own records say about a license, and about a device if one is named.
+
+    Changes nothing and takes no seat. A license that is suspended, expired or unknown to the device is a decision (200,
+    `valid` false); only a key that names no license of the product is refused.
+    """
+    answered = await activations.validate(
+        ValidateCommand(
+            license_key=data.license_key,
+            product=data.product,
+            device=None if data.device is None else data.device.claim(),
+            domain=data.domain,
+            app_version=data.app_version,
+            nonce=data.nonce,
+        )
+    )
+    result = answered.result
+    if isinstance(result, Refused):
+        return refusal(result, answered.proof)
+    return Response(validate_reply(result, answered.proof))
+
+
+@post(
+    "/v1/refresh",
+    status_code=200,
+    operation_id="refresh",
+    tags=_TAGS,
+    response_description="The seat with fresh artifacts.",
+    opt={"problems": (*_VALUES, *_LICENSE, *_SEAT, "wrong_domain")},
+)
+async def refresh(
+    request: Request[Any, Any, Any],
+    data: JSONBody[RefreshRequest],
+    activations: NamedDependency[ActivationService],
+    device_proof: ProofHeader = None,
+) -> Response[ActivateReply]:
+    """
+    Get fresh artifacts for the seat that a device holds.
+
+    Names the seat by `activation_id` or by `license_key`; never takes a new one.
+    """
+    answered = await activations.refresh(
+        RefreshCommand(
+            product=data.product,
+            device=data.device.claim(),
+            activation_id=data.activation_id,
+            license_key=data.license_key,
+            nonce=data.nonce,
+            root_version=data.root_version,
+            domain=data.domain,
+            app_version=data.app_version,
+            ttl_seconds=data.ttl_seconds,
+            device_proof=await _proof_input(request, device_proof),
+        )
+    )
+    result = answered.result
+    if isinstance(result, Refused):
+        return refusal(result, answered.proof)
+    return Response(activate_reply(result, answered.proof))
+
+
+@post(
+    "/v1/deactivate",
+    status_code=200,
+    operation_id="deactivate",
+    tags=_TAGS,
+    response_description="The seat is free, since the moment named.",
+    opt={"problems": (*_VALUES, "license_not_found", "wrong_product", *_SEAT)},
+)
+async def deactivate(
+    request: Request[Any, Any, Any],
+    data: JSONBody[DeactivateRequest],
+    activations: NamedDependency[ActivationService],
+    device_proof: ProofHeader = None,
+) -> Response[DeactivateReply]:
+    """
+    Give a device's seat back.
+
+    Repeating the call answers the same, with the time of the first.
+    """
+    answered = await activations.deactivate(
+        DeactivateCommand(
+            product=data.product,
+            device=data.device.claim(),
+            activation_id=data.activation_id,
+            license_key=data.license_key,
+            nonce=data.nonce,
+            device_proof=await _proof_input(request, device_proof),
+        )
+    )
+    result = answered.result
+    if isinstance(result, Refused):
+        return refusal(result, answered.proof)
+    return Response(deactivate_reply(result, answered.proof))
+
+
+async def _proof_input(request: Request[Any, Any, Any], proof: str | None) -> DeviceProofInput | None:
+    """The proof with the request it must fit: method, path and body exactly as they came (SEC-45)."""
+    if proof is None:
+        return None
+    path = request.scope.get("raw_path") or request.scope["path"].encode()
+    return DeviceProofInput(
+        proof=proof,
+        method=request.method,
+        path=path.partition(b"?")[0].decode("latin-1"),
+        body=await request.body(),
+    )
+
+
+DEVICE_HANDLERS: Final = (activate, validate, refresh, deactivate)

@@ -1,0 +1,83 @@
+"""
+The composition root of the HTTP edge: the only place that wires handlers, services and limits together.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from litestar import Router
+from litestar.di import Provide
+
+from carnet.formats.limits import MAX_ADMIN_BODY, MAX_PUBLIC_BODY
+from carnet.server.api.admin.catalog import CATALOG_HANDLERS
+from carnet.server.api.admin.licenses import LICENSE_HANDLERS
+from carnet.server.api.auth import AdminGuard
+from carnet.server.api.body import StrictRequest
+from carnet.server.api.caching import SHORT, Cacheable
+from carnet.server.api.edge import EdgeApp
+from carnet.server.api.explain import EXPLAIN_HANDLERS
+from carnet.server.api.health import HEALTH_HANDLERS, Readiness
+from carnet.server.api.metrics import Metrics
+from carnet.server.api.openapi import document
+from carnet.server.api.problems import EXCEPTION_HANDLERS
+from carnet.server.api.v1.devices import DEVICE_HANDLERS
+from carnet.server.api.v1.trust import TRUST_HANDLERS, Published
+from carnet.server.installation import Installation
+
+
+def _given(value: object) -> Provide:
+    """A dependency that is always *value*."""
+    return Provide(lambda: value, sync_to_thread=False)
+
+
+def create_app(installation: Installation) -> EdgeApp:
+    """
+    The server's ASGI application over an open installation.
+
+    Args:
+        installation: Open for as long as the application answers; whoever opened it closes it.
+
+    Returns:
+        A Litestar application that answers on any host name (users-ask 2). It reads no environment and holds no state
+        but counters.
+    """
+    metrics = Metrics()
+    admin = Router(
+        "/v1/admin",
+        route_handlers=[*CATALOG_HANDLERS, *LICENSE_HANDLERS],
+        guards=[AdminGuard(installation.apikeys)],
+        request_max_body_size=MAX_ADMIN_BODY,
+        dependencies={
+            "products": _given(installation.products),
+            "policies": _given(installation.policies),
+            "customers": _given(installation.customers),
+            "licenses": _given(installation.licenses),
+            "audit": _given(installation.audit),
+        },
+    )
+    contract: list[Cacheable] = []
+
+    def the_contract() -> Cacheable:
+        return contract[0]
+
+    app = EdgeApp(
+        metrics=metrics,
+        https=installation.settings.base_url.startswith("https://"),
+        route_handlers=[*DEVICE_HANDLERS, *TRUST_HANDLERS, *HEALTH_HANDLERS, *EXPLAIN_HANDLERS, admin],
+        dependencies={
+            "activations": _given(installation.activations),
+            "trust": _given(installation.trust),
+            "published": _given(Published(installation.trust)),
+            "readiness": _given(Readiness(installation)),
+            "counters": _given(metrics),
+            "contract": Provide(the_contract, sync_to_thread=False),
+        },
+        exception_handlers=EXCEPTION_HANDLERS,
+        request_class=StrictRequest,
+        request_max_body_size=MAX_PUBLIC_BODY,
+        openapi_config=None,
+        logging_config=None,
+        debug=False,
+    )
+    contract.append(Cacheable(msgspec.json.encode(document(app)), media_type="application/json", cache_control=SHORT))
+    return app

@@ -1,0 +1,251 @@
+"""
+`carnet serve`: one process that answers HTTP until it is told to stop (design.md §9).
+
+What can go wrong before the first request (port taken, no installation, wrong passphrase) is raised as a `CarnetError`
+in one plain sentence with its fix. Stopping (SIGTERM, Ctrl-C) takes no new requests, finishes those in flight within
+`STOP_SECONDS`, closes the database, and is a success.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import os
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from typing import IO, Any, Final
+
+import uvicorn
+
+from carnet.core.errors import CarnetError, StateError
+from carnet.formats.encoding import sha256_hex
+from carnet.server.api.logs import configure_logs, log
+from carnet.server.api.protocol import BoundedProtocol
+from carnet.server.app import create_app
+from carnet.server.installation import Installation, open_installation
+from carnet.server.settings import Settings
+
+STOP_SECONDS: Final = 10
+"""How long requests in flight may take once we are told to stop (REL-14)."""
+
+KEEP_ALIVE_SECONDS: Final = 15
+BACKLOG: Final = 1024
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """
+    Take the address to listen on.
+
+    Args:
+        host: A name or an address, IPv4 or IPv6.
+        port: 0 lets the system choose.
+
+    Raises:
+        StateError: ``port_taken``, ``port_not_allowed``, ``host_not_here``.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        raise StateError(
+            "host_not_here", f"{host!r} is not an address of this machine.", "Set CARNET_HOST to 127.0.0.1 or 0.0.0.0."
+        ) from error
+    family, kind, protocol, _, address = found[0]
+    listening = socket.socket(family, kind, protocol)
+    try:
+        if os.name != "nt":  # on Windows it would let two servers share a port
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            with contextlib.suppress(OSError):
+                listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        listening.bind(address)
+        listening.listen(BACKLOG)
+    except OSError as error:
+        listening.close()
+        raise _cannot_listen(error, host, port) from error
+    listening.setblocking(False)
+    return listening
+
+
+def _cannot_listen(error: OSError, host: str, port: int) -> StateError:
+    if error.errno == errno.EADDRINUSE:
+        return StateError(
+            "port_taken",
+            f"Port {port} on {host} is taken by another program.",
+            "Stop that program, or choose another port with CARNET_PORT.",
+        )
+    if error.errno in {errno.EACCES, errno.EPERM}:
+        return StateError(
+            "port_not_allowed",
+            f"This user may not listen on port {port}.",
+            "Choose a port from 1024 with CARNET_PORT, and let a reverse proxy have the low one.",
+        )
+    return StateError(
+        "host_not_here",
+        f"Cannot listen on {host} port {port}: {error.strerror}.",
+        "Set CARNET_HOST to an address of this machine, such as 127.0.0.1 or 0.0.0.0.",
+    )
+
+
+def serve(
+    settings: Settings,
+    *,
+    out: IO[str] | None = None,
+    ready: Callable[[str], None] | None = None,
+) -> int:
+    """
+    Serve until told to stop.
+
+    Args:
+        settings: As read from the environment.
+        out: Where the banner and the log lines go; standard error when None.
+        ready: Told the address, once requests are answered.
+
+    Returns:
+        The exit status: 0 after an orderly stop, 1 if requests had to be cut off.
+
+    Raises:
+        CarnetError: It cannot start; one sentence and its fix.
+    """
+    stream = sys.stderr if out is None else out
+    configure_logs(stream)
+    listening = bind(settings.host, settings.port)
+    with contextlib.closing(listening), asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(_run(settings, listening, stream, ready))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:  # Windows, PyPy
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+async def _run(
+    settings: Settings, listening: socket.socket, stream: IO[str], ready: Callable[[str], None] | None
+) -> int:
+    def say(sentence: str) -> None:
+        log.info("server.starting", note=sentence)
+
+    async with open_installation(settings, say=say) as installation:
+        server = Server(create_app(installation))
+        address = _address(listening)
+        _announce(installation, address, stream)
+
+        def started() -> None:
+            if ready is not None:
+                ready(address)
+
+        server.on_started = started
+        await server.serve(sockets=[listening])
+        log.info("server.stopped", cut_off=server.cut_off)
+        return 1 if server.cut_off else 0
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server with our bounds, logs and manners at the end."""
+
+    def __init__(self, app: Any) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http=BoundedProtocol,
+                ws="none",
+                lifespan="off",
+                access_log=False,
+                log_config=None,
+                log_level=logging.WARNING,
+                server_header=False,
+                proxy_headers=False,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
+                timeout_graceful_shutdown=STOP_SECONDS,
+                backlog=BACKLOG,
+            )
+        )
+        self.on_started: Callable[[], None] | None = None
+        self.cut_off = 0
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to answer, then say so."""
+        await super().startup(sockets)
+        if self.on_started is not None:
+            self.on_started()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop taking requests, finish those in flight, count those that did not make it."""
+        log.info("server.stopping", in_flight=len(self.server_state.tasks))
+        await super().shutdown(sockets)
+        self.cut_off = len(self.server_state.tasks)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """As uvicorn's, but the signal that stopped us is not raised again: an orderly stop is a success."""
+        with super().capture_signals():
+            try:
+                yield
+            finally:
+                self._captured_signals.clear()
+
+
+def _address(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _announce(installation: Installation, address: str, stream: IO[str]) -> None:
+    """Say where it listens and what to do next: a banner for people, one structured line for a pipe."""
+    settings = installation.settings
+    anchor = sha256_hex(installation.roots[0].encode())
+    if not stream.isatty():
+        log.info(
+            "server.listening",
+            address=address,
+            public_url=settings.base_url,
+            data=str(settings.data),
+            issuer=installation.issuer,
+            anchor=anchor,
+        )
+        return
+    lines = [
+        "",
+        f"  Carnet {_version()} answers at {address}",
+        "",
+        f"  data      {settings.data.absolute()}",
+        f"  anchor    {anchor}",
+        f"  contract  {address}/openapi.json     health  {address}/readyz",
+        "",
+        "  Next, in another terminal:",
+        "    carnet product create hustl",
+        "    carnet license create --product hustl --policy consumer",
+        "",
+        "  Ctrl-C stops it and finishes what is under way.",
+        "",
+    ]
+    stream.write("\n".join(lines) + "\n")
+    stream.flush()
+
+
+def _version() -> str:
+    from carnet._version import __version__
+
+    return __version__
+
+
+def main(environ: dict[str, str] | None = None) -> int:
+    """
+    Serve as the environment says, and say in a sentence why not if it cannot.
+
+    Returns:
+        The exit status: 0 after an orderly stop, 1 otherwise.
+    """
+    from carnet.server.settings import settings_from_environment
+
+    try:
+        return serve(settings_from_environment(os.environ if environ is None else environ))
+    except CarnetError as error:
+        print(f"carnet: {error}", file=sys.stderr)  # noqa: T201 - the one sentence for a person
+        return 1
