@@ -28,6 +28,7 @@ from carnet.server.records import (
 )
 
 _T = TypeVar("_T")
+_T_co = TypeVar("_T_co", covariant=True)
 
 Random: TypeAlias = Callable[[int], bytes]
 """*n* bytes that nobody can foresee; `os.urandom` in production."""
@@ -118,7 +119,7 @@ class ProofUse(Struct):
     until: Instant
 
 
-class SeatChanges(Struct, Generic[_T]):
+class SeatChanges(Struct, Generic[_T_co]):
     """
     What a decision writes, all of it or nothing, and what its caller is told after the commit.
 
@@ -132,7 +133,7 @@ class SeatChanges(Struct, Generic[_T]):
         proof_use: A device proof that must not work again.
     """
 
-    outcome: _T
+    outcome: _T_co
     take: Activation | None = None
     update: Activation | None = None
     free: Activation | None = None

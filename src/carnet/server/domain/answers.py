@@ -1,15 +1,24 @@
 """
 What every device-facing call answers: its result or refusal, with the signed proof that was asked for (SEC-30).
+
+Refusals are proved like grants: only an authentic, coded no may shorten what a device holds (design.md §2 rule 4).
 """
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from carnet.core._base import Struct
-from carnet.core.decision import Refused
+from carnet.core.decision import Reason, Refused
+from carnet.core.instant import Instant
+from carnet.formats.answer import Answer, issue_answer
+from carnet.formats.encoding import sha256_b64url
+from carnet.server.domain.ids import Ids
+from carnet.server.ports import SigningKeys
 
 _T = TypeVar("_T")
+
+AnswerAction = Literal["activate", "refresh", "validate", "deactivate"]
 
 
 class Answered(Struct, Generic[_T]):
@@ -22,3 +31,63 @@ class Answered(Struct, Generic[_T]):
 
     result: _T | Refused
     proof: str | None = None
+
+
+class Prover:
+    """
+    Signs answers.
+
+    Args:
+        keys: The signing keys.
+        issuer: This installation's id.
+        ids: For answer ids.
+    """
+
+    def __init__(self, keys: SigningKeys, issuer: str, ids: Ids) -> None:
+        self._keys = keys
+        self._issuer = issuer
+        self._ids = ids
+
+    def prove(
+        self,
+        *,
+        nonce: str,
+        action: AnswerAction,
+        at: Instant,
+        product: str,
+        device: str | None,
+        license_id: str | None = None,
+        activation_id: str | None = None,
+        refused: tuple[Reason, ...] = (),
+        artifacts: tuple[tuple[str, str], ...] = (),
+    ) -> str:
+        """
+        The proof of one answer.
+
+        Args:
+            nonce: As the device sent it.
+            action: What it asked for.
+            at: The server's time.
+            product: As the device named it.
+            device: Its fingerprint, where it named one.
+            license_id: The license it concerns.
+            activation_id: The activation it concerns.
+            refused: Every reason of a refusal, the main one first; empty for a grant.
+            artifacts: (name, text) of what the answer carries; their hashes are signed.
+        """
+        answer = Answer(
+            id=self._ids.new(at),
+            issuer=self._issuer,
+            nonce=nonce,
+            action=action,
+            outcome="refused" if refused else "granted",
+            code=refused[0].code if refused else None,
+            reasons=tuple(reason.code for reason in refused),
+            at=at,
+            product=product,
+            device=device,
+            license_id=license_id,
+            activation_id=activation_id,
+            artifacts=tuple((name, sha256_b64url(text.encode())) for name, text in artifacts),
+        )
+        return issue_answer(answer, self._keys.signer("answer"))

@@ -1,7 +1,17 @@
-"""Activations: what devices call (activate, validate, refresh, deactivate) and what the vendor does with their seats."""
+"""
+Activations: what devices call (activate, validate, refresh, deactivate) and what the vendor does with their seats.
+
+Each call reads `now` once, asks `core` inside the storage's transaction, and signs after the commit. Refusals are
+ordinary results and write nothing: a wrong key costs no disk, and takes no longer or shorter than a right one that is
+suspended (SEC-34).
+"""
 
 from __future__ import annotations
 
+from carnet.core._base import replace
+from carnet.core.decision import Refused
+from carnet.core.errors import UsageError
+from carnet.core.instant import Instant
 from carnet.server.domain.activations.commands import (
     ActivateCommand,
     ActivationResult,
@@ -12,8 +22,34 @@ from carnet.server.domain.activations.commands import (
     ValidateCommand,
     ValidationResult,
 )
-from carnet.server.domain.answers import Answered
-from carnet.server.records import Actor, Page
+from carnet.server.domain.activations.deciding import Decided, Freed, SeatDecisions, facts_of_seat
+from carnet.server.domain.activations.issuing import Issuing
+from carnet.server.domain.activations.refusals import refuse
+from carnet.server.domain.activations.requests import Authorized, authorize, check_device, still_authorized
+from carnet.server.domain.activations.validation import judge
+from carnet.server.domain.answers import AnswerAction, Answered, Prover
+from carnet.server.domain.checks import (
+    check_license_key,
+    check_nonce,
+    check_optional_text,
+    check_page,
+    check_seconds,
+    check_text,
+    invalid,
+)
+from carnet.server.domain.ids import Ids
+from carnet.server.domain.licenses.service import license_not_found, license_view
+from carnet.server.domain.licenses.vault import KeyVault
+from carnet.server.domain.pages import page_of
+from carnet.server.ports import Clock, NextIndex, SeatChanges, SeatFacts, SeatQuery, Storage
+from carnet.server.records import Activation, Actor, Page
+
+_MAX_USER = 255
+_MAX_DOMAIN = 253
+_MAX_VERSION = 64
+_MAX_ID = 64
+_MAX_PRODUCT = 100
+_MAX_REASON = 500
 
 
 class ActivationService:
@@ -21,26 +57,149 @@ class ActivationService:
     What can be done with activations.
 
     The four device calls raise `UsageError` ``invalid_argument`` for values out of bounds, `MalformedError` for a bad
-    fingerprint, device key or proof text; everything about the license is a `Refused` in `Answered.result`:
-    `license_not_found`, `wrong_product`, `license_suspended`, `license_revoked`, `license_expired`, `wrong_domain`,
-    `seat_limit_reached`, `activation_not_found`, `device_proof_required`, `device_proof_invalid`, `license_key_required`.
+    fingerprint or device key; everything about the license is a `Refused` in `Answered.result`: ``license_not_found``,
+    ``wrong_product``, ``wrong_device``, ``wrong_domain``, ``license_revoked``, ``license_suspended``,
+    ``license_not_started``, ``license_expired``, ``seat_limit_reached``, ``activation_not_found``, ``deactivated``,
+    ``device_proof_required``, ``device_proof_invalid``, ``license_key_required``.
     """
+
+    def __init__(
+        self,
+        *,
+        storage: Storage,
+        clock: Clock,
+        ids: Ids,
+        vault: KeyVault,
+        issuing: Issuing,
+        prover: Prover,
+        issuer: str,
+        roots: tuple[str, ...],
+    ) -> None:
+        self._storage = storage
+        self._clock = clock
+        self._vault = vault
+        self._issuing = issuing
+        self._decisions = SeatDecisions(ids, vault, issuing)
+        self._prover = prover
+        self._issuer = issuer
+        self._roots = roots
+
+    # ── what devices call ────────────────────────────────────────────────────────────────────────────────────────────
 
     async def activate(self, command: ActivateCommand) -> Answered[ActivationResult]:
         """Take a seat for a device; the same device gets the seat it holds (R-23, users-ask 17)."""
-        raise NotImplementedError
+        now = self._clock.now()
+        public_key = check_device(command.device)
+        _check_request(command)
+        check_optional_text("user", command.user, most=_MAX_USER)
+        query = SeatQuery(
+            product=command.product,
+            lookups=self._vault.lookups(check_license_key(command.license_key)),
+            fingerprint=command.device.fingerprint,
+            with_holders=True,
+        )
+
+        def decide(facts: SeatFacts, next_index: NextIndex) -> SeatChanges[Decided]:
+            return self._decisions.take(command, public_key, facts, next_index, now)
+
+        return self._answer_seat("activate", command, await self._storage.change_seat(query, decide), now)
 
     async def validate(self, command: ValidateCommand) -> Answered[ValidationResult]:
         """Decide by the server's own records; one read. Refused only when key and product name no license."""
-        raise NotImplementedError
+        now = self._clock.now()
+        _check_request(command)
+        fingerprint = None
+        if command.device is not None:
+            check_device(command.device)
+            fingerprint = command.device.fingerprint
+        lookups = self._vault.lookups(check_license_key(command.license_key))
+        facts = await self._storage.find_seat(
+            SeatQuery(product=command.product, lookups=lookups, fingerprint=fingerprint)
+        )
+        license_ = facts.license
+        result: ValidationResult | Refused
+        if license_ is None:
+            result = refuse("license_not_found")
+        elif license_.product != command.product:
+            result = refuse("wrong_product", product=command.product, license_id=license_.id)
+        else:
+            decision = judge(
+                license_,
+                facts.activation,
+                issuer=self._issuer,
+                fingerprint=fingerprint,
+                domain=command.domain,
+                app_version=command.app_version,
+                now=now,
+            )
+            held = facts.activation is not None and facts.activation.deactivated_at is None
+            result = ValidationResult(
+                valid=bool(decision),
+                decision=decision,
+                license=license_view(license_),
+                activation=activation_view(facts.activation) if facts.activation is not None and held else None,
+                server_time=now,
+            )
+        proof = None
+        if command.nonce is not None and facts.product_known:
+            refused = result.reasons if isinstance(result, Refused) else () if result.valid else result.decision.reasons
+            proof = self._prover.prove(
+                nonce=command.nonce,
+                action="validate",
+                at=now,
+                product=command.product,
+                device=fingerprint,
+                license_id=None if license_ is None else license_.id,
+                activation_id=None if facts.activation is None else facts.activation.id,
+                refused=refused,
+            )
+        return Answered(result=result, proof=proof)
 
     async def refresh(self, command: RefreshCommand) -> Answered[ActivationResult]:
         """Fresh artifacts for a held seat."""
-        raise NotImplementedError
+        now = self._clock.now()
+        query, facts, authorized = await self._authorize(command, now)
+        if isinstance(authorized, Refused):
+            refused = Decided(outcome=authorized, product_known=facts.product_known)
+            return self._answer_seat("refresh", command, refused, now)
+
+        def decide(locked: SeatFacts, _: NextIndex) -> SeatChanges[Decided]:
+            if not still_authorized(authorized, facts, locked):
+                refused = Decided(outcome=refuse("device_proof_invalid"), product_known=locked.product_known)
+                return SeatChanges(outcome=refused)
+            return self._decisions.refresh(command, authorized, locked, now)
+
+        return self._answer_seat("refresh", command, await self._storage.change_seat(query, decide), now)
 
     async def deactivate(self, command: DeactivateCommand) -> Answered[DeactivationResult]:
-        """Give a seat back; repeating it answers the same."""
-        raise NotImplementedError
+        """Give a seat back; repeating it answers the same. A suspended or revoked license gives its seats back too."""
+        now = self._clock.now()
+        query, facts, authorized = await self._authorize(command, now)
+        outcome: Freed | Refused
+        if isinstance(authorized, Refused):
+            outcome = authorized
+        else:
+
+            def decide(locked: SeatFacts, _: NextIndex) -> SeatChanges[Freed | Refused]:
+                if not still_authorized(authorized, facts, locked):
+                    return SeatChanges(outcome=refuse("device_proof_invalid"))
+                actor = Actor(kind="device", id=facts_of_seat(locked)[0].id)
+                return self._decisions.free(locked, actor, now, authorized=authorized)
+
+            outcome = await self._storage.change_seat(query, decide)
+        result: DeactivationResult | Refused
+        if isinstance(outcome, Refused):
+            result = outcome
+        else:
+            result = DeactivationResult(
+                activation=activation_view(outcome.activation),
+                deactivated_at=outcome.activation.deactivated_at or now,
+                server_time=now,
+            )
+        proof = self._prove("deactivate", command, result, product_known=facts.product_known, now=now)
+        return Answered(result=result, proof=proof)
+
+    # ── what the vendor calls ────────────────────────────────────────────────────────────────────────────────────────
 
     async def get(self, activation_id: str) -> ActivationView:
         """
@@ -49,7 +208,10 @@ class ActivationService:
         Raises:
             UsageError: ``activation_not_found``.
         """
-        raise NotImplementedError
+        found = await self._storage.activation(activation_id)
+        if found is None:
+            raise _activation_not_found()
+        return activation_view(found)
 
     async def list(
         self, license_id: str, *, include_deactivated: bool = False, after: str | None = None, limit: int = 50
@@ -58,17 +220,150 @@ class ActivationService:
         Activations of a license, newest first, at most *limit* (1 to 500) older than the id *after*.
 
         Raises:
-            UsageError: ``license_not_found``.
+            UsageError: ``license_not_found``, ``invalid_argument``.
         """
-        raise NotImplementedError
+        check_page(limit)
+        if await self._storage.license(license_id) is None:
+            raise license_not_found()
+        found = await self._storage.activations(
+            license_id, include_deactivated=include_deactivated, after=after, limit=limit + 1
+        )
+        return page_of(tuple(activation_view(each) for each in found), limit, lambda view: view.id)
 
     async def deactivate_by_vendor(
         self, activation_id: str, actor: Actor, *, reason: str | None = None
     ) -> ActivationView:
         """
-        Free a seat without its device. What the device holds keeps working offline until its `covered_until`.
+        Free a seat without its device. What the device holds keeps working offline until its `covered_until`; at its next
+        contact it is told. Doing it twice changes nothing.
 
         Raises:
             UsageError: ``activation_not_found``, ``invalid_argument``.
         """
-        raise NotImplementedError
+        now = self._clock.now()
+        check_optional_text("reason", reason, most=_MAX_REASON)
+
+        def decide(facts: SeatFacts, _: NextIndex) -> SeatChanges[Freed]:
+            if facts.activation is None:
+                raise _activation_not_found()
+            return self._decisions.free(facts, actor, now, reason=reason)
+
+        freed = await self._storage.change_seat(SeatQuery(product="", activation_id=activation_id), decide)
+        return activation_view(freed.activation)
+
+    # ── around the transaction ───────────────────────────────────────────────────────────────────────────────────────
+
+    async def _authorize(
+        self, command: RefreshCommand | DeactivateCommand, now: Instant
+    ) -> tuple[SeatQuery, SeatFacts, Authorized | Refused]:
+        """Read the activation that is spoken of, and see whether the caller may; outside any lock."""
+        check_device(command.device)
+        _check_request(command)
+        if command.activation_id is None and command.license_key is None:
+            raise invalid("activation_id", "given, or license_key in its stead")
+        check_optional_text("activation_id", command.activation_id, most=_MAX_ID)
+        lookups: tuple[bytes, ...] = ()
+        if command.license_key is not None:
+            lookups = self._vault.lookups(check_license_key(command.license_key))
+        query = SeatQuery(
+            product=command.product,
+            lookups=lookups,
+            activation_id=command.activation_id,
+            fingerprint=command.device.fingerprint,
+        )
+        facts = await self._storage.find_seat(query)
+        authorized = authorize(
+            facts,
+            product=command.product,
+            device=command.device,
+            lookups=lookups,
+            proof=command.device_proof,
+            now=now,
+        )
+        if isinstance(authorized, Authorized) and authorized.use is not None:
+            query = replace(query, proof_id=authorized.use.id)  # under the lock: was it used before?
+        return query, facts, authorized
+
+    def _answer_seat(
+        self, action: AnswerAction, command: ActivateCommand | RefreshCommand, decided: Decided, now: Instant
+    ) -> Answered[ActivationResult]:
+        outcome = decided.outcome
+        result: ActivationResult | Refused
+        if isinstance(outcome, Refused):
+            result = outcome
+        else:
+            artifacts = self._issuing.sign(outcome.prepared, outcome.activation, outcome.license_key)
+            result = ActivationResult(
+                created=outcome.created,
+                activation=activation_view(outcome.activation),
+                license=license_view(outcome.license),
+                token=artifacts.token,
+                machine_file=artifacts.machine_file,
+                renew_after=outcome.prepared.window.renew_after,
+                server_time=now,
+                roots=() if command.root_version is None else self._roots[command.root_version :],
+            )
+        proof = self._prove(action, command, result, product_known=decided.product_known, now=now)
+        return Answered(result=result, proof=proof)
+
+    def _prove(
+        self,
+        action: AnswerAction,
+        command: ActivateCommand | RefreshCommand | DeactivateCommand,
+        result: ActivationResult | DeactivationResult | Refused,
+        *,
+        product_known: bool,
+        now: Instant,
+    ) -> str | None:
+        if command.nonce is None or not product_known:
+            return None
+        artifacts: tuple[tuple[str, str], ...] = ()
+        if isinstance(result, ActivationResult):
+            artifacts = (("token", result.token), ("machine_file", result.machine_file))
+        if isinstance(result, Refused):
+            license_id, activation_id, refused = result.license_id, result.activation_id, result.reasons
+        else:
+            license_id, activation_id, refused = result.activation.license_id, result.activation.id, ()
+        return self._prover.prove(
+            nonce=command.nonce,
+            action=action,
+            at=now,
+            product=command.product,
+            device=command.device.fingerprint,
+            license_id=license_id,
+            activation_id=activation_id,
+            refused=refused,
+            artifacts=artifacts,
+        )
+
+
+def activation_view(activation: Activation) -> ActivationView:
+    """*activation* without its keys and components."""
+    return ActivationView(
+        id=activation.id,
+        license_id=activation.license_id,
+        product=activation.product,
+        device=activation.fingerprint,
+        device_name=activation.device_name,
+        platform=activation.platform,
+        created_at=activation.created_at,
+        refreshed_at=activation.refreshed_at,
+        covered_until=activation.covered_until,
+        deactivated_at=activation.deactivated_at,
+    )
+
+
+def _check_request(command: ActivateCommand | RefreshCommand | DeactivateCommand | ValidateCommand) -> None:
+    check_text("product", command.product, most=_MAX_PRODUCT)
+    check_nonce(command.nonce)
+    if not isinstance(command, DeactivateCommand):
+        check_optional_text("domain", command.domain, most=_MAX_DOMAIN)
+        check_optional_text("app_version", command.app_version, most=_MAX_VERSION)
+    if isinstance(command, ActivateCommand | RefreshCommand):
+        check_seconds("ttl_seconds", command.ttl_seconds)
+        if command.root_version is not None and command.root_version < 1:
+            raise invalid("root_version", "a root's version, 1 or more")
+
+
+def _activation_not_found() -> UsageError:
+    return UsageError("activation_not_found", "There is no such activation.", "List the license's activations.")

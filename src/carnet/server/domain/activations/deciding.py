@@ -1,0 +1,237 @@
+"""
+What is decided about a seat inside the storage's transaction: facts in, changes out, no I/O (design.md §2 rule 6).
+
+Whether a seat may be held is `core.seats`' to say; here its answer becomes rows: the activation, the claims that will be
+signed, the audit row.
+"""
+
+from __future__ import annotations
+
+from carnet.core._base import Struct, replace
+from carnet.core.decision import Refused
+from carnet.core.instant import Instant
+from carnet.core.seats import decide_activation, decide_refresh
+from carnet.server.domain.activations.commands import ActivateCommand, DeviceClaim, RefreshCommand
+from carnet.server.domain.activations.issuing import Issuing, Prepared
+from carnet.server.domain.activations.refusals import refuse
+from carnet.server.domain.activations.requests import Authorized, held_seats, license_facts, seat_request
+from carnet.server.domain.audit.entries import entry
+from carnet.server.domain.ids import Ids
+from carnet.server.domain.licenses.vault import KeyVault
+from carnet.server.ports import NextIndex, SeatChanges, SeatFacts
+from carnet.server.records import Activation, Actor, License
+
+
+class Seat(Struct):
+    """A seat with prepared claims; once it is durable, what is left is to sign them."""
+
+    created: bool
+    license: License
+    activation: Activation
+    license_key: str
+    prepared: Prepared
+
+    def __repr__(self) -> str:
+        return f"Seat(activation={self.activation.id!r})"  # never the license key
+
+
+class Freed(Struct):
+    """A seat given back, now or earlier."""
+
+    activation: Activation
+
+
+class Decided(Struct):
+    """An outcome, and whether the product that was named exists: only then a refusal can be proved."""
+
+    outcome: Seat | Refused
+    product_known: bool
+
+
+class SeatDecisions:
+    """
+    Decides about seats.
+
+    Args:
+        ids: For activations.
+        vault: Opens the license key that machine files are sealed for.
+        issuing: Dates and numbers claims.
+    """
+
+    def __init__(self, ids: Ids, vault: KeyVault, issuing: Issuing) -> None:
+        self._ids = ids
+        self._vault = vault
+        self._issuing = issuing
+
+    def take(
+        self, command: ActivateCommand, public_key: bytes | None, facts: SeatFacts, next_index: NextIndex, now: Instant
+    ) -> SeatChanges[Decided]:
+        """
+        Activate: the seat that the device holds, or a new one, or a refusal.
+
+        Args:
+            command: What the device asks.
+            public_key: Its checked device key.
+            facts: Under the lock.
+            next_index: For a new seat.
+            now: The server's time.
+        """
+        license_ = facts.license
+        if license_ is None:
+            return _nothing(refuse("license_not_found"), facts)
+        request = seat_request(command.product, command.device, command.domain)
+        decided = decide_activation(license_facts(license_), held_seats(facts), request, now)
+        if isinstance(decided, Refused):
+            return _nothing(decided, facts)
+        held = facts.activation if decided.existing is not None else None
+        if held is None:
+            license_ = replace(license_, seats_used=license_.seats_used + 1)
+            activation = self._new(license_, command, public_key, next_index(), now)
+        else:
+            # Who knows the license key and the fingerprint may register a new device key (a reinstalled app lost the
+            # old one), but not do without one: that would undo SEC-45 for whoever has the old key.
+            user = command.user or held.user
+            activation = _told(replace(held, public_key=public_key or held.public_key, user=user), command)
+        seat = self._seat(license_, activation, command.ttl_seconds, now, created=held is None)
+        activation = seat.activation
+        is_rekeyed = held is not None and held.public_key != activation.public_key
+        audit = entry(
+            now,
+            Actor(kind="device", id=license_.id),
+            "activation.created" if held is None else "activation.repeated",
+            activation.id,
+            license=license_.id,
+            device=activation.fingerprint,
+            covered_until=activation.covered_until,
+            rekeyed=is_rekeyed or None,
+        )
+        return SeatChanges(
+            outcome=Decided(outcome=seat, product_known=facts.product_known),
+            take=activation if held is None else None,
+            update=None if held is None else activation,
+            issuances=seat.prepared.issuances,
+            audit=(audit,),
+        )
+
+    def refresh(
+        self, command: RefreshCommand, authorized: Authorized, facts: SeatFacts, now: Instant
+    ) -> SeatChanges[Decided]:
+        """Refresh: new claims for the seat that the authorized device holds, or a refusal."""
+        license_, activation = facts_of_seat(facts)
+        request = seat_request(command.product, command.device, command.domain or activation.domain)
+        decided = decide_refresh(license_facts(license_), held_seats(facts), request, now)
+        if isinstance(decided, Refused):
+            return _nothing(_as_deactivated(decided, activation), facts)
+        seat = self._seat(license_, _told(activation, command), command.ttl_seconds, now, created=False)
+        audit = entry(
+            now,
+            Actor(kind="device", id=license_.id),
+            "activation.refreshed",
+            activation.id,
+            license=license_.id,
+            covered_until=seat.activation.covered_until,
+        )
+        return SeatChanges(
+            outcome=Decided(outcome=seat, product_known=facts.product_known),
+            update=seat.activation,
+            issuances=seat.prepared.issuances,
+            audit=(audit,),
+            proof_use=authorized.use,
+        )
+
+    def free(
+        self,
+        facts: SeatFacts,
+        actor: Actor,
+        now: Instant,
+        *,
+        authorized: Authorized | None = None,
+        reason: str | None = None,
+    ) -> SeatChanges[Freed]:
+        """Deactivate: the seat is given back; one that is free already stays as it was, and nothing is written."""
+        license_, activation = facts_of_seat(facts)
+        if activation.deactivated_at is not None:
+            return SeatChanges(outcome=Freed(activation=activation))
+        freed = replace(activation, deactivated_at=now)
+        audit = entry(
+            now,
+            actor,
+            "activation.deactivated",
+            freed.id,
+            license=license_.id,
+            covered_until=freed.covered_until,
+            reason=reason,
+        )
+        use = None if authorized is None else authorized.use
+        return SeatChanges(outcome=Freed(activation=freed), free=freed, audit=(audit,), proof_use=use)
+
+    def _new(
+        self, license_: License, command: ActivateCommand, public_key: bytes | None, status_index: int, now: Instant
+    ) -> Activation:
+        device = command.device
+        return Activation(
+            id=self._ids.new(now),
+            license_id=license_.id,
+            product=license_.product,
+            fingerprint=device.fingerprint,
+            device_name=device.name,
+            platform=device.platform,
+            public_key=public_key,
+            components=device.components,
+            user=command.user,
+            domain=command.domain,
+            app_version=command.app_version,
+            created_at=now,
+            refreshed_at=now,
+            covered_until=now,
+            deactivated_at=None,
+            status_index=status_index,
+        )
+
+    def _seat(
+        self, license_: License, activation: Activation, ttl_seconds: int | None, now: Instant, *, created: bool
+    ) -> Seat:
+        prepared = self._issuing.prepare(license_, activation, now, ttl_seconds)
+        # A seat covers what was ever signed for it: the end only moves out (design.md §9, `covered_until`).
+        covered_until = max(activation.covered_until, prepared.window.machine_file_until)
+        return Seat(
+            created=created,
+            license=license_,
+            activation=replace(activation, refreshed_at=now, covered_until=covered_until),
+            license_key=self._vault.open(license_.key_sealed, license_.id),  # before the commit: it must be possible
+            prepared=prepared,
+        )
+
+
+def facts_of_seat(facts: SeatFacts) -> tuple[License, Activation]:
+    """License and activation of facts that are known to have both."""
+    assert facts.license is not None  # noqa: S101 - an activation has a license: foreign key
+    assert facts.activation is not None  # noqa: S101 - the caller looked
+    return facts.license, facts.activation
+
+
+def _nothing(refused: Refused, facts: SeatFacts) -> SeatChanges[Decided]:
+    """A refusal is an ordinary result that writes nothing."""
+    return SeatChanges(outcome=Decided(outcome=refused, product_known=facts.product_known))
+
+
+def _told(activation: Activation, command: ActivateCommand | RefreshCommand) -> Activation:
+    """*activation* with what the device now says of itself; what it leaves out stays."""
+    device: DeviceClaim = command.device
+    return replace(
+        activation,
+        device_name=device.name or activation.device_name,
+        platform=device.platform or activation.platform,
+        components=device.components or activation.components,
+        domain=command.domain or activation.domain,
+        app_version=command.app_version or activation.app_version,
+    )
+
+
+def _as_deactivated(refused: Refused, activation: Activation) -> Refused:
+    """*refused*, saying when the seat was given back where that is why there is none."""
+    if activation.deactivated_at is None:
+        return refused
+    gone = refuse("deactivated", at=activation.deactivated_at).reasons
+    reasons = tuple(each for each in refused.reasons if each.code != "activation_not_found") + gone
+    return replace(refused, code=reasons[0].code, reasons=reasons, activation_id=activation.id)

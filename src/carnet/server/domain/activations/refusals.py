@@ -1,0 +1,43 @@
+"""
+The refusals that only a server can give, and how a refusal is made.
+
+The core's codes and sentences are in `core.reasons`; those here say how a caller must prove who it is. A device never
+keeps them as tombstones: they are about the request, not about the license.
+"""
+
+from __future__ import annotations
+
+from carnet.core.decision import Reason, Refused
+from carnet.core.reasons import reason
+
+PROOF_REASONS: dict[str, tuple[str, str]] = {
+    "device_proof_required": (
+        "This activation has a device key, and the request does not prove that the device holds it.",
+        "Send a Carnet-Device-Proof made with the key that was registered at activation, or activate again.",
+    ),
+    "device_proof_invalid": (
+        "The device proof does not fit this request, this device or this time, or was used before.",
+        "Make a fresh proof for each request, and check the device's clock; otherwise activate again.",
+    ),
+    "license_key_required": (
+        "This activation has no device key, so its id alone does not prove anything.",
+        "Send the license key as well.",
+    ),
+}
+"""Code -> (what is so, what would change it), as in `core.reasons.REASONS`."""
+
+
+def server_reason(code: str, **values: object) -> Reason:
+    """The reason *code*, of this table or of the core's."""
+    own = PROOF_REASONS.get(code)
+    return reason(code, **values) if own is None else Reason(code=code, message=own[0], fix=own[1])
+
+
+def refuse(code: str, *, license_id: str | None = None, activation_id: str | None = None, **values: object) -> Refused:
+    """A refusal for one reason; *values* as in `core.reasons.reason`."""
+    return Refused(
+        code=code,
+        reasons=(server_reason(code, **values),),
+        license_id=license_id,
+        activation_id=activation_id,
+    )
