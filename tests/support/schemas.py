@@ -13,7 +13,7 @@ _KNOWN = {
 
 
 def schema_errors(value: Any, schema: Any, where: str = "$") -> list[str]:
-    """What is wrong with *value*; empty if nothing. A keyword this function does not know fails the test that uses it."""
+    """What is wrong with *value*; empty if nothing. A keyword that this function does not know fails the test."""
     assert set(schema) <= _KNOWN, f"unknown keyword in the schema at {where}: {set(schema) - _KNOWN}"
     kind = schema.get("type")
     if kind is not None and type(value) is not _TYPES[kind]:

@@ -34,12 +34,14 @@ class _StructMeta(type):
         own: dict[str, Any] = namespace.get("__annotations__", {})
         names = [field for field, kind in own.items() if not _is_class_variable(kind)]
         defaults = {field: namespace.pop(field) for field in names if field in namespace}
-        namespace["__slots__"] = tuple(names)
         inherited: tuple[str, ...] = ()
         for base in bases:
             inherited += getattr(base, "__fields__", ())
             defaults = {**getattr(base, "__defaults__", {}), **defaults}
-        namespace["__fields__"] = inherited + tuple(names)
+        # A field that a base class has already keeps its slot and its place; only its default may change.
+        new = tuple(field for field in names if field not in inherited)
+        namespace["__slots__"] = new
+        namespace["__fields__"] = inherited + new
         namespace["__defaults__"] = defaults
         namespace["__match_args__"] = namespace["__fields__"]
         namespace["__constructed__"] = [0]

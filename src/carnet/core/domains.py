@@ -62,8 +62,7 @@ def domain_matches(domain: str, pattern: str) -> bool:
     if host is None or covered is None:
         return False
     if covered.startswith("*."):
-        label, dot, rest = host.partition(".")
-        return bool(label and dot) and rest == covered[2:]
+        return host.partition(".")[2] == covered[2:]
     return host == covered
 
 

@@ -71,8 +71,8 @@ def decide_activation(
 
     Args:
         facts: The license, as read under the lock.
-        held: The seats of the license that are held, likewise: all of them, or, where `facts.seats_used` counts them, at
-            least the asking device's own.
+        held: The seats of the license that are held, likewise: all of them, or, where `facts.seats_used` counts them,
+            at least the asking device's own.
         request: What is asked for.
         now: The server's time.
 

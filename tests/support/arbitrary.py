@@ -1,0 +1,117 @@
+"""Hypothesis strategies for anything that `decide` may be given: also what no issuer would ever sign."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from carnet.core.decision import Evidence, Host
+from carnet.core.instant import DAY, MAX_INSTANT, Instant
+from carnet.core.model import Entitlement, Fault, Grant, Policy, Refusal
+from carnet.core.reasons import REASONS
+from support.decisions import DEVICE, OTHER_DEVICE, at
+
+NEAR = st.builds(at, st.integers(-3 * DAY, 12 * DAY))
+INSTANTS = st.one_of(
+    NEAR,
+    st.builds(lambda days, seconds: at(days * DAY + seconds), st.integers(-3, 12), st.integers(-1, 1)),
+    st.builds(Instant, st.integers(0, MAX_INSTANT)),
+)
+_SPANS = st.one_of(
+    st.sampled_from([0, 1, 60, DAY, 2 * DAY, 5 * DAY, 10 * DAY]), st.integers(-10, 12 * DAY), st.just(10**18)
+)
+_PRODUCTS = st.sampled_from(["hustl", "hustl", "hustl", "hustl2"])
+_DEVICES = st.sampled_from([DEVICE, DEVICE, DEVICE, OTHER_DEVICE, None])
+_LICENSES = st.sampled_from(["license-1", "license-1", "license-2"])
+_ACTIVATIONS = st.sampled_from(["activation-1", "activation-1", "activation-2", None])
+_KEYS = st.sampled_from(["open", "save", "export-pdf", "cloud"])
+_VERSIONS = st.sampled_from([None, "1.0", "2.0.0", "2.0.0-rc.1", "3", "new", ""])
+_DOMAINS = st.sampled_from(["example.com", "*.example.com", "a.example.com", "a.b.example.com", "*", ""])
+_EDITIONS = st.sampled_from([None, "studio", "lite", "\x1b[31m"])
+_CODES = st.one_of(st.sampled_from(sorted(REASONS)), st.sampled_from(["from_the_future", "does_not_open"]), st.text())
+
+
+def _maybe(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.one_of(st.none(), strategy)
+
+
+ENTITLEMENTS = st.lists(
+    st.builds(Entitlement, key=_KEYS, expires_at=_maybe(INSTANTS), below_version=_VERSIONS), max_size=4
+).map(tuple)
+
+POLICIES = st.builds(
+    Policy,
+    name=st.just("any"),
+    offline_ttl_seconds=_SPANS,
+    grace_seconds=_SPANS,
+    term_grace_seconds=_SPANS,
+    grace_access=st.sampled_from(["full", "limited"]),
+    refresh_after_seconds=_SPANS,
+    warn_before_seconds=_maybe(_SPANS),
+    essential=st.lists(_KEYS, max_size=3).map(tuple),
+    edition=_EDITIONS,
+    below_version=_VERSIONS,
+    domains=st.one_of(st.just(()), st.just(()), st.lists(_DOMAINS, max_size=2).map(tuple)),
+    clock_strictness=st.sampled_from(["off", "countdown"]),
+    max_revocation_age_seconds=_maybe(_SPANS),
+)
+
+GRANTS = st.builds(
+    Grant,
+    kind=st.sampled_from(["token", "machine-file", "license-key", "record"]),
+    id=st.sampled_from(["a", "b", "c"]),
+    issuer=st.just("issuer-1"),
+    product=_PRODUCTS,
+    license_id=_LICENSES,
+    issued_at=NEAR,
+    not_before=NEAR,
+    offline_until=_maybe(INSTANTS),
+    policy=POLICIES,
+    activation_id=_ACTIVATIONS,
+    device=_DEVICES,
+    license_starts_at=_maybe(INSTANTS),
+    license_expires_at=_maybe(INSTANTS),
+    entitlements=ENTITLEMENTS,
+)
+
+REFUSALS = st.builds(
+    Refusal,
+    id=st.sampled_from(["r", "s", "t"]),
+    code=_CODES,
+    at=INSTANTS,
+    product=_PRODUCTS,
+    license_id=_maybe(_LICENSES),
+    activation_id=_ACTIVATIONS,
+    device=_DEVICES,
+)
+
+FAULTS = st.builds(Fault, code=_CODES, message=st.text(), fix=st.text(), artifact=st.sampled_from(["token", "file"]))
+
+
+def _several(strategy: st.SearchStrategy[Any], most: int) -> st.SearchStrategy[Any]:
+    return st.lists(strategy, max_size=most).map(tuple)
+
+
+EVIDENCE = st.builds(
+    Evidence,
+    grants=_several(GRANTS, 4),
+    faults=st.one_of(st.just(()), _several(FAULTS, 3)),
+    refusals=st.one_of(st.just(()), _several(REFUSALS, 3)),
+    device=_DEVICES,
+    foreign_state=st.booleans(),
+    trusted_at=_maybe(INSTANTS),
+    clock_suspect=st.booleans(),
+    revocation_checked_at=_maybe(INSTANTS),
+    license_status=st.sampled_from([None, None, "active", "suspended", "revoked"]),
+)
+
+HOSTS = st.builds(
+    Host,
+    product=st.just("hustl"),
+    domain=st.sampled_from([None, "example.com", "a.example.com", "evil.example", "not a host"]),
+    app_version=_VERSIONS,
+    edition=_EDITIONS,
+    max_offline_seconds=_maybe(_SPANS),
+    max_grace_seconds=_maybe(_SPANS),
+)
