@@ -1,20 +1,20 @@
 """
 The time answer: the server's clock under its seal, bound to a nonce (SEC-30; specs/time.md).
 
-Belongs here: `typ` ``carnet-time+jwt``, its five claims, both ways. Does not belong here: what a device does with the
+Belongs here: `typ` ``carnet-time+jwt``, its six claims, both ways. Does not belong here: what a device does with the
 time (`carnet.client.clock`), and whether the clock is right.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from carnet.core._base import Struct
 from carnet.core.errors import MalformedError, NotGenuineError, UsageError
 from carnet.core.instant import MAX_INSTANT, Instant
 from carnet.formats.jws import open_jws, sign_jws
 from carnet.formats.keys import KeyRing, Signer
-from carnet.formats.limits import MAX_ID
+from carnet.formats.policy_claims import is_text, is_time
 
 TYP: Final = "carnet-time+jwt"
 LIFETIME_SECONDS: Final = 300
@@ -71,6 +71,7 @@ def issue_time_answer(answer: TimeAnswer, signer: Signer) -> str:
         "jti": answer.id,
         "nonce": answer.nonce,
         "iat": int(answer.at),
+        "nbf": int(answer.at),
         "exp": min(int(answer.at) + LIFETIME_SECONDS, MAX_INSTANT),
     }
     return sign_jws(claims, typ=TYP, signer=signer)
@@ -93,18 +94,13 @@ def verify_time_answer(text: str | bytes, ring: KeyRing, *, nonce: str) -> TimeA
     """
     claims, _ = open_jws(text, typ=TYP, role="time", ring=ring, max_bytes=MAX_TIME_ANSWER, what=_WHAT)
     try:
-        issuer, answer_id, answered, at, ends = (claims[name] for name in ("iss", "jti", "nonce", "iat", "exp"))
+        issuer, answer_id, answered = claims["iss"], claims["jti"], claims["nonce"]
+        at, not_before, ends = claims["iat"], claims["nbf"], claims["exp"]
     except KeyError as missing:
         raise MalformedError("missing_claim", f"{_WHAT} has no claim {missing}.", _FIX) from None
-    for value in (issuer, answer_id):
-        if not (type(value) is str and 0 < len(value) <= MAX_ID and value.isprintable()):
-            _refuse()
-    if type(at) is not int or type(ends) is not int or not 0 < at < ends <= MAX_INSTANT or not is_nonce(answered):
-        _refuse()
+    times = is_time(at) and is_time(not_before) and is_time(ends) and at <= not_before < ends
+    if not (times and is_text(issuer) and is_text(answer_id) and is_nonce(answered)):
+        raise MalformedError("bad_claim", f"{_WHAT} has a claim of a wrong type or out of its bounds.", _FIX)
     if answered != nonce:
         raise NotGenuineError("answer_not_bound", f"{_WHAT} answers another question than the one asked.", _FIX)
     return TimeAnswer(id=answer_id, issuer=issuer, nonce=answered, at=Instant(at))
-
-
-def _refuse() -> NoReturn:
-    raise MalformedError("bad_claim", f"{_WHAT} has a claim of a wrong type or out of its bounds.", _FIX)

@@ -18,7 +18,14 @@ SIGNER = Ed25519Signer(bytes(range(32)))
 RING = KeyRing.single("time", SIGNER.public_key)
 AT = Instant(1_795_339_800)
 ANSWER = TimeAnswer(id="0193f2d4", issuer="11111111", nonce="n-1", at=AT)
-CLAIMS: dict[str, Any] = {"iss": "11111111", "jti": "0193f2d4", "nonce": "n-1", "iat": int(AT), "exp": int(AT) + 300}
+CLAIMS: dict[str, Any] = {
+    "iss": "11111111",
+    "jti": "0193f2d4",
+    "nonce": "n-1",
+    "iat": int(AT),
+    "nbf": int(AT),
+    "exp": int(AT) + 300,
+}
 
 nonces = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=128)
 
@@ -62,7 +69,10 @@ def test_sec_04_every_claim_is_needed(claim: str) -> None:
         ("iat", True),
         ("iat", None),
         ("iat", 0),
-        ("iat", int(AT) + 300),
+        ("iat", int(AT) + 1),
+        ("nbf", int(AT) - 1),
+        ("nbf", int(AT) + 300),
+        ("nbf", None),
         ("exp", int(AT)),
         ("exp", MAX_INSTANT + 1),
         ("exp", "x"),

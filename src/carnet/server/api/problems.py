@@ -66,6 +66,8 @@ PROBLEMS: Final[Mapping[str, Kind]] = {
             "unknown_member": "The body has a member that this call does not know",
             "invalid_argument": "A value is out of its bounds",
             "bad_fingerprint": "The fingerprint is not one",
+            "placeholder_fingerprint": "The fingerprint is one that many devices share",
+            "bad_base64": "A value is not canonical Base64",
             "bad_key": "The public key is not one",
             "bad_policy": "The policy does not hold together",
         },
@@ -91,6 +93,8 @@ PROBLEMS: Final[Mapping[str, Kind]] = {
             "wrong_product": "The license is for another product",
             "wrong_domain": "The license is for other domains",
             "wrong_device": "The activation is another device's",
+            "deactivated": "The device was deactivated",
+            "not_activated": "The device is not activated",
         },
     ),
     **_kinds(

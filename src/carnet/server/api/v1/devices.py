@@ -9,7 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import HeaderParameter, JSONBody
 
 from carnet.core.decision import Refused
-from carnet.formats.limits import MAX_TOKEN
+from carnet.formats.device_proof import MAX_DEVICE_PROOF
 from carnet.server.api.openapi import reply
 from carnet.server.api.problems import refusal
 from carnet.server.api.v1.models import (
@@ -37,14 +37,21 @@ ProofHeader: TypeAlias = Annotated[
     str | None,
     HeaderParameter(
         name="Carnet-Device-Proof",
-        max_length=MAX_TOKEN,
+        max_length=MAX_DEVICE_PROOF,
         description="A JWS by the device's key over method, path and body; needed once the activation has a registered "
-        "public key (specs/http-api.md §4.5).",
+        "public key (specs/answer.md §6).",
     ),
 ]
 
 _TAGS: Final = ["Devices"]
-_VALUES: Final = ("invalid_argument", "bad_fingerprint", "bad_key", "unavailable")
+_VALUES: Final = (
+    "invalid_argument",
+    "bad_fingerprint",
+    "placeholder_fingerprint",
+    "bad_base64",
+    "bad_key",
+    "unavailable",
+)
 _LICENSE: Final = ("license_not_found", "wrong_product", "license_suspended", "license_revoked", "license_expired")
 _SEAT: Final = ("activation_not_found", "device_proof_required", "device_proof_invalid", "license_key_required")
 
