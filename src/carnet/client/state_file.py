@@ -54,6 +54,7 @@ class DeviceState(Struct):
         refusals: Proofs of authentic refusals: tombstones, verified again at every load.
         server_time: Signed time of the newest answer that was taken in.
         contacts: How many answers were taken in; tells whether another process was faster (REL-19).
+        prepared_until: Until when the user prepared to be offline (R-35); refreshes keep the window that long.
         clock: What is proven about the present time.
         others: Members of a newer writer, kept as they are.
     """
@@ -67,6 +68,7 @@ class DeviceState(Struct):
     refusals: tuple[str, ...] = ()
     server_time: Instant | None = None
     contacts: int = 0
+    prepared_until: Instant | None = None
     clock: ClockFacts = ClockFacts()
     others: tuple[tuple[str, Any], ...] = ()
 
@@ -277,6 +279,7 @@ def _state_to_json(state: DeviceState) -> dict[str, Any]:
         "refusals": list(state.refusals),
         "server_time": state.server_time,
         "contacts": state.contacts,
+        "prepared_until": state.prepared_until,
         "clock": {
             "trusted_at": clock.trusted_at,
             "boot": clock.boot,
@@ -308,6 +311,7 @@ def _state_from_json(members: dict[str, Any]) -> DeviceState:
         refusals=_texts(rest.pop("refusals", None)),
         server_time=_instant(rest.pop("server_time", None)),
         contacts=_count(rest.pop("contacts", 0)),
+        prepared_until=_instant(rest.pop("prepared_until", None)),
         clock=ClockFacts(
             trusted_at=_instant(clock.get("trusted_at")),
             boot=_text(clock.get("boot")),

@@ -24,12 +24,14 @@ class HttpRequest(Struct):
         path: Begins with ``/``; appended to the server's base address. Never holds a secret (SEC-33).
         headers: Beside those every request has.
         body: Bytes exactly as signed by the device key.
+        after_seconds: How long the driver waits before it sends it; 0 for a first attempt.
     """
 
     method: Literal["POST", "GET"]
     path: str
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
+    after_seconds: float = 0.0
 
     def __repr__(self) -> str:
         return f"HttpRequest({self.method} {self.path})"  # the body holds the license key

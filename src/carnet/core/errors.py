@@ -17,6 +17,11 @@ The page of all codes is `docs/reference/codes.md`, made from the code and teste
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from carnet.core.decision import Decision
+
 
 class CarnetError(Exception):
     """
@@ -68,4 +73,13 @@ class TransportError(CarnetError):
 
 
 class RefusedError(CarnetError):
-    """An authentic refusal, for callers who prefer an exception to a result."""
+    """
+    A "no", for callers who prefer an exception to a result.
+
+    Attributes:
+        decision: The decision with every reason, where there is one.
+    """
+
+    def __init__(self, code: str, message: str, fix: str = "", *, decision: Decision | None = None) -> None:
+        super().__init__(code, message, fix)
+        self.decision = decision

@@ -1,0 +1,212 @@
+"""
+What both faces of the SDK share: the settings, the device, and what `start()` finds due. Light: no HTTP, no threads.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal
+
+from carnet.client.config import Config
+from carnet.core.errors import CarnetError, RefusedError, UsageError
+
+if TYPE_CHECKING:
+    from carnet.client.clock import Clock
+    from carnet.client.device import Device
+    from carnet.client.info import Info
+    from carnet.client.operations import Outcome, Steps
+    from carnet.core.decision import Decision
+
+DEFAULT_TIMEOUT_SECONDS = 3.0
+"""For all of one contact: connecting, waiting, retrying (design.md §8, REL-17)."""
+
+_DAY = 86400
+
+
+class Client:
+    """
+    What `Carnet` and `AsyncCarnet` share: the settings and the device. Not used by itself.
+
+    Attributes:
+        last_problem: Why the last contact brought no authentic answer (no network, a login page, a full disk), or
+            None. A refusal is not a problem but an answer; it is in the decision.
+    """
+
+    def __init__(
+        self,
+        *,
+        product: str | None = None,
+        server: str | None = None,
+        root: str | bytes | os.PathLike[str] | None = None,
+        license_key: str | None = None,
+        state: str | os.PathLike[str] | None = None,
+        device_id: str | None = None,
+        app_version: str | None = None,
+        edition: str | None = None,
+        domain: str | None = None,
+        max_offline_seconds: int | None = None,
+        max_grace_seconds: int | None = None,
+        clock: Clock | None = None,
+        timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
+    ) -> None:
+        """
+        Take the settings. What is not given comes from the environment; what is missing is said when it is needed.
+
+        Args:
+            product: Product id; else ``CARNET_PRODUCT``.
+            server: Base address of the license server; else ``CARNET_SERVER``. Only needed to go online.
+            root: Root file version 1, as text, bytes or a path; else ``CARNET_ROOT``. Put its text into your app.
+            license_key: For an unattended activation by `start()`; else ``CARNET_LICENSE_KEY``.
+            state: Directory for the state of all products; else ``CARNET_STATE``, else this user's own place for it.
+            device_id: A declared device id; else ``CARNET_DEVICE_ID``, else ``/etc/carnet/device-id``, else the
+                operating system's.
+            app_version: The app's dotted version, for version ceilings.
+            edition: The app's edition.
+            domain: Host name this installation serves, for domain licenses.
+            max_offline_seconds: An own, shorter bound on the offline window.
+            max_grace_seconds: An own, shorter bound on grace.
+            clock: The device's clocks, for tests.
+            timeout_seconds: For all of one contact.
+        """
+        self._config = Config(
+            product=product,
+            server=server,
+            root=root,
+            state=state,
+            device_id=device_id,
+            license_key=license_key,
+            app_version=app_version,
+            edition=edition,
+            domain=domain,
+            max_offline_seconds=max_offline_seconds,
+            max_grace_seconds=max_grace_seconds,
+            environ=dict(os.environ),
+        )
+        self._clock = clock
+        self._timeout_seconds = timeout_seconds
+        self._known_device: Device | None = None
+        self._is_closed = False
+        self.last_problem: CarnetError | None = None
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(product={self._config.product!r}, server={self._config.server!r})"
+
+    @property
+    def _device(self) -> Device:
+        if self._known_device is None:
+            from carnet.client.clock import SystemClock
+            from carnet.client.device import Device
+
+            self._known_device = Device(self._config, self._clock or SystemClock())
+        return self._known_device
+
+    def _check(self) -> Decision:
+        device = self._device
+        view = device.look()
+        decision = device.judge(view)
+        device.checkpoint(view)
+        return decision
+
+    def _info(self) -> Info:
+        from carnet.client.info import Info
+        from carnet.client.operations import newest_grant
+        from carnet.formats.license_key import last_four
+
+        device = self._device
+        view = device.look()
+        grant = newest_grant(device.evidence(view))
+        key = view.state.license_key
+        return Info(
+            product=self._config.product_id(),
+            fingerprint=view.fingerprint,
+            identity=view.identity,
+            state_directory=device.store.directory,
+            condition=view.loaded.condition,
+            copies=view.loaded.copies,
+            activation_id=None if grant is None else grant.activation_id,
+            license_key_hint=None if key is None else last_four(key),
+            root_version=view.root.version,
+            last_contact_at=view.state.server_time,
+            trusted_at=view.trusted_at,
+            prepared_until=view.state.prepared_until,
+        )
+
+    def _due(self) -> tuple[Decision, Callable[[], Steps] | None]:
+        """What `start()` decides from the disk, and what it would do online, if anything."""
+        device = self._device
+        view = device.look()
+        decision = device.judge(view)
+        device.checkpoint(view)
+        key = self._config.activation_key()
+        has_seat = view.state.license_key is not None and view.state.device_seed is not None
+        if key is not None and not decision and (not has_seat or not is_same_key(key, view.state.license_key)):
+            return decision, lambda: self._steps("activate", key)
+        is_due = decision.access != "full" or (
+            decision.renew_after is not None and decision.checked_at >= decision.renew_after
+        )
+        if has_seat and is_due:
+            return decision, lambda: self._steps("refresh")
+        return decision, None
+
+    def _steps(
+        self,
+        name: Literal["activate", "refresh", "deactivate"],
+        license_key: str = "",
+        *,
+        device_name: str | None = None,
+        ttl_seconds: int | None = None,
+    ) -> Steps:
+        """The operation *name*, not started yet."""
+        from carnet.client import operations
+
+        if name == "activate":
+            return operations.activate(self._device, license_key, device_name=device_name)
+        if name == "deactivate":
+            return operations.deactivate(self._device)
+        return operations.refresh(self._device, ttl_seconds=ttl_seconds)
+
+    def _server(self) -> str:
+        if self._is_closed:
+            raise UsageError("closed", f"This {type(self).__name__} was closed.", "Make a new one.")
+        return self._config.server_address()
+
+    def _learn(self, outcome: Outcome) -> Decision:
+        self.last_problem = outcome.problem
+        return outcome.decision
+
+
+def is_same_key(typed: str, stored: str | None) -> bool:
+    """Whether *typed* is the license key *stored*, or another spelling of it."""
+    from carnet.formats.license_key import canonical_license_key
+
+    text = typed.strip()
+    return stored is not None and stored in {text, canonical_license_key(text)}
+
+
+def required(decision: Decision) -> Decision:
+    """
+    *decision*, if it allows anything.
+
+    Raises:
+        RefusedError: It does not.
+    """
+    if decision:
+        return decision
+    main = decision.reasons[0]
+    raise RefusedError(main.code, main.message, main.fix, decision=decision)
+
+
+def offline_seconds(days: int | None, ttl_seconds: int | None) -> int:
+    """
+    The wanted offline window in seconds.
+
+    Raises:
+        UsageError: ``bad_duration``.
+    """
+    seconds = ttl_seconds if days is None else days * _DAY
+    if seconds is None or seconds < 1 or (days is not None and ttl_seconds is not None):
+        raise UsageError(
+            "bad_duration", "How long to be offline is not clear.", "Give days= or ttl_seconds=, at least 1."
+        )
+    return seconds

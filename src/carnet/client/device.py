@@ -1,0 +1,184 @@
+"""
+The part of the SDK that works without a network: look at this device, judge what is there (R-30, R-31).
+
+`check()` is `look` and `judge`, and nothing else. Both read; only `checkpoint` writes, when running time has to be
+recorded (`clock.is_checkpoint_due`), and its failure changes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+from carnet.client.clock import Clock, Uptime, is_checkpoint_due, is_suspect, observe, trusted_now
+from carnet.client.config import Config
+from carnet.client.evidence import gather
+from carnet.client.fingerprint import Identity, identify
+from carnet.client.state import Loaded, StateStore
+from carnet.client.state_file import DeviceState
+from carnet.client.trust import follow_roots
+from carnet.core._base import Struct, replace
+from carnet.core.decision import Decision, Evidence, Reason
+from carnet.core.errors import CarnetError, StateError
+from carnet.core.instant import Instant
+from carnet.core.rules import decide
+from carnet.formats.root import Root, read_root
+
+
+class View(Struct):
+    """
+    This device at one moment.
+
+    Attributes:
+        identity: Who it is.
+        loaded: The state as found.
+        fingerprint: The enrolled fingerprint, else the one of the first anchor; None where there is no identity.
+        root: The newest trusted root.
+        wall: The wall clock.
+        uptime: The running clock.
+        trusted_at: The proven lower bound of the time.
+    """
+
+    identity: Identity
+    loaded: Loaded
+    fingerprint: str | None
+    root: Root
+    wall: Instant
+    uptime: Uptime | None
+    trusted_at: Instant | None
+
+    @property
+    def state(self) -> DeviceState:
+        """The content of the state; an empty one where it did not open."""
+        return self.loaded.state
+
+    @property
+    def now(self) -> Instant:
+        """The best guess of the present time."""
+        return self.wall if self.trusted_at is None or self.trusted_at < self.wall else self.trusted_at
+
+
+class Device:
+    """This device, for one product. Making one touches nothing."""
+
+    def __init__(self, config: Config, clock: Clock) -> None:
+        """
+        Args:
+            config: The settings, checked when they are used.
+            clock: The device's clocks.
+        """
+        self.config = config
+        self.clock = clock
+        self._embedded: tuple[bytes, Root] | None = None
+
+    @property
+    def store(self) -> StateStore:
+        """Where this product's state is kept."""
+        product = self.config.product_id()
+        return StateStore(os.path.join(self.config.state_directory(), product), product)
+
+    def look(self) -> View:
+        """
+        Read identity, state, root and clocks. Writes nothing, opens no socket.
+
+        Raises:
+            UsageError: A setting is missing or wrong.
+            MalformedError, NotGenuineError: The embedded root is not a root file.
+        """
+        embedded = self._embedded_root()
+        directory = self.config.state_directory()
+        identity = identify(declared=self.config.device_id, state_directory=directory, environ=self.config.environ)
+        loaded = self.store.load(identity.anchors)
+        root, _ = follow_roots(embedded, loaded.state.roots)
+        wall, uptime = self.clock.now(), self.clock.uptime()
+        return View(
+            identity=identity,
+            loaded=loaded,
+            fingerprint=loaded.state.fingerprint or self._native_fingerprint(identity),
+            root=root,
+            wall=wall,
+            uptime=uptime,
+            trusted_at=trusted_now(loaded.state.clock, uptime),
+        )
+
+    def judge(self, view: View) -> Decision:
+        """What may run now, by what *view* shows. Total: never an exception for licensing reasons."""
+        decision = decide(self.evidence(view), view.wall, self.config.host())
+        problem = _problem_of(view)
+        return decision if problem is None else with_problem(decision, problem)
+
+    def evidence(self, view: View) -> Evidence:
+        """Everything that is known here, verified now."""
+        state = view.state
+        if view.loaded.condition != "open":
+            return Evidence(device=view.fingerprint, foreign_state=view.loaded.condition == "foreign")
+        return gather(
+            ring=view.root.ring(),
+            token=state.token,
+            machine_file=state.machine_file,
+            license_key=state.license_key,
+            fingerprint=view.fingerprint,
+            refusals=state.refusals,
+            trusted_at=view.trusted_at,
+            clock_suspect=is_suspect(state.clock, view.trusted_at, view.wall),
+            issue_times_count=True,
+        )
+
+    def checkpoint(self, view: View) -> None:
+        """Record running time if it is due: a few times a day at most, never waiting for another process."""
+        if view.loaded.condition != "open" or not is_checkpoint_due(view.state.clock, view.uptime, view.wall):
+            return
+
+        def record(found: Loaded) -> DeviceState | None:
+            if found.condition != "open":
+                return None
+            return replace(found.state, clock=observe(found.state.clock, view.uptime, view.wall))
+
+        with suppress(StateError):
+            self.store.update(view.identity.anchors, record, lock_seconds=0)
+
+    def _embedded_root(self) -> Root:
+        data = self.config.root_file()
+        if self._embedded is None or self._embedded[0] != data:
+            self._embedded = (data, read_root(data))
+        return self._embedded[1]
+
+    def _native_fingerprint(self, identity: Identity) -> str | None:
+        if not identity.anchors:
+            return None
+        from carnet.formats.fingerprint import native_fingerprint
+
+        return native_fingerprint(self.config.product_id(), identity.anchors[0].value)
+
+
+def with_problem(decision: Decision, problem: CarnetError) -> Decision:
+    """*decision*, whose last reason says what else went wrong; one with full access stays as it is."""
+    if decision.access == "full" or any(reason.code == problem.code for reason in decision.reasons):
+        return decision
+    reason = Reason(code=problem.code, message=problem.message, fix=problem.fix)
+    return replace(decision, reasons=(*decision.reasons, reason))
+
+
+def _problem_of(view: View) -> CarnetError | None:
+    """Why nothing could be read, where that is not the decision's own fact."""
+    if not view.identity.anchors:
+        return StateError("no_device_identity", "Nothing identifies this device.", view.identity.advice)
+    if view.loaded.condition == "damaged":
+        return StateError(
+            "state_damaged",
+            "The license state on this device is damaged, in both copies.",
+            "Activate again with your license key: the same device keeps its seat.",
+        )
+    if view.loaded.condition == "unreadable":
+        return StateError(
+            "state_unreadable",
+            "The license state on this device cannot be read by this user.",
+            "Run the app as the user who activated it, or give this user access to the state directory.",
+        )
+    if view.loaded.condition == "too_new":
+        return StateError(
+            "state_too_new",
+            "The license state on this device was written by a newer version of the app.",
+            "Use the newer version.",
+        )
+    return None

@@ -1,0 +1,330 @@
+"""
+The exchanges with the license server, written once: generators that yield requests and are sent answers (style.md §2).
+
+No network, file, clock or thread here; whoever drives a flow brings those. A flow ends with a `Verdict`, which is
+authentic: its proof verifies under the trusted root and is bound to this request's nonce, to this device, this product
+and the artifacts that came with it (SEC-30). Everything else that may come back over a network (a login page, a
+redirect, an error of a proxy, an unsigned refusal, half a body) is a `TransportError` and decides nothing (REL-16).
+
+Steps of judging an answer:
+
+    1. The body is one strict JSON object of a known size.
+    2. Root files in it continue the trusted chain; the newest one is the root from here on.
+    3. The proof verifies under that root and binds nonce, action, product, device and the artifacts' hashes.
+    4. A grant's token and machine file verify, open with this license key on this device, and agree with each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any, TypeVar
+
+from carnet.client.trust import follow_roots
+from carnet.client.wire import MAX_ANSWER, HttpAnswer, HttpRequest
+from carnet.core._base import Struct
+from carnet.core.errors import CarnetError, TransportError
+from carnet.core.instant import Instant
+from carnet.formats.answer import Action, Answer, check_binding, digest_artifacts, verify_answer
+from carnet.formats.device_proof import make_device_proof
+from carnet.formats.encoding import b64url_encode
+from carnet.formats.keys import Ed25519Signer
+from carnet.formats.license_key import canonical_license_key
+from carnet.formats.license_token import verify_license_token
+from carnet.formats.machine_file import read_machine_file
+from carnet.formats.root import Root
+from carnet.formats.strict_json import dump_json, parse_object
+
+_T = TypeVar("_T")
+Flow = Generator[HttpRequest, HttpAnswer, _T]
+
+OUT_OF_TIME = "out_of_time"
+"""Code of the `TransportError` with which a driver ends a flow: no further attempt is worth a request."""
+
+_ATTEMPTS = 3
+_RETRIED = frozenset({408, 429, 500, 502, 503, 504})
+_PAUSE_SECONDS = 0.4
+_NONCE_BYTES = 16
+_CLOCK_IS_OFF_SECONDS = 60
+_ARTIFACTS = ("token", "machine_file")
+_FIX = "Check the server's address and the product, and whether a proxy or a login page is in between; then try again."
+
+
+class Caller(Struct):
+    """
+    Who asks: this device, for one product.
+
+    Attributes:
+        product: The product id.
+        fingerprint: The fingerprint that is, or will be, enrolled.
+        signer: The device key.
+        seed: What *signer* was made from, to be kept with a grant.
+        root: The newest trusted root.
+        now: The best guess of the present time, for device proofs.
+        entropy: The operating system's random source.
+        domain: Host name, for domain licenses.
+        app_version: The app's version.
+    """
+
+    product: str
+    fingerprint: str
+    signer: Ed25519Signer
+    seed: bytes
+    root: Root
+    now: Instant
+    entropy: Callable[[int], bytes]
+    domain: str | None = None
+    app_version: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Caller(product={self.product!r}, fingerprint={self.fingerprint!r})"  # never the seed
+
+
+class Verdict(Struct):
+    """
+    An authentic answer.
+
+    Attributes:
+        answer: What the proof says; `outcome` and `code` are what counts.
+        proof: The proof itself, to be kept where it is a tombstone.
+        root: The newest root after this answer.
+        roots: Root files that this answer brought, oldest first.
+        token: For a grant, verified.
+        machine_file: For a grant, verified and opened.
+        license_key: For a grant, the spelling that the machine file opens with.
+        issued_at: For a grant, the newer of the artifacts' issue times.
+    """
+
+    answer: Answer
+    proof: str
+    root: Root
+    roots: tuple[str, ...] = ()
+    token: str | None = None
+    machine_file: str | None = None
+    license_key: str | None = None
+    issued_at: Instant | None = None
+
+    def __repr__(self) -> str:
+        return f"Verdict(outcome={self.answer.outcome!r}, code={self.answer.code!r})"
+
+
+def activate(
+    caller: Caller, license_key: str, *, device_name: str | None = None, platform: str | None = None
+) -> Flow[Verdict]:
+    """
+    Ask for a seat with *license_key* exactly as typed (R-80: the server tries the typed text first).
+
+    Args:
+        caller: This device.
+        license_key: 1 to 512 characters.
+        device_name: For people, at most 64 characters.
+        platform: For people, for example ``linux``.
+
+    Raises:
+        TransportError: No authentic answer.
+    """
+    members = {
+        "license_key": license_key,
+        "device": _device(caller, name=device_name, platform=platform, with_key=True),
+    }
+    return (yield from _ask(caller, "activate", members, license_key))
+
+
+def refresh(
+    caller: Caller, *, activation_id: str | None, license_key: str, ttl_seconds: int | None = None
+) -> Flow[Verdict]:
+    """
+    Ask for fresh artifacts for the seat this device holds, proving possession of the device key (SEC-45).
+
+    A device whose clock is far off gets the signed time from the server's refusal and proves again with that. A device
+    whose key the server does not know (another user of this machine has activated since) activates again: the same
+    license on the same device is the same seat.
+
+    Args:
+        caller: This device.
+        activation_id: The seat; None when no artifact tells it.
+        license_key: The stored one, for the machine file, and for the server where no activation id is known.
+        ttl_seconds: A wanted offline window; the policy caps it.
+
+    Raises:
+        TransportError: No authentic answer.
+    """
+    members: dict[str, Any] = {"device": _device(caller), "ttl_seconds": ttl_seconds}
+    verdict = yield from _prove(caller, "refresh", members, activation_id, license_key)
+    if verdict.answer.code in {"device_proof_invalid", "device_proof_required", "license_key_required"}:
+        members = {"license_key": license_key, "device": _device(caller, with_key=True), "ttl_seconds": ttl_seconds}
+        verdict = yield from _ask(caller, "activate", members, license_key)
+    return verdict
+
+
+def deactivate(caller: Caller, *, activation_id: str | None, license_key: str) -> Flow[Verdict]:
+    """
+    Give the seat back. Repeating it is answered the same.
+
+    Raises:
+        TransportError: No authentic answer.
+    """
+    return (yield from _prove(caller, "deactivate", {"device": _device(caller)}, activation_id, license_key))
+
+
+def _prove(
+    caller: Caller, action: Action, members: dict[str, Any], activation_id: str | None, license_key: str
+) -> Flow[Verdict]:
+    """Ask with a device proof; once more with the server's signed time if that may be what was wrong."""
+    members["activation_id"] = activation_id
+    if activation_id is None:
+        members["license_key"] = license_key
+    verdict = yield from _ask(caller, action, members, license_key, proven_at=caller.now)
+    at = verdict.answer.at
+    if verdict.answer.code == "device_proof_invalid" and abs(at - caller.now) > _CLOCK_IS_OFF_SECONDS:
+        verdict = yield from _ask(caller, action, members, license_key, proven_at=at)
+    return verdict
+
+
+def _device(
+    caller: Caller, *, name: str | None = None, platform: str | None = None, with_key: bool = False
+) -> dict[str, Any]:
+    return {
+        "fingerprint": caller.fingerprint,
+        "name": name,
+        "platform": platform,
+        "public_key": b64url_encode(caller.signer.public_key.raw) if with_key else None,
+    }
+
+
+def _ask(
+    caller: Caller, action: Action, members: dict[str, Any], license_key: str, *, proven_at: Instant | None = None
+) -> Flow[Verdict]:
+    """One question: sent, sent again after trouble that may pass, and its answer judged."""
+    nonce = b64url_encode(caller.entropy(_NONCE_BYTES))
+    path = f"/v1/{action}"
+    body = dump_json(
+        _given(
+            {
+                **members,
+                "product": caller.product,
+                "nonce": nonce,
+                "root_version": caller.root.version,
+                "domain": caller.domain if action != "deactivate" else None,
+                "app_version": caller.app_version if action != "deactivate" else None,
+            }
+        )
+    )
+    question = b64url_encode(caller.entropy(_NONCE_BYTES))  # the same for every attempt at this question
+    pause = 0.0
+    for attempt in range(1, _ATTEMPTS + 1):
+        headers: tuple[tuple[str, str], ...] = (("Idempotency-Key", question),)
+        if proven_at is not None:
+            # A new proof for each attempt: the server takes each one once.
+            proof = make_device_proof(
+                caller.signer, method="POST", path=path, body=body, at=proven_at, nonce=_proof_nonce(caller)
+            )
+            headers += (("Carnet-Device-Proof", proof),)
+        request = HttpRequest(method="POST", path=path, headers=headers, body=body, after_seconds=pause)
+        retry_after = 0.0
+        try:
+            answer = yield request
+            if attempt == _ATTEMPTS or answer.status not in _RETRIED:
+                return judge(caller, answer, nonce=nonce, action=action, license_key=license_key)
+            retry_after = float(answer.retry_after_seconds or 0)
+        except TransportError as error:
+            if attempt == _ATTEMPTS or error.code == OUT_OF_TIME:
+                raise
+        # Full jitter, so that many devices do not come back together (REL-17); never sooner than the server asks.
+        pause = retry_after + _PAUSE_SECONDS * attempt * int.from_bytes(caller.entropy(2), "big") / 0xFFFF
+    raise AssertionError("unreachable")
+
+
+def _proof_nonce(caller: Caller) -> str:
+    return b64url_encode(caller.entropy(_NONCE_BYTES))
+
+
+def _given(members: dict[str, Any]) -> dict[str, Any]:
+    """*members* without those that have no value."""
+    return {
+        name: _given(value) if type(value) is dict else value for name, value in members.items() if value is not None
+    }
+
+
+def judge(caller: Caller, answer: HttpAnswer, *, nonce: str, action: Action, license_key: str) -> Verdict:
+    """
+    Take an answer for authentic, or not at all (the steps at the top of this module).
+
+    Args:
+        caller: Who asked.
+        answer: What came back.
+        nonce: What was sent.
+        action: What was asked.
+        license_key: What the machine file should open with, as typed or as stored.
+
+    Raises:
+        TransportError: ``answer_not_authentic``; `__cause__` says which step failed.
+    """
+    try:
+        return _judge(caller, answer, nonce, action, license_key)
+    except CarnetError as error:
+        raise TransportError(
+            "answer_not_authentic",
+            f"What answered (HTTP {answer.status}) is not the license server, or was changed on the way.",
+            _FIX,
+        ) from error
+
+
+def _judge(caller: Caller, answer: HttpAnswer, nonce: str, action: Action, license_key: str) -> Verdict:
+    # Step 1.
+    body = parse_object(answer.body, max_bytes=MAX_ANSWER, what="The answer", max_string=MAX_ANSWER, allow_floats=True)
+    proof = body.get("proof")
+    if type(proof) is not str:
+        raise TransportError("no_proof", "The answer carries no proof.")
+    # Step 2.
+    brought = body.get("roots") or []
+    if type(brought) is not list or not all(type(root) is str for root in brought):
+        raise TransportError("bad_roots", "The answer's roots are not a list of texts.")
+    root, roots = follow_roots(caller.root, tuple(brought))
+    ring = root.ring()
+    # Step 3.
+    verified = verify_answer(proof, ring)
+    artifacts = {name: body[name] for name in _ARTIFACTS if type(body.get(name)) is str}
+    check_binding(
+        verified,
+        nonce=nonce,
+        action=action,
+        product=caller.product,
+        device=caller.fingerprint,
+        artifacts=digest_artifacts(artifacts),
+    )
+    verdict = Verdict(answer=verified, proof=proof, root=root, roots=roots)
+    if verified.outcome == "refused" or action == "deactivate":
+        return verdict
+    # Step 4.
+    token, machine_file = artifacts.get("token"), artifacts.get("machine_file")
+    if token is None or machine_file is None:
+        raise TransportError("no_artifacts", "The grant carries no artifacts.")
+    by_token = verify_license_token(token, ring)
+    sealed = read_machine_file(machine_file.encode()).verify(ring)
+    key, by_file = _open(sealed.open, license_key, caller.fingerprint)
+    for grant in (by_token, by_file):
+        if (grant.product, grant.device) != (caller.product, caller.fingerprint):
+            raise TransportError("wrong_artifacts", "The artifacts are for another product or device.")
+    if (by_token.license_id, by_token.activation_id) != (by_file.license_id, by_file.activation_id):
+        raise TransportError("wrong_artifacts", "The artifacts are of two activations.")
+    return Verdict(
+        answer=verified,
+        proof=proof,
+        root=root,
+        roots=roots,
+        token=token,
+        machine_file=machine_file,
+        license_key=key,
+        issued_at=max(by_token.issued_at, by_file.issued_at),
+    )
+
+
+def _open(open_file: Callable[..., Any], license_key: str, fingerprint: str) -> tuple[str, Any]:
+    """Open with the text as typed, else with the canonical spelling of the same key; say which one it was."""
+    canonical = canonical_license_key(license_key)
+    try:
+        return license_key, open_file(license_key=license_key, fingerprint=fingerprint)
+    except CarnetError:
+        if canonical is None or canonical == license_key:
+            raise
+        return canonical, open_file(license_key=canonical, fingerprint=fingerprint)
