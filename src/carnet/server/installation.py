@@ -1,61 +1,64 @@
 """
 An installation of Carnet on this machine: made once by `create_installation`, opened by every process that serves or
-administers it. The composition root of keys, storage and services.
+administers it. The composition root of keys, storage and services: the only place that wires them.
 """
 
 from __future__ import annotations
 
+import asyncio
+import os
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from carnet.core._base import Struct
+from carnet.core.errors import CarnetError, NotGenuineError, StateError
 from carnet.core.instant import Instant
+from carnet.formats.encoding import b64url_decode
 from carnet.formats.keys import KeyRing
+from carnet.formats.limits import MAX_ROOT
+from carnet.formats.root import anchor, read_root
+from carnet.server.ceremony import InitOptions, InitReport, create_installation
+from carnet.server.domain.activations.issuing import Issuing
 from carnet.server.domain.activations.service import ActivationService
+from carnet.server.domain.answers import Prover
 from carnet.server.domain.apikeys.service import ApiKeyService
 from carnet.server.domain.audit.service import AuditService
 from carnet.server.domain.customers.service import CustomerService
+from carnet.server.domain.ids import Ids
 from carnet.server.domain.licenses.service import LicenseService
+from carnet.server.domain.licenses.vault import KeyVault
 from carnet.server.domain.policies.service import PolicyService
 from carnet.server.domain.products.service import ProductService
+from carnet.server.domain.status.allocation import StatusAllocator
+from carnet.server.domain.trust.service import TrustService
+from carnet.server.layout import InstallationRecord, Layout, read_record
+from carnet.server.ports import Clock, Random, Storage, StorageStats
 from carnet.server.settings import Settings
+from carnet.server.signing.file_store import FileSigningKeys, open_store, read_file
+from carnet.server.signing.sealing import KEY_BYTES, SealingBox
+from carnet.server.storage.founding import owner
+from carnet.server.storage.migrate import upgrade
+from carnet.server.storage.sqlite import SqliteStorage
+
+__all__ = [
+    "Check",
+    "InitOptions",
+    "InitReport",
+    "Installation",
+    "SystemClock",
+    "create_installation",
+    "open_installation",
+]
 
 
-class InitOptions(Struct):
-    """
-    How the root ceremony of `carnet init` goes.
+class SystemClock:
+    """`ports.Clock` of this machine."""
 
-    Attributes:
-        root_keys: Where the root keys are written; never inside the data directory.
-        root_key_count: How many root keys, 1–16.
-        root_threshold: How many of them must sign a root, 1 … count.
-        root_passphrase: Seals the root key files; None leaves them readable by whoever holds them.
-    """
-
-    root_keys: Path = Path("./carnet-root")
-    root_key_count: int = 1
-    root_threshold: int = 1
-    root_passphrase: bytes | None = None
-
-
-class InitReport(Struct):
-    """
-    What `carnet init` made. `admin_token` is shown here and nowhere else. `notes` are sentences for the person who ran it.
-    """
-
-    data: Path
-    issuer: str
-    anchor: str
-    root_path: Path
-    root_key_paths: tuple[Path, ...]
-    root_threshold: int
-    root_expires_at: Instant
-    admin_token: str
-    notes: tuple[str, ...]
-
-    def __repr__(self) -> str:
-        return f"InitReport(data={str(self.data)!r}, anchor={self.anchor!r})"
+    def now(self) -> Instant:
+        """The present second."""
+        return Instant(int(time.time()))
 
 
 class Check(Struct):
@@ -66,61 +69,185 @@ class Check(Struct):
     problem: str = ""
 
 
+class _Opened(Struct):
+    """What is read from disk before anything serves: identity, keys, secrets."""
+
+    record: InstallationRecord
+    roots: tuple[str, ...]
+    ring: KeyRing
+    keys: FileSigningKeys
+    pepper: bytes
+    seal: bytes
+    status: bytes
+
+    def __repr__(self) -> str:
+        return f"_Opened(issuer={self.record.issuer!r})"
+
+
 class Installation:
     """
-    An open installation.
+    An open installation. `open_installation` makes one.
 
     Attributes:
         settings: As opened.
         issuer: This installation's id, as artifacts carry it.
+        created_at: When `carnet init` made it.
         roots: Every root file, version 1 first, as text.
-        ring: Public keys by role under the newest root: for JWKS and for checking own output.
+        ring: Public keys by role under the newest root: for checking own output.
     """
 
-    settings: Settings
-    issuer: str
-    created_at: Instant
-    roots: tuple[str, ...]
-    ring: KeyRing
-    products: ProductService
-    policies: PolicyService
-    customers: CustomerService
-    licenses: LicenseService
-    activations: ActivationService
-    audit: AuditService
-    apikeys: ApiKeyService
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        opened: _Opened,
+        storage: Storage,
+        status: StatusAllocator,
+        clock: Clock,
+        random: Random,
+    ) -> None:
+        ids = Ids(random)
+        keys, issuer = opened.keys, opened.record.issuer
+        vault = KeyVault(opened.pepper, SealingBox(opened.seal, random))
+        issuing = Issuing(keys=keys, ring=opened.ring, issuer=issuer, status=status, ids=ids, random=random)
+        self.settings = settings
+        self.issuer = issuer
+        self.created_at = opened.record.created_at
+        self.roots = opened.roots
+        self.ring = opened.ring
+        self._keys = keys
+        self._storage = storage
+        self.products = ProductService(storage, clock, ids)
+        self.policies = PolicyService(storage, clock, ids)
+        self.customers = CustomerService(storage, clock, ids)
+        self.licenses = LicenseService(storage, clock, ids, vault, random)
+        self.activations = ActivationService(
+            storage=storage,
+            clock=clock,
+            ids=ids,
+            vault=vault,
+            issuing=issuing,
+            prover=Prover(keys, issuer, ids),
+            issuer=issuer,
+            roots=opened.roots,
+        )
+        self.audit = AuditService(storage)
+        self.apikeys = ApiKeyService(storage, clock, ids, vault, random)
+        self.trust = TrustService(roots=opened.roots, ring=opened.ring, keys=keys, issuer=issuer, clock=clock, ids=ids)
 
     async def checks(self) -> tuple[Check, ...]:
-        """Whether each part works now: ``database`` (a durable write), ``signer`` (signs and verifies)."""
-        raise NotImplementedError
+        """Whether each part works now: ``database`` (a write transaction), ``signer`` (the root verifies it)."""
+        checks = []
+        try:
+            await self._storage.ping()
+            checks.append(Check(name="database", ok=True))
+        except CarnetError as error:
+            checks.append(Check(name="database", ok=False, problem=error.message))
+        try:
+            self._keys.prove(self.ring)
+            checks.append(Check(name="signer", ok=True))
+        except CarnetError as error:
+            checks.append(Check(name="signer", ok=False, problem=error.message))
+        return tuple(checks)
 
-
-def create_installation(settings: Settings, options: InitOptions | None = None) -> InitReport:
-    """
-    Make an installation: root ceremony, signing keys, secrets, database, first admin token.
-
-    All or nothing: killed at any moment, running it again clears what is half-finished and starts afresh.
-
-    Raises:
-        UsageError: ``already_initialised`` (nothing is changed), ``invalid_argument``, ``root_keys_inside_data``.
-        StateError: ``data_not_writable``, ``data_not_empty``, ``root_keys_exist``.
-    """
-    raise NotImplementedError
+    def storage_stats(self) -> StorageStats:
+        """The writer's counters, for metrics."""
+        return self._storage.stats()
 
 
 @asynccontextmanager
-async def open_installation(settings: Settings, *, say: Callable[[str], None] | None = None) -> AsyncIterator[Installation]:
+async def open_installation(
+    settings: Settings,
+    *,
+    say: Callable[[str], None] | None = None,
+    clock: Clock | None = None,
+    random: Random = os.urandom,
+) -> AsyncIterator[Installation]:
     """
-    Open an installation and close it at the end.
+    Open an installation and close it at the end; what was accepted by then is committed first.
+
+    Every signing key signs, and the root verifies it, before anything is served (SEC-25). The database is brought to
+    this version's schema.
 
     Args:
         settings: Where it is, and the passphrase if its keys need one.
         say: Told a sentence before anything slow or lasting happens (a database upgrade).
+        clock: What time it is; None is this machine's clock.
+        random: The randomness.
 
     Raises:
-        StateError: ``not_initialised``, ``half_initialised``, ``missing_file``, ``wrong_passphrase``,
-            ``passphrase_needed``, ``keys_do_not_match_root``, ``database_too_new``, ``data_not_writable``,
-            ``data_not_readable``.
+        StateError: ``not_initialised``, ``half_initialised``, ``missing_file``, ``bad_installation_file``,
+            ``root_changed``, ``bad_secret``, ``wrong_passphrase``, ``passphrase_needed``, ``wrong_key_file``,
+            ``keys_do_not_match_root``, ``database_too_new``, ``database_of_another``, ``storage_unavailable``,
+            ``storage_busy``, ``data_not_writable``, ``data_not_readable``.
+        MalformedError: ``bad_key_file``.
     """
-    raise NotImplementedError
-    yield
+    layout = Layout(data=settings.data)
+    opened = await asyncio.to_thread(_open_files, settings, layout)
+    await asyncio.to_thread(_open_database, settings.database_path, opened.record, say)
+    status = StatusAllocator(opened.status, settings.base_url)
+    storage = await SqliteStorage.open(settings.database_path, status.place)
+    try:
+        yield Installation(
+            settings=settings,
+            opened=opened,
+            storage=storage,
+            status=status,
+            clock=clock or SystemClock(),
+            random=random,
+        )
+    finally:
+        await storage.close()
+
+
+def _open_files(settings: Settings, layout: Layout) -> _Opened:
+    record = read_record(layout)
+    root = read_file(layout.root, max_bytes=MAX_ROOT)
+    if anchor(root) != record.anchor:
+        raise _root_changed(layout)
+    try:
+        ring = read_root(root).ring()
+    except NotGenuineError as error:
+        raise _root_changed(layout) from error
+    keys = open_store(layout.keys, passphrase=settings.passphrase, key_file=layout.signing)
+    keys.prove(ring)
+    return _Opened(
+        record=record,
+        roots=(root.decode().strip(),),
+        ring=ring,
+        keys=keys,
+        pepper=_secret(layout.pepper),
+        seal=_secret(layout.seal),
+        status=_secret(layout.status),
+    )
+
+
+def _open_database(path: Path, record: InstallationRecord, say: Callable[[str], None] | None) -> None:
+    if not path.exists():
+        raise StateError(
+            "missing_file",
+            f"{path} is missing.",
+            "Restore it from your backup; an empty one would forget every license.",
+        )
+    upgrade(path, say=say)
+    if owner(path) != record.issuer:
+        raise StateError(
+            "database_of_another",
+            f"{path} belongs to another installation than installation.json and the keys.",
+            "Restore the whole data directory from one backup.",
+        )
+
+
+def _secret(path: Path) -> bytes:
+    secret = b64url_decode(read_file(path).strip(), f"The secret in {path.name}")
+    if len(secret) != KEY_BYTES:
+        raise StateError("bad_secret", f"{path} does not hold a secret of ours.", "Restore it from your backup.")
+    return secret
+
+
+def _root_changed(layout: Layout) -> StateError:
+    return StateError(
+        "root_changed",
+        f"{layout.root} is not the root file that carnet init made here; nothing will be signed.",
+        "Restore it from your backup, or from any app that embeds it.",
+    )

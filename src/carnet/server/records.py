@@ -130,7 +130,7 @@ class Activation(Struct):
 
 
 class Issuance(Struct):
-    """One line of the register of everything signed: enough to sign the very same claims again (design.md §2 rule 7)."""
+    """One line of the register of everything signed: enough to sign the same claims again (design.md §2 rule 7)."""
 
     jti: str
     kind: ArtifactKind

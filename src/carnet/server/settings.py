@@ -31,7 +31,7 @@ class Settings(Struct):
         workers: Server processes; SQLite always runs one (design.md §9).
         public_url: How clients reach this server, no trailing slash; links and status list addresses are built from it
             (SEC-40). None means `http://host:port`.
-        database_url: Another database than `data/carnet.db`; None for the embedded default.
+        database_url: None or ``sqlite``, the embedded database; anything else is refused with a sentence.
         passphrase: Opens the sealed signing keys; None where a key file in `secrets/` does.
         admin_token: The first admin token, for set-up without a terminal; None lets `carnet init` make one.
     """
@@ -76,7 +76,7 @@ def settings_from_environment(environ: Mapping[str, str]) -> Settings:
         port=_whole(environ, "CARNET_PORT", DEFAULT_PORT, 0, 65535),
         workers=_whole(environ, "CARNET_WORKERS", 1, 1, 256),
         public_url=_base_url(environ),
-        database_url=_secret_text(environ, "CARNET_DATABASE_URL"),
+        database_url=_database_url(environ),
         passphrase=_secret(environ, "CARNET_PASSPHRASE"),
         admin_token=_secret_text(environ, "CARNET_ADMIN_TOKEN"),
     )
@@ -89,7 +89,9 @@ def _bad(name: str, problem: str, fix: str) -> UsageError:
 def _whole(environ: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
     text = environ.get(name) or str(default)
     if not (text.isascii() and text.isdigit() and len(text) < 10 and low <= int(text) <= high):
-        raise _bad(name, f"is not a whole number from {low} to {high}", f"Set it to a number, or unset it for {default}.")
+        raise _bad(
+            name, f"is not a whole number from {low} to {high}", f"Set it to a number, or unset it for {default}."
+        )
     return int(text)
 
 
@@ -104,6 +106,17 @@ def _base_url(environ: Mapping[str, str]) -> str | None:
             "Write it as https://license.example.com, without query, fragment or user.",
         )
     return text.rstrip("/")
+
+
+def _database_url(environ: Mapping[str, str]) -> str | None:
+    text = _secret_text(environ, "CARNET_DATABASE_URL")
+    if text is not None and text != "sqlite":
+        raise _bad(
+            "CARNET_DATABASE_URL",
+            "names a database that this version cannot use",
+            "Unset it: everything is stored in carnet.db in the data directory.",
+        )
+    return text
 
 
 def _secret(environ: Mapping[str, str], name: str) -> bytes | None:

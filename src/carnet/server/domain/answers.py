@@ -6,19 +6,17 @@ Refusals are proved like grants: only an authentic, coded no may shorten what a 
 
 from __future__ import annotations
 
-from typing import Generic, Literal, TypeVar
+from collections.abc import Mapping
+from typing import Generic, TypeVar
 
 from carnet.core._base import Struct
 from carnet.core.decision import Reason, Refused
 from carnet.core.instant import Instant
-from carnet.formats.answer import Answer, issue_answer
-from carnet.formats.encoding import sha256_b64url
+from carnet.formats.answer import Action, Answer, digest_artifacts, issue_answer
 from carnet.server.domain.ids import Ids
 from carnet.server.ports import SigningKeys
 
 _T = TypeVar("_T")
-
-AnswerAction = Literal["activate", "refresh", "validate", "deactivate"]
 
 
 class Answered(Struct, Generic[_T]):
@@ -52,14 +50,14 @@ class Prover:
         self,
         *,
         nonce: str,
-        action: AnswerAction,
+        action: Action,
         at: Instant,
         product: str,
         device: str | None,
         license_id: str | None = None,
         activation_id: str | None = None,
         refused: tuple[Reason, ...] = (),
-        artifacts: tuple[tuple[str, str], ...] = (),
+        artifacts: Mapping[str, str] | None = None,
     ) -> str:
         """
         The proof of one answer.
@@ -73,7 +71,7 @@ class Prover:
             license_id: The license it concerns.
             activation_id: The activation it concerns.
             refused: Every reason of a refusal, the main one first; empty for a grant.
-            artifacts: (name, text) of what the answer carries; their hashes are signed.
+            artifacts: Name and text of each artifact that the answer carries; their hashes are signed.
         """
         answer = Answer(
             id=self._ids.new(at),
@@ -88,6 +86,6 @@ class Prover:
             device=device,
             license_id=license_id,
             activation_id=activation_id,
-            artifacts=tuple((name, sha256_b64url(text.encode())) for name, text in artifacts),
+            artifacts=digest_artifacts(artifacts or {}),
         )
         return issue_answer(answer, self._keys.signer("answer"))

@@ -94,7 +94,7 @@ def check_metadata(member: str, value: Mapping[str, Any] | None) -> dict[str, An
     *value* as a plain object, if it is within security-requirements "Limits": 16 KiB, 64 keys, depth 4.
 
     Raises:
-        UsageError: ``invalid_argument``; ``bad_json_value``: something that strict JSON cannot carry, such as a fraction.
+        UsageError: ``invalid_argument``; ``bad_json_value``: something strict JSON cannot carry, such as a fraction.
     """
     if value is None:
         return {}

@@ -1,8 +1,8 @@
 """
 The sealed file key store: one file per signing key in `keys/`, all sealed under one key-encryption key (SEC-25).
 
-The key-encryption key comes from a passphrase (scrypt), or lies in `secrets/signing` where no passphrase is wanted. So a
-backup of `keys/` without `secrets/` is worthless to a thief. `keys/store.json` says which of both it is, and holds a
+The key-encryption key comes from a passphrase (scrypt), or lies in `secrets/signing` where no passphrase is wanted. So
+a backup of `keys/` without `secrets/` is worthless to a thief. `keys/store.json` says which of both it is, and holds a
 known value sealed under it, by which a wrong passphrase is told from a damaged file.
 """
 
@@ -21,12 +21,9 @@ from carnet.formats.limits import MAX_PUBLIC_BODY
 from carnet.formats.strict_json import dump_json, parse_object
 from carnet.server.signing.sealing import (
     KEY_BYTES,
-    SALT_BYTES,
-    ScryptCost,
     bad_key_file,
     derive_key,
     kdf_from_json,
-    kdf_to_json,
     seal,
     unseal,
 )
@@ -43,8 +40,8 @@ KEY_GROUPS: tuple[tuple[Role, ...], ...] = (
     ("license-key",),
 )
 """
-One Ed25519 key each. What lives long on devices (tokens, machine files, signed license keys) never shares a key, so that
-each can be rotated or killed alone; what is answered on the spot shares one.
+One Ed25519 key each. What lives long on devices (tokens, machine files, signed license keys) never shares a key, so
+that each can be rotated or killed alone; what is answered on the spot shares one.
 """
 
 

@@ -2,8 +2,8 @@
 Bringing a database to the schema of this program: at every start, and by `carnet db upgrade`.
 
 All of an upgrade is one transaction under the write lock: killed in the middle, nothing has happened; of two processes
-that start at once, the second finds the work done. Before a database that holds anything is changed, a copy of it is put
-beside it (conventions.md §2.9). A database from a newer program is refused and not touched.
+that start at once, the second finds the work done. Before a database that holds anything is changed, a copy of it is
+put beside it (conventions.md §2.9). A database from a newer program is refused and not touched.
 """
 
 from __future__ import annotations

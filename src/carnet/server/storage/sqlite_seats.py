@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from carnet.core.errors import StateError
 from carnet.server.ports import MAX_HOLDERS, IndexPlace, NextIndex, ProofUse, SeatChanges, SeatFacts, SeatQuery
-from carnet.server.records import Activation, AuditEntry, Issuance
+from carnet.server.records import Activation, AuditEntry, Issuance, License
 from carnet.server.storage import rows
 from carnet.server.storage.tables import activations, issuances, licenses
 
@@ -63,8 +63,8 @@ _UPDATE = (
     "UPDATE activations SET device_name = ?, platform = ?, public_key = ?, components = ?, user_id = ?, domain = ?,"
     " app_version = ?, refreshed_at = ?, covered_until = max(covered_until, ?) WHERE id = ? AND deactivated_at IS NULL"
 )
-_INSERT_ACTIVATION = f"INSERT INTO activations VALUES ({', '.join('?' * len(activations.c))})"
-_INSERT_ISSUANCE = f"INSERT INTO issuances VALUES ({', '.join('?' * len(issuances.c))})"
+_INSERT_ACTIVATION = f"INSERT INTO activations VALUES ({', '.join('?' * len(activations.c))})"  # noqa: S608 - as above
+_INSERT_ISSUANCE = f"INSERT INTO issuances VALUES ({', '.join('?' * len(issuances.c))})"  # noqa: S608 - as above
 _INSERT_AUDIT = (
     "INSERT INTO audit (at, actor_kind, actor_id, action, object_kind, object_id, details)"
     " VALUES (:at, :actor_kind, :actor_id, :action, :object_kind, :object_id, :details)"
@@ -131,10 +131,9 @@ def _facts(connection: sqlite3.Connection, query: SeatQuery, row: tuple[Any, ...
     middle = 2 + rows.LICENSE_WIDTH + 1
     found = None if row[2] is None else rows.license_from(row[2:middle])
     holders: tuple[Activation, ...] = ()
-    if query.with_holders and found is not None and found.seat_limit is not None:
-        if found.seats_used >= found.seat_limit:
-            values = {"license": found.id, "product": found.product, "most": MAX_HOLDERS}
-            holders = tuple(rows.activation_from(each) for each in connection.execute(_HOLDERS, values))
+    if query.with_holders and found is not None and _is_full(found):
+        values = {"license": found.id, "product": found.product, "most": MAX_HOLDERS}
+        holders = tuple(rows.activation_from(each) for each in connection.execute(_HOLDERS, values))
     return SeatFacts(
         product_known=bool(row[0]),
         license=found,
@@ -142,6 +141,10 @@ def _facts(connection: sqlite3.Connection, query: SeatQuery, row: tuple[Any, ...
         holders=holders,
         proof_seen=bool(row[1]),
     )
+
+
+def _is_full(license_: License) -> bool:
+    return license_.seat_limit is not None and license_.seats_used >= license_.seat_limit
 
 
 def _take(connection: sqlite3.Connection, activation: Activation, sequences: dict[int, int]) -> None:

@@ -16,9 +16,10 @@ class DeviceClaim(Struct):
         fingerprint: 64 lower-case hex characters, not a placeholder (SEC-16).
         name: For people, 1 to 64 printable characters; empty if unknown.
         platform: For people and files, e.g. ``linux``; at most 64 printable characters; empty if unknown.
-        public_key: The device's Ed25519 public key, 32 bytes as unpadded base64url; None if it has none. Once registered,
-            refresh and deactivate need a proof by it (SEC-45).
-        components: (kind, digest) of hardware parts, salted digests only (SEC-19); at most 64 pairs, 64 and 128 characters.
+        public_key: The device's Ed25519 public key, 32 bytes as unpadded base64url; None if it has none. Once
+            registered, refresh and deactivate need a proof by it (SEC-45).
+        components: (kind, digest) of hardware parts, salted digests only (SEC-19); at most 64 pairs of 64 and 128
+            characters.
     """
 
     fingerprint: str

@@ -1,8 +1,8 @@
 """
 What is decided about a seat inside the storage's transaction: facts in, changes out, no I/O (design.md §2 rule 6).
 
-Whether a seat may be held is `core.seats`' to say; here its answer becomes rows: the activation, the claims that will be
-signed, the audit row.
+Whether a seat may be held is `core.seats`' to say; here its answer becomes rows: the activation, the claims that will
+be signed, the audit row.
 """
 
 from __future__ import annotations

@@ -140,8 +140,8 @@ def authorize(
 
 def still_authorized(authorized: Authorized, seen: SeatFacts, now_seen: SeatFacts) -> bool:
     """
-    Whether what `authorize` decided on *seen* still holds under the lock, on *now_seen*: the same activation with the same
-    device key, and the proof still unused.
+    Whether what `authorize` decided on *seen* still holds under the lock, on *now_seen*: the same activation with the
+    same device key, and the proof still unused.
     """
     before, after = seen.activation, now_seen.activation
     if before is None or after is None or now_seen.license is None:

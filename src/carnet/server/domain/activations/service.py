@@ -12,6 +12,7 @@ from carnet.core._base import replace
 from carnet.core.decision import Refused
 from carnet.core.errors import UsageError
 from carnet.core.instant import Instant
+from carnet.formats.answer import Action
 from carnet.server.domain.activations.commands import (
     ActivateCommand,
     ActivationResult,
@@ -27,7 +28,7 @@ from carnet.server.domain.activations.issuing import Issuing
 from carnet.server.domain.activations.refusals import refuse
 from carnet.server.domain.activations.requests import Authorized, authorize, check_device, still_authorized
 from carnet.server.domain.activations.validation import judge
-from carnet.server.domain.answers import AnswerAction, Answered, Prover
+from carnet.server.domain.answers import Answered, Prover
 from carnet.server.domain.checks import (
     check_license_key,
     check_nonce,
@@ -234,8 +235,8 @@ class ActivationService:
         self, activation_id: str, actor: Actor, *, reason: str | None = None
     ) -> ActivationView:
         """
-        Free a seat without its device. What the device holds keeps working offline until its `covered_until`; at its next
-        contact it is told. Doing it twice changes nothing.
+        Free a seat without its device. What the device holds keeps working offline until its `covered_until`; at its
+        next contact it is told. Doing it twice changes nothing.
 
         Raises:
             UsageError: ``activation_not_found``, ``invalid_argument``.
@@ -285,7 +286,7 @@ class ActivationService:
         return query, facts, authorized
 
     def _answer_seat(
-        self, action: AnswerAction, command: ActivateCommand | RefreshCommand, decided: Decided, now: Instant
+        self, action: Action, command: ActivateCommand | RefreshCommand, decided: Decided, now: Instant
     ) -> Answered[ActivationResult]:
         outcome = decided.outcome
         result: ActivationResult | Refused
@@ -308,7 +309,7 @@ class ActivationService:
 
     def _prove(
         self,
-        action: AnswerAction,
+        action: Action,
         command: ActivateCommand | RefreshCommand | DeactivateCommand,
         result: ActivationResult | DeactivationResult | Refused,
         *,
@@ -317,9 +318,9 @@ class ActivationService:
     ) -> str | None:
         if command.nonce is None or not product_known:
             return None
-        artifacts: tuple[tuple[str, str], ...] = ()
+        artifacts: dict[str, str] = {}
         if isinstance(result, ActivationResult):
-            artifacts = (("token", result.token), ("machine_file", result.machine_file))
+            artifacts = {"token": result.token, "machine_file": result.machine_file}
         if isinstance(result, Refused):
             license_id, activation_id, refused = result.license_id, result.activation_id, result.reasons
         else:

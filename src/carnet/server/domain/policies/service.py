@@ -29,7 +29,7 @@ class PolicyService:
         Make a policy.
 
         Raises:
-            UsageError: ``bad_policy``, ``invalid_argument``, ``product_not_found``; ``already_exists``: the name is taken.
+            UsageError: ``bad_policy``, ``invalid_argument``, ``product_not_found``; ``already_exists``.
         """
         now = self._clock.now()
         _check(command.policy)

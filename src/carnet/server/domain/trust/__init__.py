@@ -1,1 +1,3 @@
-"""What lets anybody check the vendor's seals: root files, public keys, signed time."""
+"""Trust: what clients need to verify what this installation signs."""
+
+from __future__ import annotations

@@ -1,89 +1,68 @@
-"""The trust service: root files and public keys as they are published, and the signed time (design.md §4)."""
+"""Trust: the root files, the public keys of the newest one, and the signed time. All of it public."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from carnet.core._base import Struct
-from carnet.core.errors import UsageError
 from carnet.core.instant import Instant
-from carnet.formats.keys import KeyRing, KeyState
-from carnet.formats.time_answer import TimeAnswer, is_nonce, issue_time_answer
+from carnet.formats.keys import KeyRing
+from carnet.formats.time_answer import TimeAnswer, issue_time_answer
+from carnet.server.domain.checks import check_nonce
+from carnet.server.domain.ids import Ids
 from carnet.server.ports import Clock, SigningKeys
 
-_PUBLISHED: tuple[KeyState, ...] = ("announced", "active", "verify-only")
+_PUBLISHED = ("announced", "active", "verify-only")
 
 
-class TimeResult(Struct):
-    """The server's time in clear, and the same signed for the nonce that was sent."""
+class SignedTime(Struct):
+    """The server's time, and the same signed and bound to the nonce."""
 
     at: Instant
     token: str
 
 
 class TrustService:
-    """What can be asked about trust. Holds nothing that is not public, but for the use of the time key."""
+    """
+    What can be asked of the installation's trust.
+
+    Args:
+        roots: Every root file, version 1 first, as text.
+        ring: The public keys of the newest one.
+        keys: The signing keys.
+        issuer: This installation's id.
+        clock: The server's time.
+        ids: For time answers.
+    """
 
     def __init__(
-        self,
-        *,
-        issuer: str,
-        roots: tuple[str, ...],
-        ring: KeyRing,
-        keys: SigningKeys,
-        clock: Clock,
-        new_id: Callable[[], str],
+        self, *, roots: tuple[str, ...], ring: KeyRing, keys: SigningKeys, issuer: str, clock: Clock, ids: Ids
     ) -> None:
-        """
-        Args:
-            issuer: The installation's id.
-            roots: Every root file as text, version 1 first.
-            ring: The public keys under the newest root.
-            keys: Where the time key is.
-            clock: The server's.
-            new_id: Makes an id that was never used.
-        """
-        self._issuer = issuer
-        self._roots = roots
+        self.roots = roots
         self._ring = ring
         self._keys = keys
+        self._issuer = issuer
         self._clock = clock
-        self._new_id = new_id
-
-    @property
-    def roots(self) -> tuple[str, ...]:
-        """Every root file as text, version 1 first: exactly the bytes whose SHA-256 is the anchor."""
-        return self._roots
+        self._ids = ids
 
     def jwks(self) -> dict[str, Any]:
-        """
-        The keys that artifacts are verified with, as a JWK set (RFC 7517 §5), each once.
+        """The keys that artifacts may be verified with, as a JWK set (RFC 7517 §5); root keys are not among them."""
+        ring = self._ring
+        published = {
+            trusted.key.kid: trusted.key
+            for trusted in ring.keys()  # noqa: SIM118 - a key ring is not a dictionary
+            if trusted.role != "root" and trusted.state in _PUBLISHED
+        }
+        return {"keys": [key.to_jwk() for key in published.values()]}
 
-        The member `carnet_roles` says what a key signs; other readers ignore it (RFC 7517 §4). Root keys are not in it:
-        they sign root files, which carry them.
+    def time(self, nonce: str) -> SignedTime:
         """
-        shown: dict[str, dict[str, Any]] = {}
-        for trusted in self._ring.keys():  # noqa: SIM118 - a ring is not a dict
-            if trusted.role != "root" and trusted.state in _PUBLISHED:
-                entry = shown.setdefault(trusted.key.kid, {**trusted.key.to_jwk(), "carnet_roles": []})
-                entry["carnet_roles"].append(trusted.role)
-        return {"keys": list(shown.values())}
-
-    def time(self, nonce: str) -> TimeResult:
-        """
-        The server's time, signed for *nonce*.
+        The time now, signed for *nonce* (specs/time.md).
 
         Raises:
-            UsageError: ``invalid_argument``: not 1 to 128 visible ASCII characters.
-            StateError: ``no_signing_key``.
+            UsageError: ``invalid_argument``.
         """
-        if not is_nonce(nonce):
-            raise UsageError(
-                "invalid_argument",
-                "nonce must have 1 to 128 visible ASCII characters.",
-                "Make one from 16 random bytes.",
-            )
+        check_nonce(nonce)
         now = self._clock.now()
-        answer = TimeAnswer(id=self._new_id(), issuer=self._issuer, nonce=nonce, at=now)
-        return TimeResult(at=now, token=issue_time_answer(answer, self._keys.signer("time")))
+        answer = TimeAnswer(id=self._ids.new(now), issuer=self._issuer, nonce=nonce, at=now)
+        return SignedTime(at=now, token=issue_time_answer(answer, self._keys.signer("time")))

@@ -1,0 +1,3 @@
+"""The scripts, oldest first."""
+
+from __future__ import annotations
