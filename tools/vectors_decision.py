@@ -632,7 +632,13 @@ def seats() -> Iterator[Scenario]:
     )
     yield seat("refresh-held", "Refusing a refresh.", function="decide_refresh", device=DEVICE)
     yield seat("refresh-not-held", "Giving a seat at refresh.", function="decide_refresh", held=two[:1])
-    yield seat("refresh-suspended", "Refreshing it.", function="decide_refresh", device=DEVICE, status="suspended")
+    yield seat(
+        "refresh-suspended",
+        "Refreshing a suspended license.",
+        function="decide_refresh",
+        device=DEVICE,
+        status="suspended",
+    )
 
 
 def windows() -> Iterator[Scenario]:
