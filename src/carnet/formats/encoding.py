@@ -66,7 +66,12 @@ def b64_decode(text: str | bytes, what: str) -> bytes:
     try:
         encoded = text.encode("ascii") if isinstance(text, str) else text
         decoded = a2b_base64(encoded, strict_mode=True)
-        if b2a_base64(decoded, newline=False) == encoded:
+        # Strict mode leaves two freedoms: padding that is not needed, and the unused bits of the last character
+        # (RFC 4648 §3.5).
+        rest = len(decoded) % 3
+        if len(encoded) == (len(decoded) + 2) // 3 * 4 and (
+            rest == 0 or encoded.endswith(b2a_base64(decoded[-rest:], newline=False))
+        ):
             return decoded
     except (_Base64Error, UnicodeEncodeError):
         pass
@@ -99,15 +104,23 @@ def dearmor(label: str, text: bytes, *, max_bytes: int) -> bytes:
     Raises:
         MalformedError: ``too_large``; ``bad_armor``: not this frame; ``bad_base64``: not canonical Base64 within it.
     """
-    what = f"the {label.lower()}"
+    what = f"The {label.lower()}"
     if len(text) > max_bytes:
-        raise MalformedError("too_large", f"{_capital(what)} is larger than {max_bytes} bytes.", _FIX_COPY)
-    begin, end = f"-----BEGIN {label}-----\n".encode("ascii"), f"\n-----END {label}-----".encode("ascii")
+        raise MalformedError("too_large", f"{what} is larger than {max_bytes} bytes.", _FIX_COPY)
+    begin, end = b"-----BEGIN %b-----\n" % label.encode(), b"\n-----END %b-----" % label.encode()
     if len(text) > len(begin) + len(end) and text.startswith(begin) and text.endswith(end):
-        lines = text[len(begin) : -len(end)].split(b"\n")
-        if all(0 < len(line) <= ARMOR_COLUMNS for line in lines):
-            return b64_decode(b"".join(lines), _capital(what))
-    raise MalformedError("bad_armor", f"{_capital(what)} does not have its BEGIN and END lines around it.", _FIX_COPY)
+        body = text[len(begin) : -len(end)]
+        encoded = body.replace(b"\n", b"")
+        # As `armor` wraps: an LF after every 64 characters and nowhere else. Otherwise each line is looked at.
+        breaks = body[ARMOR_COLUMNS :: ARMOR_COLUMNS + 1]
+        as_written = len(body) == len(encoded) + len(breaks) and not breaks.strip(b"\n") and body[-1:] != b"\n"
+        if as_written or _are_lines(body.split(b"\n")):
+            return b64_decode(encoded, what)
+    raise MalformedError("bad_armor", f"{what} does not have its BEGIN and END lines around it.", _FIX_COPY)
+
+
+def _are_lines(lines: list[bytes]) -> bool:
+    return all(0 < len(line) <= ARMOR_COLUMNS for line in lines)
 
 
 def read_kindly(data: bytes) -> bytes:
@@ -129,7 +142,9 @@ def read_kindly(data: bytes) -> bytes:
     data = data.removeprefix(b"\xef\xbb\xbf")
     if b"\r" in data:
         data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    if b"\n" in data:
+    first = data.find(b"\n")
+    # Blanks at the edges of lines all lie between the character before the first LF and the one after the last.
+    if first >= 0 and (b"\t" in data or b" " in data[max(first - 1, 0) : data.rfind(b"\n") + 2]):
         data = b"\n".join([line.strip(b" \t") for line in data.split(b"\n")])
     return data.strip(b" \t\n")
 
@@ -160,7 +175,3 @@ def sha256_hex(data: bytes) -> str:
 def sha256_b64url(data: bytes) -> str:
     """SHA-256 of *data* as 43 characters of base64url."""
     return b64url_encode(sha256(data))
-
-
-def _capital(what: str) -> str:
-    return what[:1].upper() + what[1:]
