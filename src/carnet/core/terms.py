@@ -17,7 +17,7 @@ class OfflineWindow(Struct):
     The times that the artifacts of one activation or refresh carry.
 
     Attributes:
-        issued_at: ``iat``; a little before the real moment, `BACKDATE_SECONDS` unless the window is very short.
+        issued_at: ``iat``; always `BACKDATE_SECONDS` before the real moment, with which `rules` compares refusals.
         not_before: ``nbf``; ``issued_at``, or the license's start where that is later.
         machine_file_until: ``exp`` of the machine file: the end of the offline window.
         token_until: ``exp`` of the license token; never later than that of the machine file.
@@ -66,17 +66,25 @@ def offline_window(
     if now >= cap:
         raise UsageError("license_expired", f"The license and its grace ended at {Instant(cap)}.", "Renew the license.")
     ttl = min(ttl_seconds or policy.offline_ttl_seconds, policy.max_offline_ttl_seconds)
-    token_ttl = min(policy.token_ttl_seconds, ttl)
-    # SEC-04 dates artifacts back by 60 s; a window shorter than two minutes would be half gone, so at most half of it.
-    issued_at = max(0, now - min(BACKDATE_SECONDS, token_ttl // 2))
-    machine_file_until = Instant(min(issued_at + ttl, cap))
+    issued_at = max(0, now - BACKDATE_SECONDS)  # SEC-04
+    machine_file_until = Instant(min(_until(now, ttl), cap))
     return OfflineWindow(
         issued_at=Instant(issued_at),
         not_before=Instant(max(issued_at, license_starts_at or 0)),
         machine_file_until=machine_file_until,
-        token_until=Instant(min(issued_at + token_ttl, cap)),
+        token_until=Instant(min(_until(now, min(policy.token_ttl_seconds, ttl)), cap)),
         renew_after=Instant(min(issued_at + policy.refresh_after_seconds, machine_file_until)),
     )
+
+
+def _until(now: int, ttl: int) -> int:
+    """
+    The end of a window of *ttl* seconds that is dated back: counted from its dated beginning.
+
+    A window of less than two minutes would be over, or nearly, when it is issued; it lasts from *now* for its *ttl*,
+    for a minute at most. Windows only get longer by asking for more.
+    """
+    return now + max(ttl - BACKDATE_SECONDS, min(ttl, BACKDATE_SECONDS))
 
 
 def term_ends_at(policy: Policy, license_expires_at: Instant) -> Instant:

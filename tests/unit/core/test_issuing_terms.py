@@ -20,11 +20,14 @@ def test_artifacts_are_dated_back_by_a_minute() -> None:
     assert window.renew_after == NOW - 60 + DAY
 
 
-@pytest.mark.parametrize(("ttl", "back"), [(1, 0), (2, 1), (3, 1), (119, 59), (120, 60), (121, 60), (DAY, 60)])
-def test_short_windows_are_dated_back_by_half_at_most(ttl: int, back: int) -> None:
+@pytest.mark.parametrize(
+    ("ttl", "left"), [(1, 1), (2, 2), (59, 59), (60, 60), (61, 60), (120, 60), (121, 61), (DAY, DAY - 60)]
+)
+def test_a_short_window_is_not_over_when_it_is_issued(ttl: int, left: int) -> None:
     window = offline_window(policy(), NOW, ttl_seconds=ttl)
-    assert window.issued_at == NOW - back
-    assert window.machine_file_until == NOW - back + ttl > NOW
+    assert window.issued_at == NOW - 60
+    assert window.machine_file_until == window.token_until == NOW + left
+    assert offline_window(policy(token_ttl_seconds=ttl), NOW).token_until == NOW + left
 
 
 def test_a_wish_is_capped_by_the_policy() -> None:
