@@ -4,13 +4,13 @@ How a policy, entitlements and status references stand inside signed artifacts; 
 Belongs here: the members below `pol`, `ent` and the status claims, both ways. Does not belong here: which artifact
 carries them, and what they mean (`carnet.core`).
 
-Every member of a policy is written, so that a later change of a default never changes what an old artifact says.
-Members that this version does not know are left alone: signed structures grow by addition (style.md §5).
+A policy's numbers and choices are always written, so that a later change of a default never changes what an old
+artifact says. Members that this version does not know are left alone: signed structures grow by addition.
 """
 
 from __future__ import annotations
 
-from typing import Any, NoReturn, TypeGuard
+from typing import Any, Final, NoReturn, TypeGuard
 
 from carnet.core.errors import MalformedError, UsageError
 from carnet.core.instant import MAX_INSTANT, Instant
@@ -18,44 +18,61 @@ from carnet.core.model import Entitlement, Policy, StatusRef
 from carnet.core.policies import check_policy, is_entitlement_key
 from carnet.formats.limits import MAX_ENTITLEMENTS, MAX_ID
 
-_MAX_INDEX = 2**31 - 1
-_FIX = "Fetch it again; if it stays so, tell the vendor that issued it."
-_LISTS = ("essential", "domains", "entitlements")
-_MEMBERS = frozenset(Policy.__fields__)
+_MAX_INDEX: Final = 2**31 - 1
+_FIX: Final = "Fetch it again; if it stays so, tell the vendor that issued it."
+_LISTS: Final = ("essential", "domains", "entitlements")
+_MEMBERS: Final = frozenset(Policy.__fields__)
+_NOTHING: Final = {
+    "below_version": None,
+    "edition": None,
+    "max_revocation_age_seconds": None,
+    "seat_limit": None,
+    "warn_before_seconds": None,
+    "domains": (),
+    "entitlements": (),
+    "essential": (),
+}
+"""What a member that is left out says; all others must be there."""
 
 
 def policy_to_claims(policy: Policy) -> dict[str, Any]:
-    """Every member of *policy* as JSON values; entitlements as in `entitlements_to_claims`."""
+    """
+    The members of *policy* as JSON values, by their names in `Policy`; entitlements as in `entitlements_to_claims`.
+
+    A member that is None or empty is left out. `grace_seconds` is left out too: a machine file has it elsewhere.
+    """
     claims: dict[str, Any] = {member: getattr(policy, member) for member in Policy.__fields__}
     claims["entitlements"] = entitlements_to_claims(policy.entitlements)
-    return claims
+    del claims["grace_seconds"]
+    return {member: value for member, value in claims.items() if value is not None and value not in ((), [])}
 
 
-def policy_from_claims(value: Any) -> Policy:
+def policy_from_claims(value: Any, *, grace_seconds: int) -> Policy:
     """
     Read a policy that a genuine artifact carries.
 
     Args:
         value: A parsed JSON value.
+        grace_seconds: The policy's grace, which the artifact states elsewhere.
 
     Raises:
         MalformedError: ``bad_policy``: not an object, a member is missing, or one is outside its bounds.
     """
-    if type(value) is not dict or not value.keys() >= _MEMBERS:
-        _refuse("bad_policy", "The policy is not an object with every member.")
-    members = value if len(value) == len(_MEMBERS) else {member: value[member] for member in _MEMBERS}
-    essential, domains = value["essential"], value["domains"]
-    if type(essential) is not list or type(domains) is not list:
-        _refuse("bad_policy", "The policy's essential features or domains are not a list.")
-    policy = Policy(
-        **{
-            **members,
-            "essential": tuple(essential),
-            "domains": tuple(domains),
-            "entitlements": entitlements_from_claims(value["entitlements"]),
-        }
-    )
+    if type(value) is not dict:
+        _refuse("bad_policy", "The policy is not an object.")
+    members = {**_NOTHING, **value, "grace_seconds": grace_seconds}
+    for member in _LISTS:
+        if members[member] != ():
+            if type(members[member]) is not list:
+                _refuse("bad_policy", f"The policy's {member} are not a list.")
+            read = entitlements_from_claims if member == "entitlements" else tuple
+            members[member] = read(members[member])
+    if members.keys() != _MEMBERS:
+        if not members.keys() >= _MEMBERS:
+            _refuse("bad_policy", "The policy lacks a member.")
+        members = {member: members[member] for member in _MEMBERS}
     try:
+        policy = Policy(**members)
         check_policy(policy)
     except UsageError as bad:
         _refuse("bad_policy", f"The policy cannot be: {bad.message}")

@@ -1,0 +1,366 @@
+"""What a machine file says: each claim, altered by the genuine signer, has its own refusal (SEC-04, SEC-18)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from carnet.core._base import replace
+from carnet.core.errors import CarnetError, MalformedError, NotGenuineError
+from carnet.core.instant import DAY, MAX_INSTANT, Instant
+from carnet.core.model import Entitlement
+from carnet.formats.limits import MAX_LIFETIME_SECONDS
+from carnet.formats.machine_claims import MAX_TTL_SECONDS
+from support.machine_files import (
+    DELETE,
+    FINGERPRINT,
+    GRANT,
+    ISSUED_AT,
+    LICENSE_KEY,
+    SIGNER,
+    altered,
+    claims_of,
+    contract_claims,
+    open_here,
+    seal_claims,
+)
+
+END = int(GRANT.offline_until or 0)
+EXTRAS = "data.attributes.metadata.carnet"
+NO_TIMES: list[Any] = [0, -1, MAX_INSTANT + 1, str(ISSUED_AT), True, None, [], {}, DELETE]
+NO_TEXTS: list[Any] = ["", "x" * 256, "line\nbreak", 1, None, [], {}, DELETE]
+NO_OBJECTS: list[Any] = [None, "x", 1, [], DELETE]
+
+
+def refusal(claims: dict[str, Any]) -> CarnetError:
+    data = seal_claims(claims)
+    with pytest.raises((MalformedError, NotGenuineError)) as refused:
+        open_here(data)
+    error = refused.value
+    assert isinstance(error, CarnetError)
+    assert LICENSE_KEY not in str(error)
+    assert error.fix
+    return error
+
+
+CASES: list[tuple[str, list[Any], str]] = [
+    ("meta", NO_OBJECTS, "bad_structure"),
+    ("data", NO_OBJECTS, "bad_structure"),
+    ("data.type", ["machine", "Machines", None, DELETE], "bad_structure"),
+    ("data.attributes", NO_OBJECTS, "bad_structure"),
+    ("data.relationships", NO_OBJECTS, "bad_structure"),
+    ("meta.schema_version", [0, 1, 3, "2", True, None, [2], DELETE], "bad_schema_version"),
+    ("meta.iat", NO_TIMES, "bad_iat"),
+    ("meta.nbf", NO_TIMES, "bad_nbf"),
+    ("meta.exp", NO_TIMES, "bad_exp"),
+    ("meta.ttl", [30 * DAY - 1, 30 * DAY + 1, str(30 * DAY), None, True, DELETE], "bad_ttl"),
+    ("meta.nbf", [ISSUED_AT - 1, END, END + 1], "bad_window"),
+    (
+        "meta.issued",
+        ["2026-09-21T14:13:21Z", "2026-09-21T14:13:20+00:00", "2026-09-21T14:13:20.0Z", "", 0, None, DELETE],
+        "bad_issued",
+    ),
+    ("meta.expiry", ["2026-10-21T14:13:19Z", "2026-10-21 14:13:20Z", END, None, DELETE], "bad_expiry"),
+    ("meta.grace_period", [-1, 30 * DAY + 1, "0", True, None, DELETE], "bad_grace_period"),
+    ("meta.license_exp", [0, -1, MAX_INSTANT + 1, "2027-01-01T00:00:00Z", True, DELETE], "bad_license_exp"),
+    ("meta.sdk_version", ["", 1, None], "bad_sdk_version"),
+    ("meta.kid", ["org-2026-b", "", "ORG-2026-A", 1, None, DELETE], "kid_mismatch"),
+    ("meta.lic", ["Y5NNE-9SGEE-ZSEJK-TZSVJ-EBPAG", LICENSE_KEY.lower(), "", 1, None, DELETE], "license_mismatch"),
+    ("data.relationships.license.data.id", ["Y5NNE-9SGEE-ZSEJK-TZSVJ-EBPAG"], "license_mismatch"),
+    ("data.relationships.license.data.id", ["", 1, None, DELETE], "bad_license"),
+    ("data.relationships.license.data.type", ["license", None, DELETE], "bad_license"),
+    ("data.relationships.license.data", NO_OBJECTS, "bad_license"),
+    ("data.relationships.license", NO_OBJECTS, "bad_license"),
+    ("data.relationships.product", NO_OBJECTS, "bad_product"),
+    ("data.relationships.product.data", NO_OBJECTS, "bad_product"),
+    ("data.relationships.product.data.type", ["product", None, DELETE], "bad_product"),
+    (
+        "data.relationships.product.data.id",
+        ["", "Hustl", "hustl-", "-hustl", "hus--tl", "hus tl", "hüstl", "x" * 101, 1, None, DELETE],
+        "bad_product",
+    ),
+    ("data.id", NO_TEXTS, "bad_activation"),
+    ("data.attributes.fingerprint", ["0" + FINGERPRINT[1:], FINGERPRINT.upper()], "device_mismatch"),
+    (
+        "data.attributes.fingerprint",
+        ["", "1234567", "x" * 256, " " + FINGERPRINT, FINGERPRINT + "\n", "fp\x1b7c1e40aa", 1, None, DELETE],
+        "bad_fingerprint",
+    ),
+    ("data.attributes.name", ["x" * 256, "line\nbreak", "\x7f", "\x9f", 1, None, DELETE], "bad_device_name"),
+    ("data.attributes.platform", ["x" * 256, "\x1b[31m", 1, None, DELETE], "bad_platform"),
+    ("data.attributes.created", ["", "yesterday", "2026-02-30T00:00:00Z", 1790000000, True, {}], "bad_created"),
+    (
+        "data.attributes.fingerprint_components",
+        [
+            [],
+            "x",
+            1,
+            {"board": 1},
+            {"board": None},
+            {"x" * 101: "y"},
+            {"x": "y" * 1025},
+            {str(i): "" for i in range(65)},
+        ],
+        "bad_components",
+    ),
+    ("data.attributes.metadata", [None, [], "x", {"é" * 128: 1}, {str(i): 0 for i in range(257)}], "bad_metadata"),
+    (EXTRAS, [None, [], "x", {}], "bad_extras_version"),
+    (f"{EXTRAS}.v", [0, 2, "1", True, None, DELETE], "bad_extras_version"),
+    (f"{EXTRAS}.crit", [[], ["seats"], None], "unknown_critical"),
+    (f"{EXTRAS}.jti", NO_TEXTS, "bad_jti"),
+    (f"{EXTRAS}.iss", NO_TEXTS, "bad_iss"),
+    (f"{EXTRAS}.sub", NO_TEXTS, "bad_sub"),
+    (f"{EXTRAS}.cus", [text for text in NO_TEXTS if text is not DELETE], "bad_cus"),
+    (f"{EXTRAS}.lic_nbf", [time for time in NO_TIMES if time is not DELETE], "bad_lic_nbf"),
+    (
+        f"{EXTRAS}.ent",
+        [None, {}, "x", ["export-pdf"], [{"key": "A"}], [{"key": "a"}, {"key": "a"}], [{}], DELETE],
+        "bad_entitlements",
+    ),
+    (f"{EXTRAS}.ent.0.exp", [time for time in NO_TIMES if time is not DELETE], "bad_entitlements"),
+    (f"{EXTRAS}.ent.0.below", [text for text in NO_TEXTS if text is not DELETE], "bad_entitlements"),
+    (f"{EXTRAS}.status", [*NO_OBJECTS[:4], {}, {"status_list": 1}, {"status_list": {"idx": 1}}], "bad_status"),
+    (f"{EXTRAS}.status.status_list.idx", [-1, 2**31, "1", True, None, DELETE], "bad_status"),
+    (f"{EXTRAS}.act_status.status_list.uri", NO_TEXTS, "bad_status"),
+    (f"{EXTRAS}.pol", NO_OBJECTS, "bad_policy"),
+    (f"{EXTRAS}.pol.name", ["", 1, None, DELETE], "bad_policy"),
+    (f"{EXTRAS}.pol.offline_ttl_seconds", [0, -1, "1", True, None, 30 * DAY + 1, DELETE], "bad_policy"),
+    (f"{EXTRAS}.pol.grace_access", ["none", 1, None, DELETE], "bad_policy"),
+    (f"{EXTRAS}.pol.require_activation", [1, "true", None, DELETE], "bad_policy"),
+    (f"{EXTRAS}.pol.seat_limit", [0, -1, "2", True], "bad_policy"),
+    (f"{EXTRAS}.pol.essential", ["open", {"open": 1}, None, ["Open"], ["open", "open"], [1]], "bad_policy"),
+    (f"{EXTRAS}.pol.domains", ["example.com", [1], ["Example.com"], ["*"]], "bad_policy"),
+    (f"{EXTRAS}.pol.entitlements", ["x", None, {}], "bad_policy"),
+    (f"{EXTRAS}.pol.entitlements", [[{"key": "A"}], ["a"]], "bad_entitlements"),
+    (f"{EXTRAS}.pol.below_version", ["new", 1, {}], "bad_policy"),
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "code"),
+    [
+        pytest.param(path, value, code, id=f"{path.removeprefix('data.attributes.metadata.')}-{i}")
+        for path, values, code in CASES
+        for i, value in enumerate(values)
+    ],
+)
+def test_sec_18_each_claim_altered_by_the_genuine_signer_has_its_own_code(path: str, value: Any, code: str) -> None:
+    assert refusal(altered(claims_of(), path, value)).code == code
+
+
+def test_sec_18_identity_that_does_not_fit_is_not_genuine_and_the_rest_is_malformed() -> None:
+    mismatches = {"kid_mismatch", "license_mismatch", "device_mismatch"}
+    for path, values, code in CASES:
+        kind = NotGenuineError if code in mismatches else MalformedError
+        assert type(refusal(altered(claims_of(), path, values[0]))) is kind
+
+
+def test_the_claims_as_they_are_open() -> None:
+    assert open_here(seal_claims(claims_of())) == GRANT
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("meta.sdk_version", "0.7.0"),
+        ("data.attributes.created", None),
+        ("data.attributes.created", DELETE),
+        ("data.attributes.name", ""),
+        ("data.attributes.name", "x" * 255),
+        ("data.attributes.name", "Zoë's \u200d机"),
+        ("data.attributes.platform", ""),
+        ("data.attributes.fingerprint_components", None),
+        ("data.attributes.fingerprint_components", {"board": "b1f0", "disk": ""}),
+        ("data.attributes.fingerprint_components", {"x" * 100: "y" * 1024}),
+        ("data.attributes.metadata.team", {"any": ["thing"]}),
+        ("meta.future", {"any": ["thing"]}),
+        ("future", 1),
+        ("data.future", 1),
+        ("data.attributes.future", 1),
+        (f"{EXTRAS}.future", 1),
+        (f"{EXTRAS}.pol.future", 1),
+        ("included", []),
+        ("included", [{"type": "notes", "id": "1"}]),
+    ],
+)
+def test_what_may_vary_and_what_is_not_known_changes_nothing(path: str, value: Any) -> None:
+    # Signed structures grow by addition: what a genuine key added later is left alone (specs/machine-file.md §5).
+    assert open_here(seal_claims(altered(claims_of(), path, value))) == GRANT
+
+
+def test_a_policy_member_that_says_nothing_may_be_left_out_and_no_other() -> None:
+    claims = claims_of()
+    for member in ("edition", "below_version", "max_revocation_age_seconds", "seat_limit"):
+        grant = open_here(seal_claims(altered(claims, f"{EXTRAS}.pol.{member}", DELETE)))
+        assert grant.policy == replace(GRANT.policy, **{member: None})
+    for member in ("essential", "domains", "entitlements"):
+        grant = open_here(seal_claims(altered(claims, f"{EXTRAS}.pol.{member}", DELETE)))
+        assert grant.policy == replace(GRANT.policy, **{member: ()})
+
+
+# ── boundaries ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def with_times(iat: int, nbf: int, exp: int, claims: dict[str, Any] | None = None) -> dict[str, Any]:
+    changed = altered(claims or claims_of(), "meta.iat", iat)
+    changed["meta"].update(nbf=nbf, exp=exp, ttl=exp - iat, issued=str(Instant(iat)), expiry=str(Instant(max(exp, 0))))
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("iat", "nbf", "exp"),
+    [(1, 1, 2), (1, 1, MAX_LIFETIME_SECONDS + 1), (5, 9, 10), (MAX_INSTANT - 1,) * 2 + (MAX_INSTANT,)],
+)
+def test_sec_04_times_at_their_boundaries_hold(iat: int, nbf: int, exp: int) -> None:
+    grant = open_here(seal_claims(with_times(iat, nbf, exp)))
+    assert (grant.issued_at, grant.not_before, grant.offline_until) == (iat, nbf, exp)
+    assert type(grant.issued_at) is type(grant.not_before) is type(grant.offline_until) is Instant
+
+
+@pytest.mark.parametrize(
+    ("iat", "nbf", "exp", "code"),
+    [
+        (0, 1, 2, "bad_iat"),
+        (1, 0, 2, "bad_nbf"),
+        (2, 1, 3, "bad_window"),
+        (1, 2, 2, "bad_window"),
+        (1, 3, 2, "bad_window"),
+        (2, 2, 2, "bad_window"),
+        (1, 1, MAX_LIFETIME_SECONDS + 2, "ttl_too_long"),
+    ],
+)
+def test_sec_04_times_one_second_beyond_are_refused(iat: int, nbf: int, exp: int, code: str) -> None:
+    assert refusal(with_times(iat, nbf, exp)).code == code
+
+
+def test_files_of_others_may_live_for_a_hundred_years_and_no_longer() -> None:
+    grant = open_here(seal_claims(with_times(1, 1, 1 + MAX_TTL_SECONDS, contract_claims())))
+    assert grant.offline_until == 1 + MAX_TTL_SECONDS
+    assert refusal(with_times(1, 1, 2 + MAX_TTL_SECONDS, contract_claims())).code == "ttl_too_long"
+
+
+@pytest.mark.parametrize("seconds", [0, 1, 30 * DAY])
+def test_grace_at_its_boundaries_holds(seconds: int) -> None:
+    grant = open_here(seal_claims(altered(claims_of(), "meta.grace_period", seconds)))
+    assert grant.policy == replace(GRANT.policy, grace_seconds=seconds)
+
+
+@pytest.mark.parametrize("end", [None, 1, MAX_INSTANT])
+def test_the_end_of_the_license_at_its_boundaries_holds(end: int | None) -> None:
+    grant = open_here(seal_claims(altered(claims_of(), "meta.license_exp", end)))
+    assert grant.license_expires_at == end
+    assert type(grant.license_expires_at) is (type(None) if end is None else Instant)
+
+
+@pytest.mark.parametrize("slug", ["a", "0", "a-b", "x" * 100, "a1-b2-c3"])
+def test_a_product_is_a_slug(slug: str) -> None:
+    assert open_here(seal_claims(altered(claims_of(), "data.relationships.product.data.id", slug))).product == slug
+
+
+# ── files of other vendors ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_file_without_our_extras_is_mapped_from_the_contracts_claims() -> None:
+    grant = open_here(seal_claims(contract_claims()))
+    assert grant.product == "hustl"
+    assert grant.activation_id == "activation-1"
+    assert grant.device == FINGERPRINT
+    assert grant.id == f"activation-1/{ISSUED_AT:d}"
+    assert grant.issuer == SIGNER.kid
+    assert grant.license_expires_at == GRANT.license_expires_at
+    assert grant.entitlements == ()
+    policy = grant.policy
+    assert policy.offline_ttl_seconds == policy.max_offline_ttl_seconds == 30 * DAY
+    assert policy.grace_seconds == 7 * DAY
+    assert policy.grace_access == "full"  # the contract's clients run on in grace
+    assert policy.term_grace_seconds == 0  # and not past the license's end (contract §3.6 step 9)
+    assert grant.license_id.startswith("key-")
+    assert LICENSE_KEY not in repr(grant)
+
+
+@pytest.mark.parametrize("value", [DELETE, {}, {"team": "Zoë/1"}])
+def test_metadata_may_be_absent_or_anything(value: Any) -> None:
+    claims = altered(contract_claims(), "data.attributes.metadata", value)
+    assert open_here(seal_claims(claims)) == open_here(seal_claims(contract_claims()))
+
+
+def test_an_included_license_brings_plan_start_and_entitlements() -> None:
+    grant = open_here(seal_claims(contract_claims(included=True)))
+    assert grant.policy.name == "studio"
+    assert grant.policy.seat_limit == 3
+    assert grant.license_starts_at == GRANT.license_starts_at
+    assert grant.entitlements == (
+        Entitlement(key="export-pdf"),
+        Entitlement(key="updates", expires_at=Instant(1811808000)),
+    )
+
+
+INCLUDED = "included.0.attributes"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "code"),
+    [
+        ("included", None, "bad_included"),
+        ("included", {}, "bad_included"),
+        ("included", ["licenses"], "bad_included"),
+        ("included", [{}], "bad_included"),
+        ("included", contract_claims(included=True)["included"] * 2, "bad_included"),
+        ("included.0.attributes", DELETE, "bad_included"),
+        ("included.0.attributes", [], "bad_included"),
+        ("included.0.id", "Y5NNE-9SGEE-ZSEJK-TZSVJ-EBPAG", "included_mismatch"),
+        ("included.0.id", DELETE, "included_mismatch"),
+        (f"{INCLUDED}.key", "Y5NNE-9SGEE-ZSEJK-TZSVJ-EBPAG", "included_mismatch"),
+        (f"{INCLUDED}.product_slug", "inkwell", "included_mismatch"),
+        (f"{INCLUDED}.product_slug", DELETE, "included_mismatch"),
+        (f"{INCLUDED}.status", "suspended", "included_not_active"),
+        (f"{INCLUDED}.status", DELETE, "included_not_active"),
+        (f"{INCLUDED}.mode", "node_locked", "bad_included"),
+        (f"{INCLUDED}.mode", [], "bad_included"),
+        (f"{INCLUDED}.plan_key", "", "bad_included"),
+        (f"{INCLUDED}.plan_key", "x" * 101, "bad_included"),
+        (f"{INCLUDED}.plan_key", None, "bad_included"),
+        (f"{INCLUDED}.seat_limit", 0, "bad_included"),
+        (f"{INCLUDED}.seat_limit", "3", "bad_included"),
+        (f"{INCLUDED}.seat_limit", DELETE, "bad_included"),
+        (f"{INCLUDED}.starts_at", None, "bad_included"),
+        (f"{INCLUDED}.starts_at", 1790000000, "bad_included"),
+        (f"{INCLUDED}.ends_at", "2027-06-24T14:13:20", "bad_included"),
+        (f"{INCLUDED}.ends_at", None, "included_mismatch"),
+        (f"{INCLUDED}.ends_at", "2027-06-23T14:13:21Z", "included_mismatch"),
+        (f"{INCLUDED}.ends_at", DELETE, "bad_included"),
+        (f"{INCLUDED}.metadata", None, "bad_metadata"),
+        (f"{INCLUDED}.entitlements", DELETE, "bad_entitlements"),
+        (f"{INCLUDED}.entitlements", {}, "bad_entitlements"),
+        (f"{INCLUDED}.entitlements", [{"key": "a", "expires_at": None}] * 2, "bad_entitlements"),
+        (f"{INCLUDED}.entitlements", [{"key": f"k{i}", "expires_at": None} for i in range(501)], "bad_entitlements"),
+        (f"{INCLUDED}.entitlements.0.key", "A", "bad_entitlements"),
+        (f"{INCLUDED}.entitlements.0.expires_at", DELETE, "bad_entitlements"),
+        (f"{INCLUDED}.entitlements.0.expires_at", 1790000000, "bad_entitlements"),
+    ],
+)
+def test_sec_18_an_included_license_that_does_not_fit_is_refused(path: str, value: Any, code: str) -> None:
+    assert refusal(altered(contract_claims(included=True), path, value)).code == code
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (f"{INCLUDED}.seat_limit", None),
+        (f"{INCLUDED}.seat_limit", 1),
+        (f"{INCLUDED}.mode", "floating"),
+        (f"{INCLUDED}.metadata", DELETE),
+        (f"{INCLUDED}.entitlements", []),
+        (f"{INCLUDED}.below_version", "3.0"),
+    ],
+)
+def test_an_included_license_may_vary(path: str, value: Any) -> None:
+    assert open_here(seal_claims(altered(contract_claims(included=True), path, value))).policy.name == "studio"
+
+
+def test_our_extras_win_over_an_included_license_that_is_still_checked() -> None:
+    claims = claims_of()
+    claims["included"] = contract_claims(included=True)["included"]
+    assert open_here(seal_claims(claims)) == GRANT
+    assert refusal(altered(claims, f"{INCLUDED}.status", "revoked")).code == "included_not_active"
