@@ -6,7 +6,7 @@ The guard runs before anything of the request's body is read.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from litestar import Request
 from litestar.connection import ASGIConnection
@@ -29,6 +29,10 @@ class AdminGuard:
 
     def __init__(self, apikeys: ApiKeyService) -> None:
         self._apikeys = apikeys
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Itself: Litestar copies routers with all they hold, and a copy of the database's writer is nobody's wish."""
+        return self
 
     async def __call__(self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
         """

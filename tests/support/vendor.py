@@ -1,0 +1,113 @@
+"""A vendor's real server for tests: an installation on disk, over HTTP, with an admin client and a device client."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from carnet.formats.keys import Ed25519Signer, KeyRing
+from carnet.formats.root import read_root
+from carnet.server.app import create_app
+from carnet.server.installation import InitOptions, Installation, create_installation, open_installation
+from carnet.server.settings import Settings
+from support.live_server import LiveServer, serving
+
+_numbers = itertools.count(1)
+
+
+def fingerprint(seed: object = None) -> str:
+    """A device fingerprint; the same for the same seed, a new one without."""
+    import hashlib
+
+    return hashlib.sha256(repr(secrets.token_hex(8) if seed is None else seed).encode()).hexdigest()
+
+
+class Vendor:
+    """What the tests need of one server."""
+
+    def __init__(self, live: LiveServer, installation: Installation, admin_token: str) -> None:
+        self.live = live
+        self.installation = installation
+        self.admin_token = admin_token
+        self.http = httpx2.Client(base_url=live.url, timeout=30)
+        self.ring: KeyRing = read_root(installation.roots[-1]).ring()
+
+    # ── the vendor's side ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def admin(self, method: str, path: str, body: Any = None, *, token: str | None = None) -> httpx2.Response:
+        """An admin call; *path* is below /v1/admin."""
+        headers = {"Authorization": f"Bearer {token or self.admin_token}"}
+        return self.http.request(method, f"/v1/admin{path}", json=body, headers=headers)
+
+    def made(self, path: str, body: Any) -> Any:
+        """What an admin POST makes; it must succeed."""
+        answer = self.admin("POST", path, body)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    def product(self) -> str:
+        """A fresh product."""
+        slug = f"product-{next(_numbers)}"
+        self.made("/products", {"id": slug})
+        return slug
+
+    def license(self, product: str | None = None, **members: Any) -> Any:
+        """A fresh license, with its key, of a fresh product unless one is given."""
+        return self.made("/licenses", {"product": product or self.product(), "policy": "consumer", **members})
+
+    # ── the device's side ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def ask(self, call: str, license_: Any, device: Any = None, **members: Any) -> httpx2.Response:
+        """A device call about *license_*; *device* is a fingerprint or a whole object."""
+        if isinstance(device, str):
+            device = {"fingerprint": device}
+        body = {"license_key": license_["key"], "product": license_["product"], **members}
+        if device is not None:
+            body["device"] = device
+        return self.http.post(f"/v1/{call}", json={name: value for name, value in body.items() if value is not ...})
+
+    def counts(self) -> dict[str, int]:
+        """How many rows of each kind there are: what must not change when a request is refused."""
+        seen = {}
+        for name in ("products", "customers", "licenses", "audit"):
+            total, cursor = 0, None
+            while True:
+                answer = self.admin("GET", f"/{name}?limit=500" + (f"&cursor={cursor}" if cursor else "")).json()
+                total += len(answer["items"])
+                cursor = answer["next_cursor"]
+                if cursor is None:
+                    break
+            seen[name] = total
+        return seen
+
+    @staticmethod
+    def device_key(seed: int = 1) -> Ed25519Signer:
+        """A device's own key."""
+        return Ed25519Signer(bytes([seed]) * 32)
+
+
+@contextmanager
+def vendor_at(folder: Path) -> Iterator[Vendor]:
+    """A fresh installation in *folder*, served for the length of a `with`."""
+    settings = Settings(data=folder / "data", port=0)
+    report = create_installation(settings, InitOptions(root_keys=folder / "root"))
+    opened: list[Installation] = []
+
+    @asynccontextmanager
+    async def opening() -> AsyncIterator[Any]:
+        async with open_installation(settings) as installation:
+            opened.append(installation)
+            yield create_app(installation)
+
+    with serving(opening) as live:
+        vendor = Vendor(live, opened[0], report.admin_token)
+        try:
+            yield vendor
+        finally:
+            vendor.http.close()
