@@ -66,6 +66,16 @@ def of_error(error: CarnetError) -> int:
     return of_code(error.code, USAGE if isinstance(error, UsageError) else FAILED)
 
 
+def of_problem(problem: CarnetError) -> int:
+    """
+    The exit code for what stood in the way of a contact: no authentic answer, a full disk, or an authentic refusal that
+    left the stored license as it was (seats, unknown key), which the SDK tells with the reason's code.
+    """
+    from carnet.core.reasons import REASONS
+
+    return of_code(problem.code, DENIED) if problem.code in REASONS else of_error(problem)
+
+
 def of_decision(decision: Decision) -> int:
     """Full or limited: 0. None: 5, except for what is not genuine or cannot be read: 1 (design.md §8)."""
     if decision.access != "none":

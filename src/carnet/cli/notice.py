@@ -27,8 +27,15 @@ BUTTONS: dict[Action, str] = {
     "contact": "Contact Support",
 }
 
-_ICONS: dict[str, str] = {"info": "ℹ", "warning": "⚠", "grace": "⏰", "error": "🔒"}  # noqa: RUF001 - the sign is meant
-_ASCII_ICONS: dict[str, str] = {"info": "(i)", "warning": "(!)", "grace": "(!)", "error": "(x)"}
+_ICONS: dict[str, tuple[str, str]] = {
+    "info": ("ℹ", "(i)"),  # noqa: RUF001 - the sign is meant
+    "warning": ("⚠", "(!)"),
+    "grace": ("⏰", "(!)"),
+    "error": ("🔒", "(x)"),
+}
+"""The seed's signs, and what stands for them where they cannot be shown."""
+
+_GRACE_CODES = frozenset({"offline_grace", "license_grace"})
 _ACCESS_STYLE: dict[Access, Style] = {"full": "green", "limited": "yellow", "none": "red"}
 _SEVERITY_STYLE: dict[Severity, Style] = {"info": "cyan", "warning": "yellow", "error": "red"}
 
@@ -48,17 +55,15 @@ def cells(text: str) -> int:
     return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
 
 
-def box(notice: Notice, *, limited: bool = False, unicode: bool = True) -> str:
+def box(notice: Notice, *, unicode: bool = True) -> str:
     """
     The dialog that *notice* stands for: title, text, buttons.
 
     Args:
         notice: What to show.
-        limited: The app runs in limited mode, which has an icon of its own in the seed.
         unicode: Draw with lines and signs; False uses ASCII, for streams that cannot carry them.
     """
-    kind = "grace" if limited and notice.severity != "info" else notice.severity
-    icon = (_ICONS if unicode else _ASCII_ICONS)[kind]
+    icon = _ICONS["grace" if notice.code in _GRACE_CODES else notice.severity][not unicode]
     buttons = " ".join(f"[{BUTTONS[action]}]" for action in notice.actions)
     content = [f"{icon} {plain(notice.title)}", ""]
     for paragraph in plain(notice.text).split("\n"):

@@ -35,9 +35,8 @@ def test_without_unicode_the_box_is_ascii() -> None:
 
 
 @pytest.mark.parametrize("severity", ["info", "warning", "error"])
-@pytest.mark.parametrize("limited", [True, False])
 @pytest.mark.parametrize("unicode", [True, False])
-def test_every_line_of_a_box_is_equally_wide(severity: Severity, *, limited: bool, unicode: bool) -> None:
+def test_every_line_of_a_box_is_equally_wide(severity: Severity, *, unicode: bool) -> None:
     actions: tuple[Action, ...] = ("try_again", "enter_key", "renew", "activate", "update_app", "contact")
     notice = Notice(
         code="x",
@@ -47,13 +46,14 @@ def test_every_line_of_a_box_is_equally_wide(severity: Severity, *, limited: boo
         "Limited mode: You can still open existing projects. 山田さん",
         actions=actions,
     )
-    assert {cells(line) for line in box(notice, limited=limited, unicode=unicode).splitlines()} == {WIDTH + 2}
+    assert {cells(line) for line in box(notice, unicode=unicode).splitlines()} == {WIDTH + 2}
 
 
 def test_a_grace_box_carries_the_clock_and_a_locked_one_the_lock() -> None:
-    grace = Notice(code="x", severity="error", title="Offline license expired", text="…", actions=("connect",))
-    assert "⏰ Offline license expired" in box(grace, limited=True)
-    assert "🔒 Offline license expired" in box(grace)
+    grace = Notice(code="offline_grace", severity="warning", title="Offline license expired", text="…")
+    assert "⏰ Offline license expired" in box(grace)
+    over = Notice(code="offline_window_over", severity="error", title="License validation required", text="…")
+    assert "🔒 License validation required" in box(over)
 
 
 def test_sec_39_a_hostile_title_cannot_leave_its_box() -> None:

@@ -10,7 +10,6 @@ import argparse
 import http.client
 import os
 import shutil
-import socket
 import stat
 import sys
 import time
@@ -22,7 +21,7 @@ from carnet._version import __version__
 from carnet.cli import exits
 from carnet.cli.output import Output, Style, plain, when
 from carnet.cli.parser import Parser
-from carnet.cli.vendor import add_installation_options, administer, settings_of
+from carnet.cli.vendor import add_installation_options, administer, server_extra, settings_of
 from carnet.core._base import Struct
 from carnet.core.errors import CarnetError
 from carnet.core.instant import DAY, MINUTE, Instant
@@ -180,14 +179,12 @@ def _port(settings: Settings) -> Finding:
         connection.close()
     if answer == http.client.OK:
         return Finding(name=name, health="ok", message=f"a server answers on {settings.host}:{settings.port}")
-    with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.host, settings.port))
-        except OSError as error:
-            message = f"{settings.host}:{settings.port} cannot be used: {error.strerror or error}."
-            fix = "Stop what listens there, or set CARNET_PORT (and CARNET_HOST) to something else."
-            return Finding(name=name, health="problem", message=message, fix=fix)
+    with server_extra():
+        from carnet.server.serve import bind
+    try:
+        bind(settings.host, settings.port).close()
+    except CarnetError as error:
+        return Finding(name=name, health="problem", message=error.message, fix=error.fix)
     return Finding(name=name, health="ok", message=f"{settings.host}:{settings.port} is free; no server is running")
 
 

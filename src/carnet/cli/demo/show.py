@@ -110,7 +110,6 @@ class Show:
                     text=notice["text"],
                     actions=tuple(notice["actions"]),
                 ),
-                limited=decision["access"] == "limited",
                 unicode=self._draws,
             )
             for line in drawn.splitlines():

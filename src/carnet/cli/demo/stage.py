@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from carnet.core._base import Struct
-from carnet.core.errors import CarnetError, StateError
+from carnet.core.errors import CarnetError
 
 LOOPBACK = "127.0.0.1"
 START_SECONDS = 30
@@ -58,31 +58,13 @@ def free_port() -> int:
         return port
 
 
-def check_port(port: int) -> None:
-    """
-    Raises:
-        StateError: ``port_taken``.
-    """
-    with socket.socket() as probe:
-        # As the server will: a port whose last connections are still closing down is free.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((LOOPBACK, port))
-        except OSError as error:
-            raise StateError(
-                "port_taken",
-                f"Port {port} on this computer cannot be used: {error.strerror or error}.",
-                "Stop what listens there, or choose another one: CARNET_PORT=8788 make run",
-            ) from error
-
-
 class Stage:
     """
     The directory, the server and the devices of one performance.
 
     Args:
         port: Where the server listens.
-        keep: Leave the directory in place when the story is over.
+        directory: Where everything is kept; None makes a temporary directory, which `close` removes.
     """
 
     def __init__(self, port: int, *, directory: Path | None = None) -> None:
