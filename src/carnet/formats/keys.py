@@ -309,7 +309,7 @@ class KeyRing:
         """The keys that `find` returns for *role*."""
         return tuple(trusted.key for trusted in self._roles.get(role, {}).values() if trusted.state in _VERIFYING)
 
-    def trusted(self) -> tuple[TrustedKey, ...]:
+    def keys(self) -> tuple[TrustedKey, ...]:
         """Every key, by role and id in the order they were given."""
         return tuple(trusted for keys in self._roles.values() for trusted in keys.values())
 

@@ -25,9 +25,9 @@ MIB = 1024 * 1024
 @pytest.fixture(params=["the interpreter's scanner", "the json module", "json in Python"])
 def _scanner(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "json in Python":
-        monkeypatch.setattr(json.scanner, "make_scanner", json.scanner.py_make_scanner)
+        monkeypatch.setattr(json.scanner, "make_scanner", json.scanner.py_make_scanner)  # type: ignore[attr-defined]
         monkeypatch.setattr(json.decoder, "scanstring", json.decoder.py_scanstring)  # type: ignore[attr-defined]
-        monkeypatch.setattr(strict_json, "_quote", json.encoder.py_encode_basestring)  # type: ignore[attr-defined]
+        monkeypatch.setattr(strict_json, "_quote", json.encoder.py_encode_basestring)
     if request.param != "the interpreter's scanner":
         for name, hooks in (
             ("_scan", strict_json._Hooks),
