@@ -94,12 +94,18 @@ def check_metadata(member: str, value: Mapping[str, Any] | None) -> dict[str, An
     *value* as a plain object, if it is within security-requirements "Limits": 16 KiB, 64 keys, depth 4.
 
     Raises:
-        UsageError: ``invalid_argument``; ``bad_json_value``: something strict JSON cannot carry, such as a fraction.
+        UsageError: ``invalid_argument``; also for what strict JSON cannot carry, such as a fraction.
     """
     if value is None:
         return {}
-    if len(value) > MAX_METADATA_KEYS or _depth(value) > MAX_METADATA_DEPTH or len(dump_json(value)) > MAX_METADATA:
-        raise invalid(member, f"at most {MAX_METADATA_KEYS} keys, {MAX_METADATA_DEPTH} levels and {MAX_METADATA} bytes")
+    try:
+        size = len(dump_json(value))
+    except UsageError as error:
+        raise invalid(member, "plain JSON: objects, lists, texts, whole numbers, true, false and null") from error
+    if len(value) > MAX_METADATA_KEYS or size > MAX_METADATA or _depth(value) > MAX_METADATA_DEPTH:
+        raise invalid(
+            member, f"at most {MAX_METADATA_KEYS} keys, {MAX_METADATA_DEPTH} levels and {MAX_METADATA} bytes"
+        )
     return dict(value)
 
 

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from carnet.core.errors import UsageError
+from carnet.server.settings import Settings, settings_from_environment
+
+
+def test_an_empty_environment_gives_the_documented_defaults() -> None:
+    settings = settings_from_environment({})
+    assert settings == Settings(data=Path("./carnet-data"), host="127.0.0.1", port=8787, workers=1)
+    assert settings.base_url == "http://127.0.0.1:8787"
+    assert settings.database_path == Path("carnet-data/carnet.db")
+
+
+def test_every_variable_is_read() -> None:
+    settings = settings_from_environment(
+        {
+            "CARNET_DATA": "/srv/carnet",
+            "CARNET_HOST": "0.0.0.0",  # noqa: S104 - the value is only read
+            "CARNET_PORT": "80",
+            "CARNET_WORKERS": "2",
+            "CARNET_PUBLIC_URL": "https://license.example.com/",
+            "CARNET_PASSPHRASE": "correct horse",
+            "CARNET_ADMIN_TOKEN": "a-token",
+        }
+    )
+    assert settings.data == Path("/srv/carnet")
+    assert (settings.host, settings.port, settings.workers) == ("0.0.0.0", 80, 2)  # noqa: S104
+    assert settings.base_url == "https://license.example.com"
+    assert (settings.passphrase, settings.admin_token) == (b"correct horse", "a-token")
+
+
+def test_empty_values_count_as_not_given() -> None:
+    assert settings_from_environment({"CARNET_PORT": "", "CARNET_DATA": "", "CARNET_PASSPHRASE": ""}) == (
+        settings_from_environment({})
+    )
+
+
+@pytest.mark.parametrize("content", [b"secret", b"secret\n", b"secret\r\n"])
+def test_a_secret_file_loses_only_its_line_end(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "passphrase"
+    path.write_bytes(content)
+    assert settings_from_environment({"CARNET_PASSPHRASE_FILE": str(path)}).passphrase == b"secret"
+
+
+def test_blanks_inside_a_secret_stay(tmp_path: Path) -> None:
+    path = tmp_path / "passphrase"
+    path.write_bytes(b" a b \n\n")
+    assert settings_from_environment({"CARNET_PASSPHRASE_FILE": str(path)}).passphrase == b" a b \n"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CARNET_PORT", "65536"),
+        ("CARNET_PORT", "-1"),
+        ("CARNET_PORT", "http"),
+        ("CARNET_PORT", "\uff18\uff10"),
+        ("CARNET_PORT", "1" * 5000),
+        ("CARNET_WORKERS", "0"),
+        ("CARNET_WORKERS", "257"),
+        ("CARNET_PUBLIC_URL", "license.example.com"),
+        ("CARNET_PUBLIC_URL", "https://user@license.example.com"),
+        ("CARNET_PUBLIC_URL", "https://license.example.com/?a=b"),
+        ("CARNET_PUBLIC_URL", "javascript:alert(1)"),
+        ("CARNET_DATABASE_URL", "postgresql://db/carnet"),
+        ("CARNET_PASSPHRASE_FILE", "/nonexistent/passphrase"),
+    ],
+)
+def test_a_value_out_of_bounds_is_refused_by_the_name_of_its_variable(name: str, value: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        settings_from_environment({name: value})
+    assert caught.value.code == "bad_setting"
+    assert name in caught.value.message
+    assert caught.value.fix
+
+
+@pytest.mark.parametrize("value", ["0", "65535"])
+def test_the_bounds_of_the_port_are_ports(value: str) -> None:
+    assert settings_from_environment({"CARNET_PORT": value}).port == int(value)
+
+
+def test_a_secret_given_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "passphrase"
+    path.write_bytes(b"x")
+    with pytest.raises(UsageError, match="both set"):
+        settings_from_environment({"CARNET_PASSPHRASE": "y", "CARNET_PASSPHRASE_FILE": str(path)})
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"x" * 4097])
+def test_an_empty_or_oversized_secret_file_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "token"
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match="empty or too large"):
+        settings_from_environment({"CARNET_ADMIN_TOKEN_FILE": str(path)})
+
+
+def test_a_token_file_that_is_not_text_is_refused_without_showing_it(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_bytes(b"\xff\xfecanary")
+    with pytest.raises(UsageError) as caught:
+        settings_from_environment({"CARNET_ADMIN_TOKEN_FILE": str(path)})
+    assert "canary" not in str(caught.value)
+
+
+def test_sec_33_printed_settings_show_no_secret() -> None:
+    settings = Settings(data=Path("d"), passphrase=b"canary-1", admin_token="canary-2", database_url="canary-3")
+    assert "canary" not in repr(settings)
+    assert "canary" not in str(settings)
