@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from carnet.cli import exits
-from carnet.cli.output import Output
+from carnet.cli.output import Output, as_json
 from carnet.cli.parser import Parser, leaf
 from carnet.cli.vendor import add_installation_options, add_list_options, administer, collect, show_list
 from carnet.cli.views import audit_json
@@ -44,5 +44,7 @@ _COLUMNS: Mapping[str, Callable[[AuditEntry], object]] = {
     "WHO": lambda entry: entry.actor.kind if entry.actor.id is None else f"{entry.actor.kind} {entry.actor.id}",
     "WHAT": lambda entry: entry.action,
     "OBJECT": lambda entry: entry.object_id,
-    "DETAILS": lambda entry: ", ".join(f"{key}={value}" for key, value in entry.details.items()) or None,
+    "DETAILS": lambda entry: (
+        ", ".join(f"{k}={v if isinstance(v, str) else as_json(v)}" for k, v in entry.details.items()) or None
+    ),
 }

@@ -26,12 +26,14 @@ class Scene(Struct):
     What came of a step.
 
     Attributes:
-        happened: Sentences for a person.
+        happened: What a person should know.
+        shown: A text of its own line: a key, an anchor.
         commands: What was run, as a person would have typed it.
         decision: The decision it ended with, in JSON form, or None.
     """
 
-    happened: tuple[str, ...]
+    happened: str
+    shown: str = ""
     commands: tuple[str, ...] = ()
     decision: Mapping[str, Any] | None = None
 
@@ -72,8 +74,9 @@ class Show:
             return
         for command in scene.commands:
             self._line(self._out.style(f"   $ {command}", "dim"))
-        for sentence in scene.happened:
-            self._line(indent(fill(plain(sentence), _WIDTH), "   "))
+        self._line(indent(fill(plain(scene.happened), _WIDTH), "   "))
+        if scene.shown:
+            self._line(f"     {self._out.style(plain(scene.shown), 'bold')}")
         if scene.decision is not None:
             self._decision(scene.decision)
 
