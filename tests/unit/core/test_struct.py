@@ -39,6 +39,8 @@ def test_missing_and_unknown_fields_are_type_errors() -> None:
         Point()  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="no field 'z'"):
         Point(x=1, z=2)  # type: ignore[call-arg]
+    with pytest.raises(TypeError):
+        Point(1)  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="no field 'z'"):
         replace(Point(x=1), z=2)
 
@@ -68,6 +70,47 @@ def test_copies_are_equal() -> None:
     assert copy.deepcopy(point) == point
     assert pickle.loads(pickle.dumps(point)) == point  # noqa: S301 - our own bytes
     assert repr(Point(x=1)) == "Point(x=1, y=0)"
+
+
+class Often(Struct):
+    LIMIT: ClassVar[int] = 9
+
+    x: int
+    y: int = 0
+
+    def __repr__(self) -> str:
+        return "hidden"
+
+
+def test_a_class_that_is_made_often_behaves_the_same() -> None:
+    """Its constructor is written out after a while; nothing else may change with that."""
+    early = Often(x=1)
+    before = Often.__init__
+    for number in range(1000):
+        assert Often(x=number).x == number
+    assert Often.__init__ is not before
+    late = Often(x=1)
+    assert type(late) is Often
+    assert late == early
+    assert hash(late) == hash(early)
+    assert repr(late) == "hidden"
+    assert (Often(x=1, y=7).y, late.y) == (7, 0)
+    assert copy.deepcopy(late) == late
+    assert pickle.loads(pickle.dumps(late)) == early  # noqa: S301 - our own bytes
+    assert replace(late, y=5) == Often(x=1, y=5)
+    assert not hasattr(late, "__dict__")
+    with pytest.raises(AttributeError, match="frozen"):
+        late.x = 2  # type: ignore[misc]
+    with pytest.raises(AttributeError, match="frozen"):
+        del late.x
+    with pytest.raises(AttributeError, match="frozen"):
+        late.z = 2  # type: ignore[attr-defined]
+    with pytest.raises(TypeError, match="x"):
+        Often()  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="z"):
+        Often(x=1, z=2)  # type: ignore[call-arg]
+    with pytest.raises(TypeError):
+        Often(1)  # type: ignore[call-arg]
 
 
 HEAVY = ("dataclasses", "enum34", "json", "base64", "datetime", "pathlib", "logging", "asyncio", "socket", "inspect")
