@@ -20,7 +20,7 @@ from carnet.core.instant import DAY, Instant
 from carnet.core.model import Entitlement, Grant, Policy, StatusRef
 from carnet.core.policies import check_policy, is_entitlement_key
 from carnet.formats.compact import Reader, remembered_text, write_any_text, write_text, write_time, write_varint
-from carnet.formats.fingerprint import check_device_identifier, is_native
+from carnet.formats.fingerprint import check_device_identifier, check_fingerprint, is_native
 from carnet.formats.limits import MAX_ENTITLEMENTS, MAX_LIFETIME_SECONDS
 
 VERSION: Final = 1
@@ -202,8 +202,9 @@ def _field(tag: int, *value: bytes) -> bytes:
 
 
 def _device(device: str) -> bytes:
-    check_device_identifier(device)
-    return _field(_DEVICE, bytes.fromhex(device)) if is_native(device) else _field(_FOREIGN_DEVICE, write_text(device))
+    if is_native(device):
+        return _field(_DEVICE, bytes.fromhex(check_fingerprint(device)))
+    return _field(_FOREIGN_DEVICE, write_text(check_device_identifier(device)))
 
 
 @_Remembered
