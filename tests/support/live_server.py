@@ -23,6 +23,7 @@ class LiveServer:
         self.url = f"http://127.0.0.1:{self.port}"
         self.server: Server | None = None
         self.failure: BaseException | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
         self._opening = opening
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._run, name="live server", daemon=True)
@@ -55,6 +56,7 @@ class LiveServer:
             self._started.set()
 
     async def _serve(self) -> None:
+        self.loop = asyncio.get_running_loop()
         async with self._opening() as app:
             self.server = Server(app)
             self.server.on_started = self._started.set

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2
 
@@ -16,8 +17,9 @@ from carnet.formats.root import read_root
 from carnet.server.app import create_app
 from carnet.server.installation import InitOptions, Installation, create_installation, open_installation
 from carnet.server.settings import Settings
-from support.live_server import LiveServer, serving
+from support.live_server import LiveServer, application, serving
 
+_T = TypeVar("_T")
 _numbers = itertools.count(1)
 
 
@@ -37,6 +39,11 @@ class Vendor:
         self.admin_token = admin_token
         self.http = httpx2.Client(base_url=live.url, timeout=30)
         self.ring: KeyRing = read_root(installation.roots[-1]).ring()
+
+    def on_the_servers_loop(self, work: Coroutine[Any, Any, _T]) -> _T:
+        """Run *work* where the server runs, beside its requests."""
+        assert self.live.loop is not None
+        return asyncio.run_coroutine_threadsafe(work, self.live.loop).result(30)
 
     # ── the vendor's side ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -85,6 +92,16 @@ class Vendor:
                     break
             seen[name] = total
         return seen
+
+    @contextmanager
+    def another_app(self, change: Callable[[Installation], object]) -> Iterator[httpx2.Client]:
+        """A client of a second server over the same installation, after *change* was made to it."""
+        change(self.installation)
+        with (
+            serving(application(create_app(self.installation))) as live,
+            httpx2.Client(base_url=live.url, timeout=30) as http,
+        ):
+            yield http
 
     @staticmethod
     def device_key(seed: int = 1) -> Ed25519Signer:

@@ -8,11 +8,11 @@ from typing import Any
 
 import httpx2
 import pytest
-from support.vendor import Vendor, fingerprint
 
 from carnet.core.instant import parse_instant
 from carnet.formats.license_token import verify_license_token
 from carnet.formats.machine_file import open_machine_file
+from support.vendor import Vendor, fingerprint
 
 
 def _problem(answer: httpx2.Response, status: int, code: str) -> dict[str, Any]:

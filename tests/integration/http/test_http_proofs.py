@@ -9,15 +9,15 @@ from typing import Any
 
 import httpx2
 import pytest
-from support.vendor import Vendor, fingerprint
 
 from carnet.core.errors import NotGenuineError
 from carnet.core.instant import Instant
-from carnet.formats.answer import Answer, check_binding, digest_artifacts, verify_answer
+from carnet.formats.answer import Action, Answer, check_binding, digest_artifacts, verify_answer
 from carnet.formats.device_proof import make_device_proof
 from carnet.formats.encoding import b64url_encode
 from carnet.formats.keys import Ed25519Signer
 from carnet.formats.time_answer import verify_time_answer
+from support.vendor import Vendor, fingerprint
 
 
 def _artifacts(body: dict[str, Any]) -> tuple[tuple[str, str], ...]:
@@ -74,7 +74,7 @@ def test_sec_30_a_grant_is_bound_to_what_was_asked_and_to_what_came_with_it(vend
     ],
 )
 def test_sec_30_a_refusal_is_signed_and_bound_too(
-    vendor: Vendor, call: str, prepare: str, status: int, code: str
+    vendor: Vendor, call: Action, prepare: str, status: int, code: str
 ) -> None:
     license_, device = vendor.license(overrides={"seat_limit": 1}), fingerprint()
     if prepare in {"suspend", "revoke"}:

@@ -1,9 +1,8 @@
 """
 The outermost layer: what is done for every request, whatever it asks.
 
-It gives the request an id, answers HEAD as GET without a body, adds the security headers, counts and times, writes the
-one log line of the outcome, and turns an exception that nobody handled into an opaque 500. It reads no body and knows
-no rule.
+It gives the request an id, answers HEAD and OPTIONS, adds the security headers, counts and times, writes the one log
+line of the outcome, and turns an exception that nobody handled into an opaque 500. It reads no body and knows no rule.
 """
 
 from __future__ import annotations
@@ -35,6 +34,12 @@ _HSTS: Final = (b"strict-transport-security", b"max-age=31536000")
 _QUIET_ROUTES: Final = frozenset({"/livez", "/readyz", "/metrics", "/v1/validate"})
 """Asked many times a second and changing nothing: counted, but a line only when the server itself failed."""
 
+_REPLACED: Final = {"HEAD": "GET", "OPTIONS": "NONE"}
+"""
+What the router is asked instead. HEAD is GET without the body. OPTIONS asks for a method that no address takes, because
+the router's refusal names all of the address's methods, while its own OPTIONS answer forgets some and needs a token.
+"""
+
 _LOOKING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -64,8 +69,8 @@ class EdgeApp(Litestar):
         REQUEST_ID.set(request_id)
         NOTED_CODE.set("")
         method = scope["method"]
-        if method == "HEAD":
-            scope = {**scope, "method": "GET"}
+        if method in _REPLACED:
+            scope = {**scope, "method": _REPLACED[method]}
         answer = _Answer(send, [*self.edge_headers, (b"x-request-id", request_id.encode())], method)
         started = perf_counter()
         try:
@@ -104,15 +109,20 @@ class _Answer:
         self.status = 0
 
     async def send(self, message: Any) -> None:
+        """Pass *message* on."""
         if message["type"] == "http.response.start":
-            self.status = message["status"]
             own = list(message["headers"])
+            if message["status"] == 405:
+                own = [(name, _with_head(value) if name == b"allow" else value) for name, value in own]
+                if self._method == "OPTIONS":
+                    NOTED_CODE.set("")
+                    message["status"] = 204
+                    own = [header for header in own if header[0] == b"allow"]
+            self.status = message["status"]
             if not any(name == b"cache-control" for name, _ in own):
                 own.append(_NO_STORE)
-            if self._method == "OPTIONS" or self.status == 405:
-                own = [(name, _with_head(value) if name == b"allow" else value) for name, value in own]
             message["headers"] = own + self._headers
-        elif self._method == "HEAD":
+        elif self._method == "HEAD" or self.status == 204:
             message["body"] = b""
         await self._send(message)
 
