@@ -41,11 +41,13 @@ def _demo(options: argparse.Namespace, out: Output) -> int:
     signal.signal(signal.SIGTERM, _stop)
     stage = Stage(port)
     try:
-        code = _tell(Story(stage), out)
+        code = tell(Story(stage), out)
         if code == exits.OK and not options.once:
             _stay(stage, out)
         return code
     finally:
+        for stopping in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(stopping, signal.SIG_IGN)  # a second Ctrl-C must not leave the server behind
         stage.close()
 
 
@@ -64,7 +66,8 @@ def _port(options: argparse.Namespace) -> int:
     return port
 
 
-def _tell(story: Story, out: Output) -> int:
+def tell(story: Story, out: Output) -> int:
+    """Tell *story* step by step up to its end or to the first step that fails; returns the exit code."""
     show = Show(out, len(story.steps))
     show.opening()
     for number, (title, deed) in enumerate(story.steps, 1):

@@ -194,7 +194,9 @@ class Stage:
 
 def _bare_environment() -> dict[str, str]:
     """This process's environment without any setting of Carnet's: the story must not touch a real installation."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("CARNET_")}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("CARNET_")}
+    direct = ",".join(filter(None, (kept.get("NO_PROXY") or kept.get("no_proxy"), LOOPBACK)))
+    return {**kept, "NO_PROXY": direct, "no_proxy": direct}  # a proxy cannot reach this computer's loopback
 
 
 def _last_object(text: str) -> dict[str, Any]:
