@@ -232,6 +232,6 @@ def _as_deactivated(refused: Refused, activation: Activation) -> Refused:
     """*refused*, saying when the seat was given back where that is why there is none."""
     if activation.deactivated_at is None:
         return refused
-    gone = refuse("deactivated", at=activation.deactivated_at).reasons
+    gone = refuse("deactivated", as_of=activation.deactivated_at).reasons
     reasons = tuple(each for each in refused.reasons if each.code != "activation_not_found") + gone
     return replace(refused, code=reasons[0].code, reasons=reasons, activation_id=activation.id)
