@@ -20,7 +20,7 @@ from typing import IO, Any, Final
 
 import uvicorn
 
-from carnet.core.errors import CarnetError, StateError
+from carnet.core.errors import StateError
 from carnet.formats.encoding import sha256_hex
 from carnet.server.api.logs import configure_logs, log
 from carnet.server.api.protocol import BoundedProtocol
@@ -134,9 +134,9 @@ async def _run(
     async with open_installation(settings, say=say) as installation:
         server = Server(create_app(installation))
         address = _address(listening)
-        _announce(installation, address, stream)
 
         def started() -> None:
+            _announce(installation, address, stream)
             if ready is not None:
                 ready(address)
 
@@ -233,19 +233,3 @@ def _version() -> str:
     from carnet._version import __version__
 
     return __version__
-
-
-def main(environ: dict[str, str] | None = None) -> int:
-    """
-    Serve as the environment says, and say in a sentence why not if it cannot.
-
-    Returns:
-        The exit status: 0 after an orderly stop, 1 otherwise.
-    """
-    from carnet.server.settings import settings_from_environment
-
-    try:
-        return serve(settings_from_environment(os.environ if environ is None else environ))
-    except CarnetError as error:
-        print(f"carnet: {error}", file=sys.stderr)  # noqa: T201 - the one sentence for a person
-        return 1

@@ -123,7 +123,7 @@ def test_exactly_the_public_operations_need_no_token(contract: dict[str, Any]) -
     assert public == PUBLIC
 
 
-# ── SEC-36: every operation, whoever asks ──────────────────────────────────────────────────────────────────────────────
+# ── SEC-36: every operation, whoever asks ─────────────────────────────────────────────────────────────────────────────
 
 
 def _call(vendor: Vendor, path: str, method: str, headers: dict[str, str]) -> httpx2.Response:

@@ -1,0 +1,185 @@
+"""`carnet serve` as a real process: how it starts, what it says when it cannot, how it stops."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from carnet.core.errors import CarnetError
+from carnet.server.installation import InitOptions, create_installation
+from carnet.server.serve import bind
+from carnet.server.settings import Settings
+
+SERVE = [sys.executable, "-m", "carnet.cli", "serve"]
+PASSPHRASE = b"correct horse battery staple"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("serve")
+    create_installation(Settings(data=folder / "data"), InitOptions(root_keys=folder / "root"))
+    return folder / "data"
+
+
+def _environment(data: Path, **more: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("CARNET_")}
+    return {**kept, "CARNET_DATA": str(data), "CARNET_PORT": "0", **more}
+
+
+@contextmanager
+def _serving(environment: dict[str, str]) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
+    """A serving process and its line that says where it listens."""
+    with subprocess.Popen(
+        SERVE, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stderr is not None
+        try:
+            for line in process.stderr:
+                event = json.loads(line)
+                if event["event"] == "server.listening":
+                    yield process, event
+                    break
+        finally:
+            if process.poll() is None:
+                process.terminate()
+            last_resort = threading.Timer(20, process.kill)
+            last_resort.start()
+            process.stderr.read()
+            process.wait(30)
+            last_resort.cancel()
+
+
+def _refused(environment: dict[str, str]) -> str:
+    done = subprocess.run(SERVE, env=environment, check=False, capture_output=True, text=True, timeout=60)
+    assert done.returncode not in {0, -signal.SIGKILL}
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    return done.stderr
+
+
+def test_in_a_pipe_it_speaks_json_lines_and_answers_where_it_says(data: Path) -> None:
+    with _serving(_environment(data)) as (process, event):
+        assert event["data"] == str(data)
+        assert len(event["anchor"]) == 64
+        assert event["level"] == "info"
+        answer = httpx2.get(f"{event['address']}/readyz")
+        assert answer.json()["ready"] is True
+        process.send_signal(signal.SIGTERM)
+        assert process.stderr is not None
+        rest = [json.loads(line) for line in process.stderr]
+        assert process.wait(20) == 0
+    assert [line["event"] for line in rest][-2:] == ["server.stopping", "server.stopped"]
+
+
+def test_in_a_terminal_it_greets_with_a_banner(data: Path) -> None:
+    master, slave = pty.openpty()
+    environment = _environment(data, TERM="xterm")
+    with subprocess.Popen(SERVE, env=environment, stderr=slave, stdout=subprocess.DEVNULL) as process:
+        os.close(slave)
+        said = b""
+        try:
+            while b"Ctrl-C" not in said:
+                said += os.read(master, 4096)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(20) == 0
+        finally:
+            process.kill()
+            os.close(master)
+    text = said.decode()
+    assert "http://127.0.0.1:" in text
+    assert str(data) in text
+    assert "anchor" in text
+    assert "carnet license create" in text
+
+
+def test_rel_14_sigterm_during_requests_is_an_orderly_stop(data: Path) -> None:
+    with _serving(_environment(data)) as (process, event):
+        statuses: list[int] = []
+
+        def ask() -> None:
+            with httpx2.Client(base_url=event["address"]) as http:
+                for _ in range(10_000):
+                    try:
+                        statuses.append(http.post("/v1/validate", json={}).status_code)
+                    except httpx2.TransportError:
+                        return
+
+        threads = [threading.Thread(target=ask) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        while len(statuses) < 50:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+        for thread in threads:
+            thread.join(20)
+    assert set(statuses) == {400}
+
+
+def test_a_taken_port_is_said_in_a_sentence(data: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = str(other.getsockname()[1])
+        said = _refused(_environment(data, CARNET_PORT=port))
+    assert port in said
+    assert "taken" in said
+    assert "CARNET_PORT" in said
+
+
+def test_a_data_directory_without_an_installation_is_said_in_a_sentence(tmp_path: Path) -> None:
+    assert "carnet init" in _refused(_environment(tmp_path / "nothing"))
+
+
+def test_a_wrong_or_missing_passphrase_is_said_in_a_sentence(tmp_path: Path) -> None:
+    settings = Settings(data=tmp_path / "data", passphrase=PASSPHRASE)
+    create_installation(settings, InitOptions(root_keys=tmp_path / "root"))
+    for given in ({}, {"CARNET_PASSPHRASE": "wrong horse"}):
+        said = _refused(_environment(settings.data, **given))
+        assert "passphrase" in said.lower()
+        assert "horse" not in said
+    (tmp_path / "pass").write_bytes(PASSPHRASE + b"\n")
+    with _serving(_environment(settings.data, CARNET_PASSPHRASE_FILE=str(tmp_path / "pass"))) as (_, event):
+        assert httpx2.get(f"{event['address']}/livez").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "code"), [("203.0.113.1", "host_not_here"), ("no such host", "host_not_here"), ("::zz", "host_not_here")]
+)
+def test_an_address_that_is_not_ours_is_said_in_a_sentence(host: str, code: str) -> None:
+    with pytest.raises(CarnetError) as caught:
+        bind(host, 0)
+    assert caught.value.code == code
+    assert "CARNET_HOST" in caught.value.fix
+
+
+def test_a_port_in_use_is_recognised_and_one_that_was_just_left_is_not() -> None:
+    first = bind("127.0.0.1", 0)
+    port = first.getsockname()[1]
+    with pytest.raises(CarnetError) as caught:
+        bind("127.0.0.1", port)
+    assert caught.value.code == "port_taken"
+    first.close()
+    bind("127.0.0.1", port).close()
+
+
+def test_it_listens_on_ipv6_too() -> None:
+    try:
+        listening = bind("::1", 0)
+    except CarnetError:
+        pytest.skip("this machine has no IPv6 loopback")
+    listening.close()
