@@ -163,15 +163,18 @@ def grant_from_claims(claims: dict[str, Any], *, kid: str, license_key: str, fin
     activation_id = data.get("id")
     if not is_text(activation_id):
         _refuse("bad_activation", "The file does not name its activation.")
-    product = _related(relationships, "product", "products", "bad_product")
-    if not _is_slug(product):
-        _refuse("bad_product", "The file's product is not a proper product id.")
+    product = _related(relationships, "product", "products")
+    if product is None or not _is_slug(product):
+        _refuse("bad_product", "The file does not name its product.")
+    related_license = _related(relationships, "license", "licenses")
+    if related_license is None:
+        _refuse("bad_license", "The file does not name its license.")
     _check_fingerprint(attributes)
 
     # step 10: what the client already knows
     if meta.get("kid") != kid:
         _contradict("kid_mismatch", "The file says that another key signed it.")
-    if _related(relationships, "license", "licenses", "bad_license") != meta.get("lic"):
+    if related_license != meta.get("lic"):
         _contradict("license_mismatch", "The file names two license keys.")
     if meta["lic"] != license_key:
         _contradict("license_mismatch", "The file is for another license key than the one that opens it.")
@@ -223,15 +226,14 @@ def _window(meta: dict[str, Any], max_ttl: int) -> tuple[Instant, Instant, Insta
     return issued_at, Instant(nbf), offline_until
 
 
-def _related(relationships: dict[str, Any], name: str, kind: str, code: str) -> str:
-    """The id of a JSON:API relationship of one resource of *kind*."""
+def _related(relationships: dict[str, Any], name: str, kind: str) -> str | None:
+    """The id of a JSON:API relationship to one resource of *kind*."""
     related = relationships.get(name)
     resource = related.get("data") if type(related) is dict else None
-    if type(resource) is dict and resource.get("type") == kind:
-        identifier = resource.get("id")
-        if type(identifier) is str and identifier:
-            return identifier
-    return _refuse(code, f"The file does not name its {name}.")
+    if type(resource) is not dict or resource.get("type") != kind:
+        return None
+    identifier = resource.get("id")
+    return identifier if type(identifier) is str and identifier else None
 
 
 def _check_fingerprint(attributes: dict[str, Any]) -> None:
@@ -248,12 +250,13 @@ def _check_fingerprint(attributes: dict[str, Any]) -> None:
 
 def _check_attributes(attributes: dict[str, Any]) -> dict[str, Any] | None:
     """Everything in `data.attributes` but the fingerprint; returns our extras, or None for another vendor's file."""
-    for member, code in (("name", "bad_device_name"), ("platform", "bad_platform")):
-        text = attributes.get(member)
-        if type(text) is not str or len(text) > 255 or not _is_line(text):
-            _refuse(code, f"The file's {member} is not up to 255 characters of text.")
-    if attributes.get("created") is not None:
-        _instant(attributes["created"], "bad_created", "The file's activation time is not a time.")
+    if not _is_line(attributes.get("name")):
+        _refuse("bad_device_name", "The file's name of the device is not up to 255 characters of text.")
+    if not _is_line(attributes.get("platform")):
+        _refuse("bad_platform", "The file's platform is not up to 255 characters of text.")
+    created = attributes.get("created")
+    if created is not None and _instant(created) is None:
+        _refuse("bad_created", "The file's activation time is not a time.")
     components = attributes.get("fingerprint_components")
     if components is not None and not _are_components(components):
         _refuse("bad_components", "The file's fingerprint components are not short texts by name.")
@@ -272,9 +275,12 @@ def _check_attributes(attributes: dict[str, Any]) -> dict[str, Any] | None:
 
 def _grant_with_extras(extras: dict[str, Any], grace_seconds: int, known: dict[str, Any]) -> Grant:
     """Step 12: a file with our extras is the grant that was sealed, to the last field."""
-    for member, code in (("jti", "bad_jti"), ("iss", "bad_iss"), ("sub", "bad_sub")):
-        if not is_text(extras.get(member)):
-            _refuse(code, f"The file's {member} is not a text of 1 to 255 printable characters.")
+    if not is_text(extras.get("jti")):
+        _refuse("bad_jti", "The file's own id is not a text of 1 to 255 printable characters.")
+    if not is_text(extras.get("iss")):
+        _refuse("bad_iss", "The file's issuer is not a text of 1 to 255 printable characters.")
+    if not is_text(extras.get("sub")):
+        _refuse("bad_sub", "The file's license id is not a text of 1 to 255 printable characters.")
     if "cus" in extras and not is_text(extras["cus"]):
         _refuse("bad_cus", "The file's customer is not a text of 1 to 255 printable characters.")
     if "lic_nbf" in extras:
@@ -350,10 +356,13 @@ def _included(value: Any, license_key: str, product: str, license_expires_at: In
         _refuse("bad_included", "The included license has no plan.")
     if seats is not None and (type(seats) is not int or seats < 1):
         _refuse("bad_included", "The included license's seat limit is neither null nor at least 1.")
-    starts_at = _instant(attributes.get("starts_at"), "bad_included", "The included license's start is not a time.")
-    ends_at = attributes.get("ends_at", "")
-    if ends_at is not None:
-        ends_at = _instant(ends_at, "bad_included", "The included license's end is neither a time nor null.")
+    starts_at = _instant(attributes.get("starts_at"))
+    if starts_at is None:
+        _refuse("bad_included", "The included license's start is not a time.")
+    written_end = attributes.get("ends_at", "")
+    ends_at = _instant(written_end)
+    if ends_at is None and written_end is not None:
+        _refuse("bad_included", "The included license's end is neither a time nor null.")
     if ends_at != license_expires_at:
         _refuse("included_mismatch", "The included license ends at another time than the file says.")
     if "metadata" in attributes:
@@ -373,9 +382,10 @@ def _included_entitlements(value: Any) -> tuple[Entitlement, ...]:
     for each in value:
         if type(each) is not dict or not is_entitlement_key(each.get("key")):
             _refuse("bad_entitlements", "An included entitlement has no proper key.")
-        expires_at = each.get("expires_at", "")
-        if expires_at is not None:
-            expires_at = _instant(expires_at, "bad_entitlements", "An included entitlement's end is not a time.")
+        written_end = each.get("expires_at", "")
+        expires_at = _instant(written_end)
+        if expires_at is None and written_end is not None:
+            _refuse("bad_entitlements", "An included entitlement's end is neither a time nor null.")
         entitlements.append(Entitlement(key=each["key"], expires_at=expires_at))
     return distinct(entitlements)
 
@@ -394,13 +404,13 @@ def _are_components(value: Any) -> bool:
     )
 
 
-def _instant(value: Any, code: str, sentence: str) -> Instant:
+def _instant(value: Any) -> Instant | None:
     if type(value) is str:
         try:
             return parse_instant(value)
         except MalformedError:
             pass
-    return _refuse(code, sentence)
+    return None
 
 
 def _is_slug(text: str) -> bool:
@@ -408,8 +418,9 @@ def _is_slug(text: str) -> bool:
     return len(text) <= 100 and _SLUG.issuperset(text) and text[0] != "-" != text[-1] and "--" not in text
 
 
-def _is_line(text: str) -> bool:
-    return text.isprintable() or not has_control_characters(text)
+def _is_line(value: Any) -> bool:
+    """0 … 255 characters without control characters; names of devices may hold what Python does not call printable."""
+    return type(value) is str and len(value) <= 255 and (value.isprintable() or not has_control_characters(value))
 
 
 def _refuse(code: str, sentence: str) -> NoReturn:

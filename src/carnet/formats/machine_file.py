@@ -182,7 +182,8 @@ def seal_machine_file(
 
     Raises:
         UsageError: ``bad_grant``, ``bad_entropy``, ``bad_license_key``, ``license_key_not_canonical``,
-            ``weak_license_key``, ``bad_fingerprint``, ``placeholder_fingerprint``.
+            ``weak_license_key``.
+        MalformedError: ``bad_fingerprint``, ``placeholder_fingerprint``: the device is none.
     """
     from carnet.formats.key_strength import check_sealing_key  # issuers only
 
@@ -192,10 +193,7 @@ def seal_machine_file(
     if grant.kid not in {None, signer.kid}:
         _misuse("bad_grant", "The grant names another key than the one that signs.")
     check_sealing_key(license_key)
-    try:
-        check_device_identifier(device)
-    except MalformedError as bad:
-        _misuse(bad.code, bad.message)
+    check_device_identifier(device)
     expected = replace(grant, kid=signer.kid)
     claims = claims_from_grant(
         expected,

@@ -4,8 +4,8 @@ How a policy, entitlements and status references stand inside signed artifacts; 
 Belongs here: the members below `pol`, `ent` and the status claims, both ways. Does not belong here: which artifact
 carries them, and what they mean (`carnet.core`).
 
-A policy's numbers and choices are always written, so that a later change of a default never changes what an old
-artifact says. Members that this version does not know are left alone: signed structures grow by addition.
+What a member says when it is left out is part of the format and not a default of the code: old artifacts keep their
+meaning. Members that this version does not know are left alone: signed structures grow by addition.
 """
 
 from __future__ import annotations
@@ -20,60 +20,81 @@ from carnet.formats.limits import MAX_ENTITLEMENTS, MAX_ID
 
 _MAX_INDEX: Final = 2**31 - 1
 _FIX: Final = "Fetch it again; if it stays so, tell the vendor that issued it."
-_LISTS: Final = ("essential", "domains", "entitlements")
-_MEMBERS: Final = frozenset(Policy.__fields__)
-_NOTHING: Final = {
-    "below_version": None,
-    "edition": None,
-    "max_revocation_age_seconds": None,
-    "seat_limit": None,
-    "warn_before_seconds": None,
-    "domains": (),
-    "entitlements": (),
-    "essential": (),
-}
-"""What a member that is left out says; all others must be there."""
 
 
 def policy_to_claims(policy: Policy) -> dict[str, Any]:
     """
-    The members of *policy* as JSON values, by their names in `Policy`; entitlements as in `entitlements_to_claims`.
+    What a machine file says of *policy* (specs/machine-file.md §6): short names, and nothing that is as usual.
 
-    A member that is None or empty is left out. `grace_seconds` is left out too: a machine file has it elsewhere.
+    `grace_seconds` is not among it: a machine file has it elsewhere.
     """
-    claims: dict[str, Any] = {member: getattr(policy, member) for member in Policy.__fields__}
-    claims["entitlements"] = entitlements_to_claims(policy.entitlements)
-    del claims["grace_seconds"]
-    return {member: value for member, value in claims.items() if value is not None and value not in ((), [])}
+    claims: dict[str, Any] = {
+        "name": policy.name,
+        "refresh": policy.refresh_after_seconds,
+        "term_grace": policy.term_grace_seconds,
+        "token_ttl": policy.token_ttl_seconds,
+        "ttl": policy.offline_ttl_seconds,
+    }
+    unusual = {
+        "access": (policy.grace_access, "limited"),
+        "activation": (policy.require_activation, True),
+        "below": (policy.below_version, None),
+        "clock": (policy.clock_strictness, "off"),
+        "domains": (list(policy.domains), []),
+        "edition": (policy.edition, None),
+        "ent": (entitlements_to_claims(policy.entitlements), []),
+        "essential": (list(policy.essential), []),
+        "max_ttl": (policy.max_offline_ttl_seconds, policy.offline_ttl_seconds),
+        "seats": (policy.seat_limit, None),
+        "status_age": (policy.max_revocation_age_seconds, None),
+        "warn": (policy.warn_before_seconds, None),
+    }
+    claims.update((member, value) for member, (value, usual) in unusual.items() if value != usual)
+    return claims
 
 
 def policy_from_claims(value: Any, *, grace_seconds: int) -> Policy:
     """
-    Read a policy that a genuine artifact carries.
+    Read what `policy_to_claims` writes.
 
     Args:
         value: A parsed JSON value.
         grace_seconds: The policy's grace, which the artifact states elsewhere.
 
     Raises:
-        MalformedError: ``bad_policy``: not an object, a member is missing, or one is outside its bounds.
+        MalformedError: ``bad_policy``: not an object, a member is missing, or one is outside its bounds;
+            ``bad_entitlements``.
     """
     if type(value) is not dict:
         _refuse("bad_policy", "The policy is not an object.")
-    members = {**_NOTHING, **value, "grace_seconds": grace_seconds}
-    for member in _LISTS:
-        if members[member] != ():
-            if type(members[member]) is not list:
-                _refuse("bad_policy", f"The policy's {member} are not a list.")
-            read = entitlements_from_claims if member == "entitlements" else tuple
-            members[member] = read(members[member])
-    if members.keys() != _MEMBERS:
-        if not members.keys() >= _MEMBERS:
-            _refuse("bad_policy", "The policy lacks a member.")
-        members = {member: members[member] for member in _MEMBERS}
+    get = value.get
+    essential, domains = get("essential", []), get("domains", [])
+    if type(essential) is not list or type(domains) is not list:
+        _refuse("bad_policy", "The policy's essential features or domains are not a list.")
     try:
-        policy = Policy(**members)
+        policy = Policy(
+            name=value["name"],
+            offline_ttl_seconds=value["ttl"],
+            max_offline_ttl_seconds=value["max_ttl"] if "max_ttl" in value else value["ttl"],
+            token_ttl_seconds=value["token_ttl"],
+            grace_seconds=grace_seconds,
+            term_grace_seconds=value["term_grace"],
+            grace_access=get("access", "limited"),
+            refresh_after_seconds=value["refresh"],
+            warn_before_seconds=get("warn"),
+            require_activation=get("activation", True),
+            seat_limit=get("seats"),
+            essential=tuple(essential),
+            entitlements=entitlements_from_claims(get("ent", [])),
+            edition=get("edition"),
+            below_version=get("below"),
+            domains=tuple(domains),
+            clock_strictness=get("clock", "off"),
+            max_revocation_age_seconds=get("status_age"),
+        )
         check_policy(policy)
+    except KeyError as missing:
+        _refuse("bad_policy", f"The policy has no {missing}.")
     except UsageError as bad:
         _refuse("bad_policy", f"The policy cannot be: {bad.message}")
     return policy

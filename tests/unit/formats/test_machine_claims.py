@@ -9,7 +9,7 @@ import pytest
 from carnet.core._base import replace
 from carnet.core.errors import CarnetError, MalformedError, NotGenuineError
 from carnet.core.instant import DAY, MAX_INSTANT, Instant
-from carnet.core.model import Entitlement
+from carnet.core.model import Entitlement, Policy
 from carnet.formats.limits import MAX_LIFETIME_SECONDS
 from carnet.formats.machine_claims import MAX_TTL_SECONDS
 from support.machine_files import (
@@ -125,15 +125,22 @@ CASES: list[tuple[str, list[Any], str]] = [
     (f"{EXTRAS}.act_status.status_list.uri", NO_TEXTS, "bad_status"),
     (f"{EXTRAS}.pol", NO_OBJECTS, "bad_policy"),
     (f"{EXTRAS}.pol.name", ["", 1, None, DELETE], "bad_policy"),
-    (f"{EXTRAS}.pol.offline_ttl_seconds", [0, -1, "1", True, None, 30 * DAY + 1, DELETE], "bad_policy"),
-    (f"{EXTRAS}.pol.grace_access", ["none", 1, None, DELETE], "bad_policy"),
-    (f"{EXTRAS}.pol.require_activation", [1, "true", None, DELETE], "bad_policy"),
-    (f"{EXTRAS}.pol.seat_limit", [0, -1, "2", True], "bad_policy"),
+    (f"{EXTRAS}.pol.ttl", [0, -1, "1", True, None, 3651 * DAY, DELETE], "bad_policy"),
+    (f"{EXTRAS}.pol.access", ["none", 1, None], "bad_policy"),
+    (f"{EXTRAS}.pol.activation", [1, "true", None], "bad_policy"),
+    (f"{EXTRAS}.pol.max_ttl", [0, 30 * DAY - 1, "1", None, 3651 * DAY], "bad_policy"),
+    (f"{EXTRAS}.pol.token_ttl", [0, "1", None, DELETE], "bad_policy"),
+    (f"{EXTRAS}.pol.term_grace", [-1, "1", None, DELETE], "bad_policy"),
+    (f"{EXTRAS}.pol.refresh", [0, "1", None, DELETE], "bad_policy"),
+    (f"{EXTRAS}.pol.clock", ["on", None], "bad_policy"),
+    (f"{EXTRAS}.pol.warn", [-1, "1", True], "bad_policy"),
+    (f"{EXTRAS}.pol.status_age", [0, "1", True], "bad_policy"),
+    (f"{EXTRAS}.pol.edition", ["", 1, "line\nbreak"], "bad_policy"),
+    (f"{EXTRAS}.pol.seats", [0, -1, "2", True], "bad_policy"),
     (f"{EXTRAS}.pol.essential", ["open", {"open": 1}, None, ["Open"], ["open", "open"], [1]], "bad_policy"),
     (f"{EXTRAS}.pol.domains", ["example.com", [1], ["Example.com"], ["*"]], "bad_policy"),
-    (f"{EXTRAS}.pol.entitlements", ["x", None, {}], "bad_policy"),
-    (f"{EXTRAS}.pol.entitlements", [[{"key": "A"}], ["a"]], "bad_entitlements"),
-    (f"{EXTRAS}.pol.below_version", ["new", 1, {}], "bad_policy"),
+    (f"{EXTRAS}.pol.ent", ["x", None, {}, [{"key": "A"}], ["a"]], "bad_entitlements"),
+    (f"{EXTRAS}.pol.below", ["new", 1, {}], "bad_policy"),
 ]
 
 
@@ -189,14 +196,43 @@ def test_what_may_vary_and_what_is_not_known_changes_nothing(path: str, value: A
     assert open_here(seal_claims(altered(claims_of(), path, value))) == GRANT
 
 
-def test_a_policy_member_that_says_nothing_may_be_left_out_and_no_other() -> None:
-    claims = claims_of()
-    for member in ("edition", "below_version", "max_revocation_age_seconds", "seat_limit"):
-        grant = open_here(seal_claims(altered(claims, f"{EXTRAS}.pol.{member}", DELETE)))
-        assert grant.policy == replace(GRANT.policy, **{member: None})
-    for member in ("essential", "domains", "entitlements"):
-        grant = open_here(seal_claims(altered(claims, f"{EXTRAS}.pol.{member}", DELETE)))
-        assert grant.policy == replace(GRANT.policy, **{member: ()})
+@pytest.mark.parametrize(
+    ("member", "says"),
+    [
+        ("access", {"grace_access": "limited"}),
+        ("activation", {"require_activation": True}),
+        ("below", {"below_version": None}),
+        ("clock", {"clock_strictness": "off"}),
+        ("domains", {"domains": ()}),
+        ("edition", {"edition": None}),
+        ("ent", {"entitlements": ()}),
+        ("essential", {"essential": ()}),
+        ("max_ttl", {"max_offline_ttl_seconds": 20 * DAY}),
+        ("seats", {"seat_limit": None}),
+        ("status_age", {"max_revocation_age_seconds": None}),
+        ("warn", {"warn_before_seconds": None}),
+    ],
+)
+def test_what_a_policy_member_says_when_it_is_left_out_is_part_of_the_format(member: str, says: dict[str, Any]) -> None:
+    policy = Policy(
+        name="unusual",
+        offline_ttl_seconds=20 * DAY,
+        max_offline_ttl_seconds=40 * DAY,
+        grace_access="full",
+        warn_before_seconds=DAY,
+        require_activation=False,
+        seat_limit=7,
+        essential=("open",),
+        entitlements=(Entitlement(key="save"),),
+        edition="studio",
+        below_version="4",
+        domains=("example.com",),
+        clock_strictness="countdown",
+        max_revocation_age_seconds=DAY,
+    )
+    claims = claims_of(replace(GRANT, policy=policy))
+    assert open_here(seal_claims(claims)).policy == policy
+    assert open_here(seal_claims(altered(claims, f"{EXTRAS}.pol.{member}", DELETE))).policy == replace(policy, **says)
 
 
 # ── boundaries ───────────────────────────────────────────────────────────────────────────────────────────────────────
