@@ -109,10 +109,9 @@ def _parts(token: str | bytes, max_bytes: int, what: str) -> tuple[bytes, bytes,
     # Step 1: size and character set, before anything is decoded (SEC-10).
     if len(token) > max_bytes:
         _refuse("too_large", f"{what} is larger than {max_bytes} bytes.")
-    try:
-        text = token.encode("ascii") if isinstance(token, str) else token
-    except UnicodeEncodeError:
+    if not token.isascii():
         _refuse("bad_compact", f"{what} holds a character that is not ASCII.")
+    text = token.encode() if isinstance(token, str) else token
     # Step 2: exactly three parts (SEC-08).
     try:
         header, payload, signature = text.split(b".")

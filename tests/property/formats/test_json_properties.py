@@ -1,0 +1,109 @@
+"""What holds for every JSON text and every encoded value (specs/strict-json.md)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from carnet.core.errors import MalformedError
+from carnet.formats.encoding import (
+    armor,
+    b64_decode,
+    b64_encode,
+    b64url_decode,
+    b64url_encode,
+    dearmor,
+    read_kindly,
+)
+from carnet.formats.strict_json import dump_json, parse_json
+from support.token_oracle import Refused, read_strictly
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=20)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | TEXTS,
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(TEXTS, inner, max_size=5),
+    max_leaves=30,
+)
+TOKENS = st.sampled_from(
+    ["{", "}", "[", "]", ",", ":", '"', "\\", "\\u0061", "\\ud800", "\\udc00", "\\u0000", "a", "é", "0", "1", "-", "-0",
+     ".", "e", "9007199254740991", "9007199254740992", "null", "true", "NaN", "Infinity", " ", "\n", "\x00", "\x0b",
+     "\ufeff", '"a":1', '"a"', '{"a":', "[[[[[[[", "]]]]]]]"]
+)  # fmt: skip
+
+
+def read(data: bytes) -> Any:
+    return parse_json(data, max_bytes=1 << 20, what="It")
+
+
+def agree(data: bytes) -> None:
+    """Our reader and the obvious one take the same texts, and read the same values of the same types."""
+
+    def outcome(reader: Callable[[bytes], Any], refusal: type[Exception]) -> str:
+        try:
+            return json.dumps(reader(data))
+        except refusal:
+            return "refused"
+
+    assert outcome(read, MalformedError) == outcome(read_strictly, Refused)
+
+
+@given(VALUES)
+def test_what_is_written_is_what_is_read_and_is_written_the_same_again(value: Any) -> None:
+    text = dump_json(value)
+    assert read(text) == value
+    assert dump_json(read(text)) == text
+    assert text == json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+@given(VALUES, st.booleans(), st.sampled_from([None, 1, "\t"]))
+def test_every_spelling_of_a_value_is_read_as_that_value(value: Any, ascii_only: bool, indent: Any) -> None:  # noqa: FBT001
+    assert read(json.dumps(value, ensure_ascii=ascii_only, indent=indent).encode()) == value
+
+
+@given(st.lists(TOKENS, max_size=12).map("".join))
+@example('{"a":1,"\\u0061":1}')
+def test_sec_09_any_text_is_read_as_the_obvious_reader_reads_it(text: str) -> None:
+    agree(text.encode("utf-8", "surrogatepass"))
+
+
+@given(VALUES, st.data())
+def test_sec_09_a_text_with_a_change_is_read_as_the_obvious_reader_reads_it(value: Any, data: st.DataObject) -> None:
+    text = bytearray(dump_json(value))
+    position = data.draw(st.integers(0, len(text)))
+    change = data.draw(st.binary(max_size=2) | TOKENS.map(str.encode))
+    text[position : position + data.draw(st.integers(0, 2))] = change
+    agree(bytes(text))
+
+
+@given(st.binary(max_size=60))
+def test_sec_11_any_bytes_are_read_or_refused_with_a_code(data: bytes) -> None:
+    agree(data)
+
+
+@given(st.binary(max_size=200))
+def test_base64_round_trips(data: bytes) -> None:
+    assert b64url_decode(b64url_encode(data), "It") == data
+    assert b64_decode(b64_encode(data), "It") == data
+    if data:
+        assert dearmor("TEST FILE", armor("TEST FILE", data).encode(), max_bytes=999) == data
+
+
+@given(st.binary(max_size=12) | st.text("AQgwZz09-_+/= \n", max_size=12).map(str.encode))
+def test_sec_08_whatever_base64_is_read_is_what_we_would_have_written(text: bytes) -> None:
+    for decode, encode in ((b64url_decode, b64url_encode), (b64_decode, b64_encode)):
+        try:
+            decoded = decode(text, "It")
+        except MalformedError:
+            continue
+        assert encode(decoded).encode() == text
+
+
+@given(st.binary(max_size=80) | st.text(max_size=40).map(lambda text: text.encode("utf-16")))
+def test_kindness_is_done_once(data: bytes) -> None:
+    once = read_kindly(data)
+    if not once.startswith((b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")):
+        assert read_kindly(once) == once
