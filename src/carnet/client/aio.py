@@ -13,11 +13,10 @@ from types import TracebackType
 from typing import Self
 
 from carnet.client.base import DEFAULT_TIMEOUT_SECONDS, Client, offline_seconds, required
-from carnet.client.clock import Clock
 from carnet.client.driving import adrive
 from carnet.client.info import Info
 from carnet.client.operations import Steps
-from carnet.client.wire import AsyncTransport
+from carnet.client.ports import AsyncTransport, Clock
 from carnet.core.decision import Decision
 from carnet.core.errors import CarnetError
 

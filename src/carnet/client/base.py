@@ -12,10 +12,10 @@ from carnet.client.config import Config
 from carnet.core.errors import CarnetError, RefusedError, UsageError
 
 if TYPE_CHECKING:
-    from carnet.client.clock import Clock
     from carnet.client.device import Device
     from carnet.client.info import Info
     from carnet.client.operations import Outcome, Steps
+    from carnet.client.ports import Clock
     from carnet.core.decision import Decision
 
 DEFAULT_TIMEOUT_SECONDS = 3.0

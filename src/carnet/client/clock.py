@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Protocol
 
 from carnet.core._base import Struct
 from carnet.core.instant import DAY, HOUR, MAX_INSTANT, Instant
@@ -39,18 +38,6 @@ class Uptime(Struct):
 
     boot: str
     seconds: int
-
-
-class Clock(Protocol):
-    """The two clocks of a device. `carnet.testing.FakeClock` is one that tests move by hand."""
-
-    def now(self) -> Instant:
-        """The wall clock; anyone can set it."""
-        ...
-
-    def uptime(self) -> Uptime | None:
-        """The running clock, or None where this system has none that can be told from another boot's (REL-22)."""
-        ...
 
 
 class ClockFacts(Struct):

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
-from carnet.client.clock import Clock, Uptime, is_checkpoint_due, is_suspect, observe, trusted_now
+from carnet.client.clock import Uptime, is_checkpoint_due, is_suspect, observe, trusted_now
 from carnet.client.config import Config
 from carnet.client.evidence import gather
 from carnet.client.fingerprint import Identity, identify
@@ -23,6 +24,9 @@ from carnet.core.errors import CarnetError, StateError
 from carnet.core.instant import Instant
 from carnet.core.rules import decide
 from carnet.formats.root import Root, read_root
+
+if TYPE_CHECKING:
+    from carnet.client.ports import Clock
 
 
 class View(Struct):

@@ -11,7 +11,8 @@ import time
 from typing import TypeVar
 
 from carnet.client.flows import OUT_OF_TIME, Flow
-from carnet.client.wire import AsyncTransport, HttpAnswer, HttpRequest, Transport
+from carnet.client.ports import AsyncTransport, Transport
+from carnet.client.wire import HttpAnswer, HttpRequest
 from carnet.core._base import Struct
 from carnet.core.errors import CarnetError, TransportError
 

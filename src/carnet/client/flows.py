@@ -220,15 +220,16 @@ def _ask(
             )
             headers += (("Carnet-Device-Proof", proof),)
         request = HttpRequest(method="POST", path=path, headers=headers, body=body, after_seconds=pause)
-        retry_after = 0.0
+        retry_after = 0
         try:
             answer = yield request
-            if attempt == _ATTEMPTS or answer.status not in _RETRIED:
-                return judge(caller, answer, nonce=nonce, action=action, license_key=license_key)
-            retry_after = float(answer.retry_after_seconds or 0)
         except TransportError as error:
             if attempt == _ATTEMPTS or error.code == OUT_OF_TIME:
                 raise
+        else:
+            if attempt == _ATTEMPTS or answer.status not in _RETRIED:
+                return judge(caller, answer, nonce=nonce, action=action, license_key=license_key)
+            retry_after = answer.retry_after_seconds or 0
         # Full jitter, so that many devices do not come back together (REL-17); never sooner than the server asks.
         pause = retry_after + _PAUSE_SECONDS * attempt * int.from_bytes(caller.entropy(2), "big") / 0xFFFF
     raise AssertionError("unreachable")

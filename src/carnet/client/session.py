@@ -21,10 +21,9 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from carnet.client.clock import Clock
     from carnet.client.info import Info
     from carnet.client.operations import Outcome, Steps
-    from carnet.client.wire import Transport
+    from carnet.client.ports import Clock, Transport
     from carnet.core.decision import Decision
 
 

@@ -96,7 +96,7 @@ class HttpTransport:
         self._client = client or httpx2.Client(follow_redirects=False)
 
     def send(self, request: HttpRequest, *, timeout_seconds: float) -> HttpAnswer:
-        """As `carnet.client.wire.Transport.send`; `TransportError` ``server_unreachable`` or ``answer_too_large``."""
+        """As `carnet.client.ports.Transport.send`; `TransportError` ``server_unreachable`` or ``answer_too_large``."""
         deadline = time.monotonic() + timeout_seconds
         try:
             with self._client.stream(
@@ -135,7 +135,7 @@ class AsyncHttpTransport:
         self._client = client or httpx2.AsyncClient(follow_redirects=False)
 
     async def asend(self, request: HttpRequest, *, timeout_seconds: float) -> HttpAnswer:
-        """As `carnet.client.wire.AsyncTransport.asend`."""
+        """As `carnet.client.ports.AsyncTransport.asend`."""
         import asyncio
 
         deadline = time.monotonic() + timeout_seconds

@@ -1,13 +1,10 @@
 """
-What goes over the wire, as values: a request, an answer, and whoever carries them. No HTTP library here.
-
-`Transport` and `AsyncTransport` are what an app may replace (a proxy of its own, a tunnel, a fake in its tests); the
-real ones are in `transport.py`, `carnet.testing.MemoryTransport` is one without a network.
+What goes over the wire, as values: a request and an answer. No HTTP library here; who carries them is in `ports.py`.
 """
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import Literal
 
 from carnet.core._base import Struct
 
@@ -53,37 +50,3 @@ class HttpAnswer(Struct):
 
     def __repr__(self) -> str:
         return f"HttpAnswer(status={self.status}, {len(self.body)} bytes)"
-
-
-class Transport(Protocol):
-    """Carries a request to the license server and brings the answer back."""
-
-    def send(self, request: HttpRequest, *, timeout_seconds: float) -> HttpAnswer:
-        """
-        Send *request* and wait for the answer, *timeout_seconds* in all.
-
-        Raises:
-            TransportError: No answer came. Never a refusal.
-        """
-        ...
-
-    def close(self) -> None:
-        """Let go of connections."""
-        ...
-
-
-class AsyncTransport(Protocol):
-    """As `Transport`, for `AsyncCarnet`."""
-
-    async def asend(self, request: HttpRequest, *, timeout_seconds: float) -> HttpAnswer:
-        """
-        Send *request* and wait for the answer, *timeout_seconds* in all.
-
-        Raises:
-            TransportError: No answer came. Never a refusal.
-        """
-        ...
-
-    async def aclose(self) -> None:
-        """Let go of connections."""
-        ...

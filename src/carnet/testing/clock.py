@@ -8,7 +8,7 @@ from carnet.core.instant import Instant
 
 class FakeClock:
     """
-    A `carnet.client.clock.Clock` for tests.
+    A `carnet.client.ports.Clock` for tests.
 
     `advance` lets time pass as it does for an honest device; `set_wall` is what a user does in the system settings;
     `reboot` and `power_off` are what their names say.

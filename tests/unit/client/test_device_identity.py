@@ -437,3 +437,11 @@ def test_uuids_and_machine_ids_have_one_spelling() -> None:
     assert is_monotonous("0000")
     assert not is_monotonous("0123")
     assert Anchor(kind="declared", value="a", strength="declared") != Anchor(kind="x", value="a", strength="declared")
+
+
+def test_every_shared_id_that_formats_knows_is_refused_here_too() -> None:
+    from carnet.formats.fingerprint import _PLACEHOLDERS
+
+    ids = [text for text in _PLACEHOLDERS if len(text) == 32 and set(text) <= set("0123456789abcdef")]
+    assert len(ids) >= 5
+    assert [text for text in ids if canonical_machine_id(text) or canonical_uuid(text)] == []

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Literal
 
 from carnet.core._base import Struct
-from carnet.formats.fingerprint import is_placeholder
 
 Strength = Literal["strong", "declared", "weak"]
 
@@ -18,15 +17,23 @@ MAX_DECLARED_CHARACTERS = 4096
 
 _HEX = frozenset("0123456789abcdef")
 
-_SHARED_UUIDS = frozenset(
+_SHARED = frozenset(
     {
-        # Counting bytes, in both byte orders, and a programmer's joke: firmware defaults beside those that
-        # `formats.fingerprint` knows.
-        "00010203-0405-0607-0809-0a0b0c0d0e0f",
-        "03020100-0504-0706-0809-0a0b0c0d0e0f",
-        "deadbeef-dead-beef-dead-beefdeadbeef",
+        # Firmware defaults of unrelated machines; the second is the first, read with the other byte order.
+        "03000200040005000006000700080009",
+        "00020003000400050006000700080009",
+        "123456781234567890abcddeefaabbcc",
+        "12345678123412341234123456789012",
+        "000102030405060708090a0b0c0d0e0f",
+        "030201000504070608090a0b0c0d0e0f",
+        "deadbeefdeadbeefdeadbeefdeadbeef",
+        "0123456789abcdef0123456789abcdef",
     }
 )
+"""
+Hexadecimal ids that whole product lines share. `formats.fingerprint` refuses more, for identities of any shape; this
+short list keeps it out of every start of the app, and a test compares the two.
+"""
 
 
 class Anchor(Struct):
@@ -70,10 +77,9 @@ def canonical_uuid(text: str) -> str | None:
         text: As an operating system or firmware gives it: any case, with or without braces and dashes.
     """
     digits = text.strip().strip("{}").replace("-", "").lower()
-    if len(digits) != 32 or not _HEX.issuperset(digits) or is_monotonous(digits):
+    if not _is_identity(digits):
         return None
-    dashed = f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
-    return None if dashed in _SHARED_UUIDS or is_placeholder(dashed) else dashed
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def is_monotonous(digits: str) -> bool:
@@ -88,6 +94,8 @@ def canonical_machine_id(text: str) -> str | None:
     ``uninitialized`` (systemd's word before the first boot), an empty file and all zeros are none.
     """
     digits = text.strip().lower()
-    if len(digits) == 32 and _HEX.issuperset(digits) and not is_monotonous(digits) and not is_placeholder(digits):
-        return digits
-    return None
+    return digits if _is_identity(digits) else None
+
+
+def _is_identity(digits: str) -> bool:
+    return len(digits) == 32 and _HEX.issuperset(digits) and not is_monotonous(digits) and digits not in _SHARED
