@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import secrets
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any, TypeVar
 
 import httpx2
 
+from carnet.core.instant import Instant
 from carnet.formats.keys import Ed25519Signer, KeyRing
 from carnet.formats.root import read_root
 from carnet.server.app import create_app
@@ -30,11 +32,23 @@ def fingerprint(seed: object = None) -> str:
     return hashlib.sha256(repr(secrets.token_hex(8) if seed is None else seed).encode()).hexdigest()
 
 
+class ShiftedClock:
+    """The wall clock, some seconds away."""
+
+    def __init__(self) -> None:
+        self.shift = 0
+
+    def now(self) -> Instant:
+        """The present second, shifted."""
+        return Instant(int(time.time()) + self.shift)
+
+
 class Vendor:
     """What the tests need of one server."""
 
-    def __init__(self, live: LiveServer, installation: Installation, admin_token: str) -> None:
+    def __init__(self, live: LiveServer, installation: Installation, admin_token: str, clock: ShiftedClock) -> None:
         self.live = live
+        self.clock = clock
         self.installation = installation
         self.admin_token = admin_token
         self.http = httpx2.Client(base_url=live.url, timeout=30)
@@ -94,6 +108,15 @@ class Vendor:
         return seen
 
     @contextmanager
+    def later(self, seconds: int) -> Iterator[None]:
+        """The server's clock is ahead for the length of a `with`."""
+        self.clock.shift = seconds
+        try:
+            yield
+        finally:
+            self.clock.shift = 0
+
+    @contextmanager
     def another_app(self, change: Callable[[Installation], object]) -> Iterator[httpx2.Client]:
         """A client of a second server over the same installation, after *change* was made to it."""
         change(self.installation)
@@ -115,15 +138,16 @@ def vendor_at(folder: Path) -> Iterator[Vendor]:
     settings = Settings(data=folder / "data", port=0)
     report = create_installation(settings, InitOptions(root_keys=folder / "root"))
     opened: list[Installation] = []
+    clock = ShiftedClock()
 
     @asynccontextmanager
     async def opening() -> AsyncIterator[Any]:
-        async with open_installation(settings) as installation:
+        async with open_installation(settings, clock=clock) as installation:
             opened.append(installation)
             yield create_app(installation)
 
     with serving(opening) as live:
-        vendor = Vendor(live, opened[0], report.admin_token)
+        vendor = Vendor(live, opened[0], report.admin_token, clock)
         try:
             yield vendor
         finally:

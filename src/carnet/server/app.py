@@ -41,7 +41,7 @@ def create_app(installation: Installation) -> EdgeApp:
         A Litestar application that answers on any host name (users-ask 2). It reads no environment and holds no state
         but counters.
     """
-    metrics = Metrics()
+    metrics = Metrics(installation.storage_stats)
     admin = Router(
         "/v1/admin",
         route_handlers=[*CATALOG_HANDLERS, *LICENSE_HANDLERS],

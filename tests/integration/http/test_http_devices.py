@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import statistics
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -148,6 +150,43 @@ def test_every_refusal_of_activate_has_its_status(vendor: Vendor) -> None:
 
     later = vendor.license(type="timed", starts_at="2099-01-01T00:00:00Z", expires_at="2100-01-01T00:00:00Z")
     _problem(vendor.ask("activate", later, device), 403, "license_not_started")
+
+
+def test_an_expired_license_is_refused_to_the_second(vendor: Vendor) -> None:
+    license_ = vendor.license(type="timed", duration_seconds=86400, overrides={"term_grace_seconds": 3600})
+    device = fingerprint()
+    vendor.ask("activate", license_, device)
+    lasts = parse_instant(license_["expires_at"]) - int(time.time())
+    with vendor.later(lasts - 60):
+        assert vendor.ask("activate", license_, device).status_code == 200
+        assert vendor.ask("validate", license_, device).json()["decision"]["state"] == "expiring"
+    with vendor.later(lasts + 60):  # in the grace of the term: what is held goes on, nothing new starts
+        _problem(vendor.ask("activate", license_, fingerprint()), 403, "license_expired")
+        assert vendor.ask("refresh", license_, device).status_code == 200
+        assert vendor.ask("validate", license_, device).json()["decision"]["state"] == "grace"
+    with vendor.later(lasts + 3600 + 60):
+        _problem(vendor.ask("activate", license_, device), 403, "license_expired")
+        _problem(vendor.ask("refresh", license_, device), 403, "license_expired")
+        ended = vendor.ask("validate", license_, device).json()
+        assert (ended["valid"], ended["decision"]["state"]) == (False, "expired")
+        assert vendor.ask("deactivate", license_, device).status_code == 200
+
+
+def test_sec_34_unknown_foreign_and_inactive_keys_take_the_same_time(vendor: Vendor) -> None:
+    suspended = vendor.license()
+    vendor.admin("POST", f"/licenses/{suspended['id']}/suspend")
+    foreign = {**vendor.license(), "product": suspended["product"]}
+    unknown = {**suspended, "key": "00000-00000-00000-00000-00000"}
+    device = fingerprint()
+    taken: dict[str, list[float]] = {"unknown": [], "foreign": [], "inactive": []}
+    for _ in range(150):  # interleaved, so that a slow moment of the machine hits all alike
+        for name, license_ in (("unknown", unknown), ("foreign", foreign), ("inactive", suspended)):
+            started = time.perf_counter()
+            answer = vendor.ask("activate", license_, device)
+            taken[name].append(time.perf_counter() - started)
+            assert answer.status_code in {403, 404}
+    medians = [statistics.median(each) for each in taken.values()]
+    assert max(medians) - min(medians) < 0.001
 
 
 @pytest.mark.parametrize("call", ["refresh", "deactivate"])

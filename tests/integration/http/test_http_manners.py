@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
+from carnet.core.errors import StateError
 from carnet.formats.keys import public_key_from_jwk
 from carnet.formats.root import anchor, read_root
 from carnet.server.api.logs import configure_logs
 from carnet.server.api.problems import PROBLEMS
-from carnet.server.installation import Check
+from carnet.server.installation import Check, Installation
 from support.vendor import Vendor, fingerprint
 
 READABLE = ["/livez", "/readyz", "/metrics", "/openapi.json", "/problems", "/v1/root", "/v1/root/1"]
@@ -212,7 +213,31 @@ def test_metrics_count_requests_refusals_and_activations(vendor: Vendor) -> None
     assert 'carnet_activation_seconds_count{outcome="new"}' in answer.text
     assert 'route="unmatched"' in answer.text
     assert "carnet_signing_errors_total" in answer.text
+    assert "carnet_storage_commits_total" in answer.text
     assert "process_resident_memory_bytes" in answer.text
+
+
+def test_rel_08_a_signer_that_is_out_of_order_is_an_outage_and_is_counted(
+    vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    license_ = vendor.license()
+
+    async def broken(_: Any) -> Any:
+        raise StateError("signing_failed", "An artifact did not verify at /srv/private.", "Look.")
+
+    def change(installation: Installation) -> None:
+        monkeypatch.setattr(installation.activations, "activate", broken)
+
+    body = {"license_key": license_["key"], "product": license_["product"], "device": {"fingerprint": fingerprint()}}
+    with vendor.another_app(change) as http:
+        answer = http.post("/v1/activate", json=body)
+        counted = http.get("/metrics").text
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert answer.json()["retryable"] is True
+    assert int(answer.headers["retry-after"]) > 0
+    assert "private" not in answer.text
+    assert "carnet_signing_errors_total 1.0" in counted
+    assert 'carnet_activation_seconds_count{outcome="failed"} 1.0' in counted
 
 
 def test_sec_33_metrics_hold_nothing_that_a_caller_wrote(vendor: Vendor) -> None:

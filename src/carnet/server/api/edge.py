@@ -13,6 +13,7 @@ from time import perf_counter
 from typing import Any, Final
 
 from litestar import Litestar
+from litestar.datastructures import State
 
 from carnet.server.api.context import NOTED_CODE, REQUEST_ID, choose_request_id
 from carnet.server.api.logs import log
@@ -57,7 +58,7 @@ class EdgeApp(Litestar):
         """
         self.metrics = metrics
         self.edge_headers = [*_HEADERS, _HSTS] if https else [*_HEADERS]
-        super().__init__(**options)
+        super().__init__(state=State({"metrics": metrics}, deep_copy=False), **options)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """The ASGI application."""

@@ -7,15 +7,19 @@ route templates and problem codes, which are few and ours; nothing a caller writ
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.gc_collector import GCCollector
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
 
 from carnet._version import __version__
+from carnet.server.ports import StorageStats
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST.partition("; charset")[0]
 UNMATCHED: Final = "unmatched"
@@ -24,11 +28,36 @@ UNMATCHED: Final = "unmatched"
 _BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
 
+class _StorageCollector(Collector):
+    """The database writer's own counters, read when asked."""
+
+    def __init__(self, stats: Callable[[], StorageStats]) -> None:
+        self._stats = stats
+
+    def collect(self) -> Iterator[Metric]:
+        """What Prometheus calls."""
+        stats = self._stats()
+        yield CounterMetricFamily("carnet_storage_commits", "Commits of the database writer.", value=stats.commits)
+        yield CounterMetricFamily("carnet_storage_jobs", "Changes written; many may share a commit.", value=stats.jobs)
+        yield CounterMetricFamily(
+            "carnet_storage_failed_jobs", "Changes that were rolled back.", value=stats.failed_jobs
+        )
+        yield GaugeMetricFamily(
+            "carnet_storage_largest_group", "Most changes in one commit.", value=stats.largest_group
+        )
+        yield GaugeMetricFamily("carnet_storage_waiting", "Changes waiting to be written.", value=stats.waiting)
+
+
 class Metrics:
     """The counters of one app."""
 
-    def __init__(self) -> None:
+    def __init__(self, storage_stats: Callable[[], StorageStats]) -> None:
+        """
+        Args:
+            storage_stats: Reads the database writer's counters.
+        """
         self.registry = CollectorRegistry()
+        self.registry.register(_StorageCollector(storage_stats))
         ProcessCollector(registry=self.registry)
         GCCollector(registry=self.registry)
         self._requests = Counter(

@@ -111,7 +111,7 @@ class _Document:
     def _parameters(self, handler: HTTPRouteHandler) -> Iterator[dict[str, Any]]:
         for name, field in handler.parsed_fn_signature.parameters.items():
             marker = field.kwarg_definition
-            where = _PLACES.get(type(marker))
+            where = _PLACES.get(type(marker)) if isinstance(marker, ParameterKwarg) else None
             if where is None or not isinstance(marker, ParameterKwarg):
                 continue  # the body, a dependency, the request itself
             shown: dict[str, Any] = {

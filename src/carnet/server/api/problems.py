@@ -126,6 +126,9 @@ PROBLEMS: Final[Mapping[str, Kind]] = {
 }
 """Every code of a problem, with its HTTP status and what it means (design.md §8, specs/http-api.md §3)."""
 
+SIGNING_ERRORS: Final = frozenset({"no_signing_key", "signing_failed"})
+"""What the services say when an artifact could not be signed, or did not verify afterwards."""
+
 _QUOTED_NAME: Final = re.compile(r"'([A-Za-z_-]{1,40})'")
 """A parameter's name in Litestar's sentences."""
 
@@ -255,7 +258,7 @@ def unavailable() -> Response[Any]:
     )
 
 
-def from_carnet_error(_request: Request[Any, Any, Any], error: CarnetError) -> Response[Any]:
+def from_carnet_error(request: Request[Any, Any, Any], error: CarnetError) -> Response[Any]:
     """Litestar exception handler: our own errors. What is wrong with the request is said; what is wrong here is not."""
     if error.code in PROBLEMS and PROBLEMS[error.code].status < HTTPStatus.INTERNAL_SERVER_ERROR:
         return _single(error.code, error.message, error.fix)
@@ -263,8 +266,10 @@ def from_carnet_error(_request: Request[Any, Any, Any], error: CarnetError) -> R
         return problem("bad_request", (Reason(code=error.code, message=error.message, fix=error.fix),))
     if isinstance(error, StateError | TransportError):
         log.error("request.unavailable", code=error.code, problem=str(error), exc_info=error)
+        if error.code in SIGNING_ERRORS:
+            request.app.state.metrics.signing_errors.inc()
         return unavailable()
-    return from_unknown(_request, error)
+    return from_unknown(request, error)
 
 
 def from_http_exception(_request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
