@@ -244,6 +244,15 @@ def selection() -> Iterator[Scenario]:
     )
     twins = (grant(id="file-a", offline_until=at(9 * DAY)), grant(id="file-b", offline_until=at(8 * DAY)))
     yield judged("same-age-by-id", "4.3", "Depending on the order of grants.", evidence(*twins), at(9 * DAY))
+    by_kind = [grant(kind=kind, id=name) for kind, name in (("token", "1"), ("license-key", "2"), ("record", "3"))]
+    for better, worse in pairwise([grant(id="0"), *by_kind]):
+        yield judged(
+            f"same-age-{better.kind}-{worse.kind}",
+            "4.3",
+            "Another order of kinds at the same time.",
+            evidence(worse, better),
+            at(DAY),
+        )
     doubles = (grant(offline_until=at(8 * DAY)), grant(offline_until=at(9 * DAY)))
     yield judged(
         "same-id-is-used-once", "4.3", "Failing on two artifacts with one id.", evidence(*doubles), at(7 * DAY)
