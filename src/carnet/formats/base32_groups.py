@@ -33,6 +33,7 @@ _LAST: Final = 31
 _PRODUCTS: Final = tuple(bytes([multiply(weight, symbol) for symbol in range(32)]).ljust(256) for weight in _WEIGHTS)
 _LETTERS: Final = ALPHABET.encode().ljust(256)
 _DIGITS: Final = b"0123456789abcdefghijklmnopqrstuv".ljust(256)  # as `int` writes base 32
+_READABLE: Final = ALPHABET.encode().ljust(256, b"?")
 _UNREADABLE: Final = 255
 _SYMBOLS: Final = bytes(_VALUES.get(chr(code), _UNREADABLE) for code in range(256))
 _ASCII_SEPARATORS: Final = bytes(code for code in range(128) if chr(code) in _SEPARATORS or chr(code).isspace())
@@ -142,6 +143,9 @@ def locate_typing_errors(text: str) -> tuple[GroupError, ...]:
         MalformedError: ``too_large``.
     """
     values = _values(text)
+    in_place = _in_place(values)
+    if in_place is not None:
+        return in_place
     raw = [_raw_check(values[start : start + GROUP_SYMBOLS]) for start in range(len(values))]
     best: dict[tuple[int, int], _Step] = {(0, 0): _Step(0, None, 0, None, 0)}
     ends: list[_Step] = []
@@ -231,6 +235,22 @@ def _numbers(groups: int) -> int:
     return int.from_bytes(numbers, "big")
 
 
+def _in_place(values: bytes) -> tuple[GroupError, ...] | None:
+    """What the search would find where every group has its length and at most one is wrong, without searching."""
+    groups = [values[start : start + GROUP_SYMBOLS] for start in range(0, len(values), GROUP_SYMBOLS)]
+    last = len(groups) - 1
+    if last < 0 or len(groups[-1]) == 1 or (DATA_SYMBOLS * last + len(groups[-1]) - 1) % 8 not in _WHOLE:
+        return None
+    checks = [_raw_check(group) ^ number % 32 for number, group in enumerate(groups)]
+    wrong = [number for number, check in enumerate(checks) if check != (_LAST if number == last else 0)]
+    if not wrong:
+        return ()
+    if len(wrong) > 1 or (wrong == [last] and checks[last] == 0):  # cut off, perhaps
+        return None
+    typed = _as_typed(groups[wrong[0]])
+    return (GroupError(group=wrong[0] + 1, problem="mistyped", typed=typed),)
+
+
 class _Step:
     """One state of the search: what it cost to come here, from where, and what was found at *start* on the way."""
 
@@ -277,10 +297,14 @@ def _errors(end: _Step, values: bytes) -> tuple[GroupError, ...]:
     stop = len(values)
     while step is not None:
         if step.problem is not None:
-            typed = values[step.start : stop].translate(_LETTERS[:32] + b"?" * 224).decode("ascii")
+            typed = _as_typed(values[step.start : stop])
             errors.append(GroupError(group=step.group + 1, problem=step.problem, typed=typed))
         stop, step = step.start, step.before
     return tuple(reversed(errors))
+
+
+def _as_typed(symbols: bytes) -> str:
+    return symbols.translate(_READABLE).decode("ascii")
 
 
 def _raw_check(symbols: bytes) -> int:
