@@ -8,6 +8,7 @@ literal: at the raise, or where a helper that builds the error is called. `unrea
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,8 @@ from carnet.core import errors
 from carnet.core._base import Struct
 
 FAMILIES: dict[str, tuple[str, ...]] = {
+    "carnet/client/config.py": ("product_required", "server_required", "root_required"),  # f"{name}_required"
+    "carnet/client/evidence.py": ("license_key_required", "device_fingerprint_required"),
     "carnet/formats/keys.py": ("retired_key", "compromised_key"),  # f"{state}_key"
     "carnet/formats/strict_json.py": ("bad_number", "duplicate_name"),  # found by a hook of the scanner
 }
@@ -49,6 +52,7 @@ class Helper(Struct):
     fix: ast.expr | int | None
 
 
+@functools.cache
 def scan(source: Path = SOURCE) -> tuple[list[Raised], list[str]]:
     """Every error made in *source*, and the places whose code cannot be read."""
     trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(source.rglob("*.py"))}
@@ -61,7 +65,7 @@ def scan(source: Path = SOURCE) -> tuple[list[Raised], list[str]]:
         helpers: dict[str, Helper] = {}
         for function, call in _error_calls(tree):
             branch, arguments = _name(call.func), _arguments(call, ("code", "message", "fix"))
-            codes = _literals(arguments.get("code"))
+            codes = text.codes(arguments.get("code"))
             helper = None if codes else _helper(function, branch, arguments)
             if helper is not None:
                 helpers[helper.name] = helper
@@ -74,7 +78,7 @@ def scan(source: Path = SOURCE) -> tuple[list[Raised], list[str]]:
             known = helpers.get(_name(call.func))
             if known is None:
                 continue
-            codes = _literals(_nth(call, known.code))
+            codes = text.codes(_nth(call, known.code))
             if not codes and module not in FAMILIES:
                 unreadable.append(f"{module}:{call.lineno}")
             message = _nth(call, known.message) if isinstance(known.message, int) else known.message
@@ -113,16 +117,6 @@ def _nth(call: ast.Call, position: int) -> ast.expr | None:
     return call.args[position] if position < len(call.args) else None
 
 
-def _literals(node: ast.expr | None) -> list[str]:
-    """The texts that *node* can be, when all of them stand in the source."""
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return [node.value]
-    if isinstance(node, ast.IfExp):
-        either, other = _literals(node.body), _literals(node.orelse)
-        return either + other if either and other else []
-    return []
-
-
 def _constants(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
     """Module-level names that stand for a text or a table of texts."""
     for node in tree.body:
@@ -137,6 +131,17 @@ class _Text:
 
     def __init__(self, constants: dict[str, ast.expr]) -> None:
         self._constants = constants
+
+    def codes(self, node: ast.expr | None) -> list[str]:
+        """The codes that *node* can be, when all of them stand in the source."""
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            return [node.value]
+        if isinstance(node, ast.IfExp):
+            either, other = self.codes(node.body), self.codes(node.orelse)
+            return either + other if either and other else []
+        if isinstance(node, ast.Name) and node.id.isupper() and node.id in self._constants:
+            return self.codes(self._constants[node.id])
+        return []
 
     def raised(self, branch: str, codes: list[str], message: ast.expr | None, fix: ast.expr | None) -> Iterator[Raised]:
         for code in codes:

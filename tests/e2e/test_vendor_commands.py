@@ -127,9 +127,8 @@ def test_overrides_change_one_license_only(office: Shop) -> None:
     shown = office.vendor("license", "show", made["id"])
     assert shown["seats"] == {"limit": 5, "used": 0}
     assert [entitlement["key"] for entitlement in shown["entitlements"]] == ["export-pdf"]
-    bad = office.run(
-        "license", "create", "--policy", "consumer", "--product", "hustl", "--set", "seat_limit=0", "--json"
-    )
+    words = ("license", "create", "--product", "hustl", "--policy", "consumer", "--set")
+    bad = office.run(*words, "seat_limit=0", "--json")
     assert (bad.code, bad.problem["code"]) == (exits.USAGE, "bad_policy")
     assert office.run(*words, "nonsense").code == exits.USAGE
 

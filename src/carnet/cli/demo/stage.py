@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import json
 import os
 import shutil
 import socket
@@ -22,7 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from carnet.core._base import Struct
-from carnet.core.errors import CarnetError
+from carnet.core.errors import CarnetError, MalformedError
+from carnet.formats.limits import MAX_BUNDLE
+from carnet.formats.strict_json import parse_object
 
 LOOPBACK = "127.0.0.1"
 START_SECONDS = 30
@@ -201,8 +202,9 @@ def _bare_environment() -> dict[str, str]:
 
 def _last_object(text: str) -> dict[str, Any]:
     lines = text.strip().splitlines()
+    if not lines:
+        return {}
     try:
-        value = json.loads(lines[-1]) if lines else {}
-    except ValueError:
+        return parse_object(lines[-1].encode(), max_bytes=MAX_BUNDLE, what="The answer")
+    except MalformedError:
         return {"detail": lines[-1][:500]}
-    return value if isinstance(value, dict) else {}
