@@ -226,6 +226,48 @@ def test_keep_alive_and_pipelined_requests_are_answered_in_order(live: LiveServe
     assert received.index(b"\r\n\r\n2") < received.index(b"\r\n\r\n3")
 
 
+OFFERS = [
+    b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n",
+    b"Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: eA==\r\n",
+]
+
+
+@pytest.mark.parametrize("offer", OFFERS)
+@pytest.mark.parametrize("split", [False, True])
+def test_an_offer_of_another_protocol_is_declined_and_the_body_read(
+    live: LiveServer,
+    offer: bytes,
+    split: bool,  # noqa: FBT001
+) -> None:
+    head = b"POST /echo HTTP/1.1\r\nHost: x\r\n" + offer + b"Content-Length: 5\r\n\r\n"
+    with live.connect() as connection:
+        if split:
+            for byte in head:
+                connection.sendall(bytes([byte]))
+            connection.sendall(b"he")
+            connection.sendall(b"llo")
+        else:
+            connection.sendall(head + b"hello")
+        answered = _answer(connection)
+        assert answered.startswith(b"HTTP/1.1 200")
+        assert answered.endswith(b"\r\n\r\n5")
+        connection.sendall(ASK)
+        assert _answer(connection).endswith(b"\r\n\r\n2")
+
+
+def test_an_offer_with_close_is_closed_after_the_answer(live: LiveServer) -> None:
+    offer = b"Connection: Upgrade, close\r\nUpgrade: h2c\r\n"
+    with live.connect() as connection:
+        connection.sendall(b"POST /echo HTTP/1.1\r\nHost: x\r\n" + offer + b"Content-Length: 2\r\n\r\nhi")
+        assert _read(connection).endswith(b"\r\n\r\n2")
+
+
+def test_it_is_no_proxy(live: LiveServer) -> None:
+    with live.connect() as connection:
+        connection.sendall(b"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com\r\n\r\n")
+        assert _read(connection).startswith(b"HTTP/1.1 400")
+
+
 def test_expect_continue_is_answered(live: LiveServer) -> None:
     with live.connect() as connection:
         connection.sendall(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n")

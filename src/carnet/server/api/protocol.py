@@ -1,6 +1,8 @@
 """
 uvicorn's HTTP/1.1 protocol with the patience and the bounds that it leaves to others (SEC-49).
 
+It also never changes protocol: offers of HTTP/2 or WebSocket are declined by answering in HTTP/1.1.
+
 A request must arrive whole within `RECEIVE_SECONDS`, its head within `MAX_HEAD_BYTES`, and a refused body is drained
 only up to `MAX_DRAINED_BYTES`; otherwise the connection is closed. An idle connection costs one timer and no thread, so
 hundreds of slow ones do not stop anybody else.
@@ -11,6 +13,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 RECEIVE_SECONDS: Final = 20.0
@@ -64,10 +67,40 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._receiving_since is None:
             self._receiving_since = self.loop.time()
         self._unparsed_bytes += len(data)
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        self._feed(data)
         # A head that is still growing; a complete one is measured in `on_headers_complete`.
         if self._in_head and self._unparsed_bytes > MAX_HEAD_BYTES:
             self._refuse(_TOO_LONG)
+
+    def _feed(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._decline_upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+
+    def _decline_upgrade(self, rest: bytes) -> None:
+        """
+        Answer as HTTP/1.1 a request that offered to speak something else (RFC 9110 §7.8: a server may ignore it).
+
+        The parser stops at such a head and would lose the body; Java's HTTP client, for one, offers h2c with the first
+        POST. So the head is parsed once more without the offer.
+        """
+        method = self.parser.get_method()
+        if method == b"CONNECT":
+            self.send_400_response("This is no proxy.")
+            return
+        lines = [method + b" " + self.url + b" HTTP/1.1"]
+        for name, value in self.headers:
+            if name == b"connection":
+                lines += [b"connection: close"] if b"close" in value.lower() else []
+            elif name != b"upgrade":
+                lines.append(name + b": " + value)
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn sets it
+        self._feed(b"\r\n".join([*lines, b"", b""]) + rest)
 
     def on_message_begin(self) -> None:
         """A request line starts."""
@@ -86,6 +119,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
+        if self.parser.should_upgrade():
+            return
         self._in_head, self._unparsed_bytes = False, 0
         if self._head_bytes > MAX_HEAD_BYTES:
             self._refuse(_TOO_LONG)
@@ -94,6 +129,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Some of the body, wanted or not."""
+        if self.parser.should_upgrade():
+            return
         self._body_bytes += len(body)
         if self._body_bytes > MAX_DRAINED_BYTES:
             self._refuse(b"")
@@ -102,6 +139,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The request is whole: from here it is our time, not the client's."""
+        if self.parser.should_upgrade():
+            return
         self._in_head, self._unparsed_bytes, self._receiving_since = True, 0, None
         if not self._refused:
             super().on_message_complete()
