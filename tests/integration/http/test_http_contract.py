@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +11,8 @@ import httpx2
 import pytest
 from litestar.routes import HTTPRoute
 
+from carnet.server.api.body import read_body
+from carnet.server.api.openapi import _without_none, documented
 from carnet.server.api.problems import PROBLEMS
 from carnet.server.app import create_app
 from carnet.server.domain.apikeys.commands import CreateApiKey
@@ -98,6 +101,17 @@ def test_problems_stand_under_the_status_of_the_one_table(contract: dict[str, An
     for code, example in contract["components"]["examples"].items():
         assert example["value"]["code"] == code
         assert example["value"].keys() >= set(contract["components"]["schemas"]["Problem"]["required"])
+
+
+def test_every_request_has_an_example_that_is_one(vendor: Vendor, contract: dict[str, Any]) -> None:
+    for handler in (handler for _, handler in documented(create_app(vendor.installation))):
+        field = handler.parsed_data_field
+        if field is None:
+            continue
+        kind = _without_none(field.annotation)
+        read_body(json.dumps(kind.example).encode(), kind, max_bytes=16384)
+        operation = next(o for _, _, o in _operations(contract) if o["operationId"] == handler.operation_id)
+        assert operation["requestBody"]["content"]["application/json"]["examples"]["typical"]["value"] == kind.example
 
 
 def test_every_route_of_the_application_is_in_the_document(vendor: Vendor, contract: dict[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, ClassVar, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -28,6 +28,8 @@ GraceSeconds: TypeAlias = Annotated[int, Meta(ge=0)]
 
 class CreateProductRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A product. It starts with the preset policies `consumer`, `professional` and `enterprise`."""
+
+    example: ClassVar[dict[str, Any]] = {"id": "hustl", "name": "Hustl"}
 
     id: Annotated[
         str,
@@ -115,6 +117,14 @@ class RulesReply(msgspec.Struct, kw_only=True):
 class CreatePolicyRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A policy of a product. `duration_seconds` is how long a timed or trial license under it runs."""
 
+    example: ClassVar[dict[str, Any]] = {
+        "product": "hustl",
+        "name": "studio",
+        "rules": {"offline_ttl_seconds": 3888000, "grace_seconds": 2592000, "seat_limit": 3, "essential": ["open"]},
+        "license_type": "timed",
+        "duration_seconds": 31536000,
+    }
+
     product: Slug
     name: Name
     rules: WrittenRules = msgspec.field(default_factory=WrittenRules)
@@ -128,6 +138,8 @@ class UpdatePolicyRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=Tr
 
     `license_type` and `duration_seconds` stay as they are when absent or null.
     """
+
+    example: ClassVar[dict[str, Any]] = {"rules": {"offline_ttl_seconds": 7776000, "seat_limit": 5}}
 
     rules: WrittenRules
     license_type: LicenseType | None = None
@@ -149,6 +161,8 @@ class PolicyReply(msgspec.Struct, kw_only=True):
 
 class CreateCustomerRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Who holds licenses. Artifacts carry at most the opaque id, never name or e-mail."""
+
+    example: ClassVar[dict[str, Any]] = {"name": "Acme", "email": "it@acme.example", "metadata": {"crm": 4711}}
 
     name: Annotated[str, Meta(min_length=1, max_length=200)]
     email: Annotated[str, Meta(max_length=254)] | None = None
@@ -173,6 +187,15 @@ class CreateLicenseRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=T
     license's own values for some of the policy's rules.
     """
 
+    example: ClassVar[dict[str, Any]] = {
+        "product": "hustl",
+        "policy": "consumer",
+        "type": "timed",
+        "duration_seconds": 31536000,
+        "overrides": {"seat_limit": 5},
+        "metadata": {"order": "A-17"},
+    }
+
     product: Slug
     policy: Name
     customer: Id | None = None
@@ -187,6 +210,8 @@ class CreateLicenseRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=T
 class FindLicenseRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A license by its key, which never stands in an address."""
 
+    example: ClassVar[dict[str, Any]] = {"license_key": "1CR5A-YMZRK-MGWCT-RFPHC-V7PV7"}
+
     license_key: Annotated[str, Meta(min_length=1, max_length=MAX_LICENSE_KEY_TYPED)]
 
 
@@ -197,6 +222,8 @@ class RenewLicenseRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=Tr
     `basis` `expiry` adds to the present end, so that paying early loses nothing; `now` counts from now.
     """
 
+    example: ClassVar[dict[str, Any]] = {"duration_seconds": 31536000}
+
     expires_at: WrittenTime | None = None
     duration_seconds: Seconds | None = None
     basis: RenewalBasis = "expiry"
@@ -204,6 +231,8 @@ class RenewLicenseRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=Tr
 
 class ReasonRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Why something is done; the body may also be left out."""
+
+    example: ClassVar[dict[str, Any]] = {"reason": "Unpaid since March."}
 
     reason: Why | None = None
 

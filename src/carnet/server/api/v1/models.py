@@ -6,7 +6,7 @@ Unknown members of requests are ignored: an older server must not turn away a ne
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, ClassVar, Final, TypeAlias
 
 import msgspec
 from msgspec import Meta
@@ -24,13 +24,16 @@ from carnet.server.domain.activations.commands import (
 )
 from carnet.server.domain.licenses.commands import LicenseView
 
+EXAMPLE_KEY: Final = "1CR5A-YMZRK-MGWCT-RFPHC-V7PV7"
+EXAMPLE_FINGERPRINT: Final = "9a850c399c0bfb4053d568ac1a93dd82daf83514a0cc556d011f92bf7faa9148"
+
 LicenseKey: TypeAlias = Annotated[
     str,
     Meta(
         min_length=1,
         max_length=MAX_LICENSE_KEY_TYPED,
         description="The license key as typed. Never put it into an address.",
-        examples=["7CXSZ-8Q2MD-N4V6P-KH9T3-WBA5R"],
+        examples=[EXAMPLE_KEY],
     ),
 ]
 ProductSlug: TypeAlias = Annotated[str, Meta(min_length=1, max_length=100, examples=["hustl"])]
@@ -40,7 +43,7 @@ Fingerprint: TypeAlias = Annotated[
         min_length=1,
         max_length=255,
         description="The device's fingerprint for this product: 64 lower-case hex characters (specs/fingerprint.md).",
-        examples=["4f0c8f5d7a3be1c6925e0d8b4a7f6c3e1d2b5a8978695a4b3c2d1e0f9a8b7c6d"],
+        examples=[EXAMPLE_FINGERPRINT],
     ),
 ]
 Nonce: TypeAlias = Annotated[
@@ -100,6 +103,13 @@ class DeviceWire(msgspec.Struct, kw_only=True):
 class ActivateRequest(msgspec.Struct, kw_only=True):
     """Take a seat for a device, or be answered with the one it holds."""
 
+    example: ClassVar[dict[str, Any]] = {
+        "license_key": EXAMPLE_KEY,
+        "product": "hustl",
+        "device": {"fingerprint": EXAMPLE_FINGERPRINT, "name": "Line 4", "platform": "linux"},
+        "nonce": "q83vEjRWeJCrze8SNFZ4kA",
+    }
+
     license_key: LicenseKey
     product: ProductSlug
     device: DeviceWire
@@ -114,6 +124,12 @@ class ActivateRequest(msgspec.Struct, kw_only=True):
 class ValidateRequest(msgspec.Struct, kw_only=True):
     """Ask what the server's records say. Changes nothing."""
 
+    example: ClassVar[dict[str, Any]] = {
+        "license_key": EXAMPLE_KEY,
+        "product": "hustl",
+        "device": {"fingerprint": EXAMPLE_FINGERPRINT},
+    }
+
     license_key: LicenseKey
     product: ProductSlug
     device: DeviceWire | None = None
@@ -124,6 +140,14 @@ class ValidateRequest(msgspec.Struct, kw_only=True):
 
 class RefreshRequest(msgspec.Struct, kw_only=True):
     """Ask for fresh artifacts for a seat: by `activation_id`, by `license_key`, or both when they agree."""
+
+    example: ClassVar[dict[str, Any]] = {
+        "activation_id": "0193f2d4-7c1e-7d30-9e9b-0f5c3f7b2a10",
+        "product": "hustl",
+        "device": {"fingerprint": EXAMPLE_FINGERPRINT},
+        "nonce": "q83vEjRWeJCrze8SNFZ4kA",
+        "root_version": 1,
+    }
 
     product: ProductSlug
     device: DeviceWire
@@ -138,6 +162,12 @@ class RefreshRequest(msgspec.Struct, kw_only=True):
 
 class DeactivateRequest(msgspec.Struct, kw_only=True):
     """Give a seat back: by `activation_id`, by `license_key`, or both when they agree."""
+
+    example: ClassVar[dict[str, Any]] = {
+        "activation_id": "0193f2d4-7c1e-7d30-9e9b-0f5c3f7b2a10",
+        "product": "hustl",
+        "device": {"fingerprint": EXAMPLE_FINGERPRINT},
+    }
 
     product: ProductSlug
     device: DeviceWire
