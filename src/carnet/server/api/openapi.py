@@ -226,39 +226,55 @@ def documented(app: Litestar) -> Iterator[tuple[str, HTTPRouteHandler]]:
                     yield route.path_format, handler
 
 
+def _published(value: Any) -> Any:
+    """*value* with the schemas' names as outsiders know them: `Device`, where the code says `DeviceWire`."""
+    if isinstance(value, dict):
+        return {_public_name(name): _published(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_published(item) for item in value]
+    return _public_name(value) if isinstance(value, str) else value
+
+
+def _public_name(text: str) -> str:
+    return text.removesuffix("Wire")
+
+
 def document(app: Litestar) -> dict[str, Any]:
     """The OpenAPI 3.1 document of *app*, as plain JSON values."""
     made = _Document()
     for path, handler in sorted(documented(app), key=lambda found: found[0]):
         made.add(path, handler)
-    return {
-        "openapi": "3.1.0",
-        "info": {
-            "title": "Carnet",
-            "version": __version__,
-            "summary": "Software licensing that keeps working offline.",
-            "description": _DESCRIPTION,
-            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
-        },
-        "servers": [{"url": "/", "description": "The server that gave you this document."}],
-        "tags": [{"name": name, "description": description} for name, description in _TAGS.items()],
-        "paths": made.paths,
-        "components": {
-            "schemas": made.schemas(),
-            "examples": {code: {"summary": kind.title, "value": _example(code)} for code, kind in PROBLEMS.items()},
-            "headers": {
-                "X-Request-Id": {
-                    "description": "The request's id: yours if you sent one of 1 to 64 letters, digits, `-_.`.",
-                    "schema": {"type": "string"},
+    published: dict[str, Any] = _published(
+        {
+            "openapi": "3.1.0",
+            "info": {
+                "title": "Carnet",
+                "version": __version__,
+                "summary": "Software licensing that keeps working offline.",
+                "description": _DESCRIPTION,
+                "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+            },
+            "servers": [{"url": "/", "description": "The server that gave you this document."}],
+            "tags": [{"name": name, "description": description} for name, description in _TAGS.items()],
+            "paths": made.paths,
+            "components": {
+                "schemas": made.schemas(),
+                "examples": {code: {"summary": kind.title, "value": _example(code)} for code, kind in PROBLEMS.items()},
+                "headers": {
+                    "X-Request-Id": {
+                        "description": "The request's id: yours if you sent one of 1 to 64 letters, digits, `-_.`.",
+                        "schema": {"type": "string"},
+                    },
+                    "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}},
                 },
-                "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}},
+                "securitySchemes": {
+                    "AdminToken": {
+                        "type": "http",
+                        "scheme": "bearer",
+                        "description": "An admin token. `carnet init` shows the first one.",
+                    }
+                },
             },
-            "securitySchemes": {
-                "AdminToken": {
-                    "type": "http",
-                    "scheme": "bearer",
-                    "description": "An admin token. `carnet init` shows the first one.",
-                }
-            },
-        },
-    }
+        }
+    )
+    return published
