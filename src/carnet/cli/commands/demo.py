@@ -6,7 +6,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import signal
+import sys
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -86,25 +89,31 @@ def tell(story: Story, out: Output) -> int:
 def _stay(stage: Stage, out: Output) -> None:
     """Leave a server with a fresh license for whoever is watching, until Ctrl-C."""
     made = stage.vendor("license", "create", "--product", "hustl", "--policy", "consumer")
+    key = stage.directory / "license-key.txt"
+    key.write_text(f"{made['key']}\n", encoding="ascii")
     stage.start_server()
+    carnet = _command()
     out.say(
         f"""
 Now it is your turn. The server stays up until you press Ctrl-C.
 
-  Server     {stage.url}      health: {stage.url}/readyz      API: {stage.url}/openapi.json
+  server    {stage.url}
+  health    {stage.url}/readyz
+  API       {stage.url}/openapi.json
 
 As a customer's app, in another terminal:
 
-  export CARNET_PRODUCT=hustl CARNET_SERVER={stage.url} CARNET_ROOT={stage.root_path}
-  export CARNET_STATE={stage.directory / "devices" / "yours"}
-  echo {made["key"]} | carnet activate --license-key-stdin
-  carnet status
+    export CARNET_PRODUCT=hustl CARNET_SERVER={stage.url}
+    export CARNET_ROOT={stage.root_path}
+    export CARNET_STATE={stage.directory / "devices"}
+    {carnet} activate --license-key-file {key}
+    {carnet} status
 
 As the vendor:
 
-  export CARNET_DATA={stage.data}
-  carnet license list
-  carnet audit list
+    export CARNET_DATA={stage.data}
+    {carnet} license list
+    {carnet} audit list
 """
     )
     try:
@@ -113,6 +122,14 @@ As the vendor:
         out.say("Stopping. The demo's files are removed.")
         return
     raise StoryError("story_failed", "The server ended by itself.", "carnet doctor may know why.")
+
+
+def _command() -> str:
+    """How the `carnet` command is called from where this one was."""
+    if shutil.which("carnet"):
+        return "carnet"
+    script = Path(sys.executable).with_name("carnet")
+    return os.path.relpath(script) if script.exists() else f"{sys.executable} -m carnet.cli"
 
 
 def _stop(_number: int, _frame: FrameType | None) -> NoReturn:
