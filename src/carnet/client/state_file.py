@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from carnet.client.clock import ClockFacts
 from carnet.client.fingerprint.values import Anchor
 from carnet.core._base import Struct
-from carnet.core.errors import CarnetError, MalformedError
+from carnet.core.errors import CarnetError, MalformedError, UsageError
 from carnet.core.instant import MAX_INSTANT, Instant
 from carnet.formats.encoding import b64url_decode, b64url_encode, sha256
 from carnet.formats.strict_json import dump_json, parse_object
@@ -160,8 +160,7 @@ def open_copy(data: bytes, peeked: Peeked, product: str, anchors: tuple[Anchor, 
     cipher, nonce = _cipher(key, header.salt, _BODY + product.encode())
     try:
         body = cipher.decrypt(nonce, data[peeked.body_at : -CHECKSUM_BYTES], data[: peeked.body_at])
-        content = parse_object(body, max_bytes=MAX_STATE, what="The state", max_string=MAX_STATE)
-        state = _state_from_json(content)
+        state = _state_from_json(_content(body))
     except (InvalidTag, CarnetError, TypeError, ValueError):
         return Copy(condition="damaged", sequence=header.sequence)
     return Copy(condition="open", sequence=header.sequence, state=state, key=key, slots=header.slots)
@@ -189,8 +188,13 @@ def seal_copy(
         kept: The slots of the copy it replaces; those of anchors that cannot be read just now stay as they are.
         entropy: 32 fresh random bytes. A random source that repeats itself (a cloned machine) does not repeat a nonce
             under one key: the body's digest is mixed in, as SEC-15 asks of machine files.
+
+    Raises:
+        UsageError: ``bad_state``: the reader would refuse it; nothing may be written that cannot be read again.
     """
     body = dump_json(_state_to_json(state))
+    if not _is_readable(body, state):
+        raise UsageError("bad_state", "This cannot be written as a state.", "Report this as a fault of Carnet.")
     salt = _derive(key, entropy, _SALT + sha256(body), SALT_BYTES)
     here = tuple(_wrap(key, product, anchor, salt) for anchor in anchors)
     kinds = {slot.anchor for slot in here}
@@ -320,6 +324,17 @@ def _state_from_json(members: dict[str, Any]) -> DeviceState:
         ),
         others=tuple(rest.items()),
     )
+
+
+def _is_readable(body: bytes, state: DeviceState) -> bool:
+    try:
+        return _state_from_json(_content(body)) == state
+    except (CarnetError, TypeError):
+        return False
+
+
+def _content(body: bytes) -> dict[str, Any]:
+    return parse_object(body, max_bytes=MAX_STATE, what="The state", max_string=MAX_STATE)
 
 
 def _text(value: object) -> str | None:

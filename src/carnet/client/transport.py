@@ -55,10 +55,11 @@ def check_server(server: str) -> str:
         _ = parts.port
     except ValueError:
         host = ""
+    shown = server.strip().rpartition("@")[2][:100]  # without what may be a password
     if not host or parts.scheme not in {"https", "http"} or parts.query or parts.fragment or parts.username is not None:
         raise UsageError(
             "bad_server",
-            f"{server[:100]!r} is not the address of a license server.",
+            f"{shown!r} is not the address of a license server.",
             "Give its base address, for example https://license.example.com.",
         )
     if parts.scheme == "http" and not _is_private(host):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from carnet.client import state_file
 from carnet.client.clock import ClockFacts
 from carnet.client.fingerprint.values import Anchor
 from carnet.client.state_file import (
@@ -15,6 +16,7 @@ from carnet.client.state_file import (
     peek,
     seal_copy,
 )
+from carnet.core.errors import UsageError
 from carnet.core.instant import Instant
 from carnet.formats.encoding import sha256
 
@@ -223,10 +225,24 @@ def test_an_intact_file_with_a_nonsense_header_is_damaged(header: bytes) -> None
 def test_an_authentic_body_with_a_nonsense_member_is_damaged(
     member: str, value: object, others: tuple[tuple[str, object], ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from carnet.client import state_file
-
     plain = state_file._state_to_json
     with monkeypatch.context() as patch:
         patch.setattr(state_file, "_state_to_json", lambda state: {**plain(state), member: value, **dict(others)})
+        patch.setattr(state_file, "_is_readable", lambda *_: True)
         data = seal(FULL)
     assert read(data).condition == "damaged"
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        DeviceState(contacts=-1),
+        DeviceState(clock=ClockFacts(trusted_at=Instant(1), boot="b", uptime_seconds=-1)),
+        DeviceState(license_key="half\ud800"),
+        DeviceState(token="nul\0"),
+        DeviceState(others=(("fraction", 0.5),)),
+    ],
+)
+def test_nothing_is_written_that_could_not_be_read_again(state: DeviceState) -> None:
+    with pytest.raises(UsageError):
+        seal(state)

@@ -1,0 +1,176 @@
+"""Importing and checking cost what they must: no sockets, threads, files, or libraries that are not used."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from carnet.testing import FakeClock
+from support.issuing import LICENSE_KEY, ROOT_TEXT
+from support.sdk import Desk
+
+HEAVY = (
+    "asyncio",
+    "base64",
+    "ctypes",
+    "dataclasses",
+    "datetime",
+    "filelock",
+    "hashlib",
+    "hmac",
+    "http",
+    "httpx2",
+    "importlib.metadata",
+    "inspect",
+    "json",
+    "logging",
+    "pathlib",
+    "platformdirs",
+    "random",
+    "socket",
+    "ssl",
+    "subprocess",
+    "tempfile",
+    "threading",
+    "urllib",
+    "uuid",
+)
+"""What an offline check must not load, beyond what `cryptography` itself loads (design.md §3)."""
+
+WATCH = """
+import sys
+seen = []
+def watch(event, arguments):
+    if event.startswith(("socket.", "subprocess.", "os.system", "os.exec", "os.fork", "os.posix_spawn", "_thread.")):
+        seen.append((event, str(arguments)))
+    elif event == "open":
+        path, mode, flags = arguments
+        reads_a_module = str(path).endswith((".py", ".pyc", ".so", ".pth"))
+        if not reads_a_module:
+            seen.append((event, str(path), mode, flags))
+    elif event in {"os.mkdir", "os.rename", "os.remove", "os.chmod", "os.truncate", "shutil.rmtree"}:
+        seen.append((event, str(arguments)))
+sys.addaudithook(watch)
+"""
+
+
+def run(script: str, **environment: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", script],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", **environment},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_importing_and_making_a_client_opens_no_socket_thread_or_file() -> None:
+    script = f"""{WATCH}
+import carnet
+from carnet import AsyncCarnet, Carnet, Decision, errors, heal_license_key
+Carnet(product="hustl", server="https://license.example.com", root="root.json", state="/nonexistent")
+Carnet()
+print(seen)
+"""
+    allowed = "[]"
+    out = run(script.replace("AsyncCarnet, ", ""))
+    assert out == allowed
+
+
+def test_importing_the_package_loads_nothing_of_it_but_the_version() -> None:
+    script = "import sys, carnet; print(sorted(name for name in sys.modules if name.startswith('carnet')))"
+    assert run(script) == "['carnet', 'carnet._version']"
+
+
+def test_the_public_names_are_there_and_no_others() -> None:
+    script = """
+import carnet
+names = [name for name in dir(carnet)]
+assert all(getattr(carnet, name) is not None for name in names)
+try:
+    carnet.nonsense
+except AttributeError as error:
+    print(names, error)
+"""
+    assert "['AsyncCarnet', 'Carnet', 'Decision'" in run(script)
+
+
+@pytest.fixture
+def activated(desk: Desk) -> dict[str, str]:
+    """The environment of a device that is activated, in real time, by its declared id."""
+    desk.clock = FakeClock(int(time.time()))
+    desk.vendor.now = desk.clock.now
+    desk.app().activate(LICENSE_KEY)
+    # The fake clock's boot is not this machine's: record the real one, as the first check after a boot does.
+    script = "from carnet import Carnet; Carnet().check()"
+    environment = {
+        "CARNET_PRODUCT": "hustl",
+        "CARNET_ROOT": ROOT_TEXT,
+        "CARNET_STATE": str(desk.state),
+        "CARNET_DEVICE_ID": "line-4",
+    }
+    run(script, **environment)
+    return environment
+
+
+def test_an_offline_check_opens_only_the_two_copies_and_starts_nothing(activated: dict[str, str]) -> None:
+    script = f"""{WATCH}
+from carnet import Carnet
+decision = Carnet().check()
+assert decision.state == "active", decision
+for event in seen:
+    print(*event)
+"""
+    lines = run(script, **activated).splitlines()
+    opened = [line.split()[1] for line in lines]
+    state = Path(activated["CARNET_STATE"]) / "hustl"
+    assert set(opened) == {str(state / "state.0"), str(state / "state.1"), "/proc/sys/kernel/random/boot_id"}
+    assert all(line.startswith("open ") for line in lines)
+
+
+def test_an_offline_check_loads_nothing_heavy(activated: dict[str, str]) -> None:
+    script = """
+import sys
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+before = set(sys.modules)
+from carnet import Carnet
+decision = Carnet().check()
+assert decision.state == "active", decision
+print(*sorted(set(sys.modules) - before - {"carnet"}))
+"""
+    loaded = run(script, **activated).split()
+    assert [name for name in loaded if name.startswith(HEAVY)] == []
+    assert [name for name in loaded if name.startswith("carnet.")]
+    assert "carnet.client.transport" not in loaded
+    assert "carnet.client.flows" not in loaded
+    assert "carnet.core.notices" not in loaded
+    assert "carnet.formats.answer" not in loaded
+
+
+def test_going_online_is_what_loads_the_http_library(desk: Desk) -> None:
+    desk.app().activate(LICENSE_KEY)
+    script = """
+import sys
+from carnet import Carnet
+app = Carnet(server="https://127.0.0.1:9", timeout_seconds=0.001)
+app.check()
+assert "httpx2" not in sys.modules
+app.refresh()
+print("httpx2" in sys.modules, app.last_problem.code)
+"""
+    out = run(
+        script,
+        CARNET_PRODUCT="hustl",
+        CARNET_ROOT=ROOT_TEXT,
+        CARNET_STATE=str(desk.state),
+        CARNET_DEVICE_ID="line-4",
+    )
+    assert out.split()[1] in {"out_of_time", "server_unreachable"}
