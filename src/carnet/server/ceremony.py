@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from carnet.core._base import Struct
-from carnet.core.errors import StateError, UsageError
+from carnet.core.errors import CarnetError, StateError, UsageError
 from carnet.core.instant import MAX_INSTANT, Instant
 from carnet.formats.encoding import b64url_encode
 from carnet.formats.keys import Ed25519Signer, PublicKey, Role
@@ -122,7 +122,13 @@ def create_installation(
         notes = [_clear(layout, files)] if layout.marker.exists() else []
         _check_free(layout, options)
         made = _generate(settings, options, _now() if now is None else now, random, cost or ScryptCost())
-        _write(layout, made, files)
+        try:
+            _write(layout, made, files)
+        except CarnetError:
+            # It could not be written, and that is said; what was written so far is no use to anybody.
+            with contextlib.suppress(CarnetError):
+                _clear(layout, files)
+            raise
     notes += _notes(settings, options, made)
     return InitReport(
         data=layout.data,

@@ -57,17 +57,18 @@ class Files:
             StateError: ``data_not_writable``.
         """
         with _told(path):
-            path.with_name(path.name + _TEMPORARY).unlink(missing_ok=True)
-            path.unlink(missing_ok=True)
+            for each in (path.with_name(path.name + _TEMPORARY), path):
+                with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                    each.unlink()
 
     def remove_folder(self, path: Path) -> None:
         """
-        Remove a folder if it is empty.
+        Remove a folder if it is empty; fine if there is none.
 
         Raises:
             StateError: ``data_not_writable``.
         """
-        with _told(path), contextlib.suppress(FileNotFoundError):
+        with _told(path), contextlib.suppress(FileNotFoundError, NotADirectoryError):
             if not any(path.iterdir()):
                 path.rmdir()
 

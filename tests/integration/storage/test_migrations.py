@@ -9,10 +9,11 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from carnet.core.errors import StateError
-from carnet.server.storage.migrate import schema_state, upgrade
-from carnet.server.storage.tables import metadata
+from carnet.server.storage.migrate import MIGRATIONS, schema_state, upgrade
+from carnet.server.storage.tables import REVISION, metadata
 
 SECOND = """
 import sqlalchemy as sa
@@ -83,6 +84,10 @@ def test_the_migrated_schema_is_the_one_in_the_tables(tmp_path: Path) -> None:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
     engine.dispose()
+
+
+def test_the_tables_name_the_newest_migration() -> None:
+    assert ScriptDirectory(str(MIGRATIONS)).get_current_head() == REVISION
 
 
 def test_a_new_database_is_at_the_newest_revision_and_upgrading_it_again_changes_nothing(tmp_path: Path) -> None:

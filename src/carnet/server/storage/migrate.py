@@ -11,18 +11,21 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
 from carnet.core._base import Struct
 from carnet.core.errors import StateError
 from carnet.server.storage.sqlite import JoinedConnection, connect
+from carnet.server.storage.tables import REVISION
 from carnet.server.storage.writer import storage_error
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -46,7 +49,6 @@ def schema_state(path: Path, *, versions: tuple[Path, ...] = ()) -> SchemaState:
     Raises:
         StateError: ``storage_unavailable``, ``storage_busy``; ``database_too_new``.
     """
-    scripts = ScriptDirectory.from_config(_config(versions))
     current = None
     if path.exists():
         try:
@@ -57,7 +59,9 @@ def schema_state(path: Path, *, versions: tuple[Path, ...] = ()) -> SchemaState:
                 connection.close()
         except sqlite3.Error as error:
             raise storage_error(error) from error
-    return _state(scripts, current)
+    if current == REVISION and not versions:  # the usual start: no look at the scripts, and Alembic is not loaded
+        return SchemaState(current=current, latest=REVISION, is_current=True)
+    return _state(_scripts(_config(versions)), current)
 
 
 def upgrade(path: Path, *, say: Callable[[str], None] | None = None, versions: tuple[Path, ...] = ()) -> SchemaState:
@@ -72,8 +76,11 @@ def upgrade(path: Path, *, say: Callable[[str], None] | None = None, versions: t
     Raises:
         StateError: ``storage_unavailable``, ``storage_busy``; ``database_too_new``.
     """
+    known = schema_state(path, versions=versions)
+    if known.is_current:  # the usual start takes no lock
+        return known
     config = _config(versions)
-    scripts = ScriptDirectory.from_config(config)
+    scripts = _scripts(config)
     try:
         connection = connect(path, factory=JoinedConnection)
         try:
@@ -117,13 +124,23 @@ def _announce_and_copy(path: Path, state: SchemaState, say: Callable[[str], None
 
 
 def _run(config: Config, connection: sqlite3.Connection) -> None:
+    from alembic import command
+
     engine = sa.create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
     with engine.connect() as joined:
         config.attributes["connection"] = joined
         command.upgrade(config, "head")
 
 
+def _scripts(config: Config) -> ScriptDirectory:
+    from alembic.script import ScriptDirectory
+
+    return ScriptDirectory.from_config(config)
+
+
 def _config(versions: tuple[Path, ...]) -> Config:
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     folders = [MIGRATIONS / "versions", *versions]

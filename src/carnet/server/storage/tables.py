@@ -39,6 +39,9 @@ NAMES = {
 }
 """Constraints have names of ours, the same on every database, so that migrations can find them."""
 
+REVISION = "0001"
+"""The newest migration: the one that makes these tables. A database at it needs no look at the scripts."""
+
 metadata = MetaData(naming_convention=NAMES)
 
 # SQLite numbers rows by itself only in a column of exactly this type.
