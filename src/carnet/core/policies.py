@@ -94,9 +94,12 @@ def check_policy(policy: Policy) -> None:
     if policy.edition is not None and not _is_text(policy.edition):
         raise _bad("edition", f"1 to {_MAX_NAME} printable characters or null", policy.edition)
     _check_ceiling("below_version", policy.below_version)
-    _check_keys("essential", policy.essential)
-    _check_entitlements(policy.entitlements)
-    _check_domains(policy.domains)
+    if policy.essential != ():
+        _check_keys("essential", policy.essential)
+    if policy.entitlements != ():
+        _check_entitlements(policy.entitlements)
+    if policy.domains != ():
+        _check_domains(policy.domains)
     if policy.offline_ttl_seconds > policy.max_offline_ttl_seconds:
         raise UsageError(
             "bad_policy",

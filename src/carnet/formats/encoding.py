@@ -7,9 +7,11 @@ and hands on what was meant (design.md §2 rule 2). `binascii` only: `base64` co
 
 from __future__ import annotations
 
+import functools
 import sys
 from binascii import Error as _Base64Error
 from binascii import a2b_base64, b2a_base64
+from typing import Any
 
 from carnet.core.errors import MalformedError
 
@@ -151,6 +153,12 @@ def read_kindly(data: bytes) -> bytes:
 
 def sha256(data: bytes) -> bytes:
     """SHA-256 of *data* (FIPS 180-4)."""
+    digest: bytes = _sha256_constructor()(data).digest()
+    return digest
+
+
+@functools.cache
+def _sha256_constructor() -> Any:
     # The interpreter's own module where it has one: `hashlib` would load a second OpenSSL at start-up. Chosen by
     # version, because looking for a module that is not there searches the whole path.
     if sys.version_info >= (3, 12):
@@ -163,8 +171,7 @@ def sha256(data: bytes) -> bytes:
             from _sha256 import sha256 as new  # type: ignore[import-not-found]
         except ImportError:
             from hashlib import sha256 as new
-    digest: bytes = new(data).digest()
-    return digest
+    return new
 
 
 def sha256_hex(data: bytes) -> str:

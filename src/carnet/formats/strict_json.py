@@ -79,7 +79,12 @@ def parse_json(
         _refuse("bad_utf8", what)
     if text[:1] not in "{[":
         text = text.lstrip(_BLANK)
-    scan = _scan_floats if allow_floats else _scan if _LONG_RUN in data.translate(_DIGITS_TO_ZERO) else _scan_short
+    if allow_floats:
+        scan = _scan_floats
+    elif max_string > MAX_JSON_STRING or _LONG_RUN in data.translate(_DIGITS_TO_ZERO):
+        scan = _scan  # also for texts that are mostly one long string, where looking costs more than the hook
+    else:
+        scan = _scan_short
     try:
         value, end = scan(text, 0)
     except _FoundError as found:
