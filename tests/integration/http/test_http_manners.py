@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import logging
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -263,13 +264,14 @@ def test_every_problem_type_leads_to_its_explanation(vendor: Vendor) -> None:
 
 @pytest.fixture
 def lines() -> Iterator[io.StringIO]:
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
+    root, own = logging.getLogger(), logging.getLogger("carnet")
+    handlers, levels = list(root.handlers), (root.level, own.level)
     stream = io.StringIO()
     configure_logs(stream)
     yield stream
     root.handlers[:] = handlers
-    root.setLevel(level)
+    root.setLevel(levels[0])
+    own.setLevel(levels[1])
 
 
 def test_sec_33_no_secret_of_a_whole_life_is_logged(vendor: Vendor, lines: io.StringIO) -> None:
@@ -283,11 +285,36 @@ def test_sec_33_no_secret_of_a_whole_life_is_logged(vendor: Vendor, lines: io.St
     vendor.admin("POST", f"/licenses/{license_['id']}/reveal-key")
     vendor.http.post("/v1/activate", content=b'{"license_key": "' + license_["key"].encode())
     vendor.ask("deactivate", license_, device)
+    events = _events(lines, 8)
     logged = lines.getvalue()
-    events = [json.loads(line) for line in logged.splitlines()]
     assert {event["route"] for event in events if "route" in event} >= {"/v1/activate", "/v1/admin/licenses/find"}
     for secret in (license_["key"], vendor.admin_token, reply["token"], reply["proof"], reply["machine_file"][60:120]):
         assert secret not in logged
+
+
+def _events(lines: io.StringIO, count: int) -> list[dict[str, Any]]:
+    """The first *count* events; a line is written just after its answer was sent, so the last may be on its way."""
+    deadline = time.monotonic() + 10
+    while lines.getvalue().count("\n") < count and time.monotonic() < deadline:
+        time.sleep(0.005)
+    return [json.loads(line) for line in lines.getvalue().splitlines()]
+
+
+def test_r_25_every_change_and_every_refusal_is_logged_and_looking_is_not(vendor: Vendor, lines: io.StringIO) -> None:
+    license_ = vendor.license()
+    vendor.ask("validate", license_)
+    vendor.http.get("/livez")
+    vendor.admin("GET", f"/licenses/{license_['id']}")
+    vendor.ask("validate", {**license_, "key": "00000-00000-00000-00000-00000"})
+    vendor.ask("activate", license_, fingerprint())
+    vendor.http.get("/v1/admin/products")
+    assert [(event["route"], event["status"], event["code"]) for event in _events(lines, 5)] == [
+        ("/v1/admin/products", 201, None),
+        ("/v1/admin/licenses", 201, None),
+        ("/v1/validate", 404, "license_not_found"),
+        ("/v1/activate", 201, None),
+        ("/v1/admin/products", 401, "admin_token_required"),
+    ]
 
 
 def test_a_failure_inside_is_an_opaque_500_with_its_id_in_the_log(

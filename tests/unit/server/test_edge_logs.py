@@ -24,13 +24,14 @@ SYMBOLS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 @pytest.fixture
 def lines() -> Iterator[io.StringIO]:
     """Log lines of this test as JSON; what was set up before is put back."""
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
+    root, own = logging.getLogger(), logging.getLogger("carnet")
+    handlers, levels = list(root.handlers), (root.level, own.level)
     stream = io.StringIO()
     configure_logs(stream)
     yield stream
     root.handlers[:] = handlers
-    root.setLevel(level)
+    root.setLevel(levels[0])
+    own.setLevel(levels[1])
 
 
 def _events(stream: io.StringIO) -> list[dict[str, Any]]:

@@ -32,8 +32,8 @@ _HEADERS: Final[Sequence[tuple[bytes, bytes]]] = (
 _NO_STORE: Final = (b"cache-control", b"no-store")
 _HSTS: Final = (b"strict-transport-security", b"max-age=31536000")
 
-_QUIET_ROUTES: Final = frozenset({"/livez", "/readyz", "/metrics", "/v1/validate"})
-"""Asked many times a second and changing nothing: counted, but a line only when the server itself failed."""
+_QUIET_ROUTES: Final = frozenset({"/v1/validate"})
+"""A POST that changes nothing and is asked many times a second: a line only when it is refused or fails."""
 
 _REPLACED: Final = {"HEAD": "GET", "OPTIONS": "NONE"}
 """
@@ -87,7 +87,8 @@ class EdgeApp(Litestar):
         route = scope.get("path_template") or UNMATCHED
         code = NOTED_CODE.get()
         self.metrics.observe(method if method in _METHODS else "OTHER", route, status, code, seconds)
-        if status >= 500 or not (route in _QUIET_ROUTES or (method in _LOOKING and not code)):
+        looks = method in _LOOKING or route in _QUIET_ROUTES
+        if code or status >= 500 or not looks:
             log.info(
                 "request.answered",
                 method=method[:16],

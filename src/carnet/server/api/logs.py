@@ -98,7 +98,7 @@ def configure_logs(stream: IO[str] | None = None, *, level: int = logging.INFO) 
 
     Args:
         stream: Where lines go; standard error when None. Coloured text if it is a terminal, JSON lines otherwise.
-        level: The lowest level that is written.
+        level: The lowest level that is written of our own lines; of libraries, warnings at least.
     """
     out = sys.stderr if stream is None else stream
     renderer: Any = structlog.dev.ConsoleRenderer() if out.isatty() else structlog.processors.JSONRenderer()
@@ -111,4 +111,5 @@ def configure_logs(stream: IO[str] | None = None, *, level: int = logging.INFO) 
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level)
+    root.setLevel(max(level, logging.WARNING))  # libraries: only what went wrong
+    logging.getLogger("carnet").setLevel(level)
