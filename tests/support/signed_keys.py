@@ -34,7 +34,7 @@ def key_grant(**changes: Any) -> Grant:
     return signed_key_grant(**{**base, **changes})
 
 
-FULL: dict[str, Any] = {
+RULES: dict[str, Any] = {
     "policy": Policy(
         name="studio",
         term_grace_seconds=3 * DAY,
@@ -49,6 +49,10 @@ FULL: dict[str, Any] = {
     ),
     "expires_at": Instant(ISSUED_AT + 365 * DAY),
     "starts_at": Instant(ISSUED_AT + DAY),
+}
+"""Changes to `key_grant` that use every field of times and policy."""
+
+FACTS: dict[str, Any] = {
     "entitlements": (
         Entitlement(key="export-pdf"),
         Entitlement(key="updates", expires_at=Instant(ISSUED_AT + 100 * DAY), below_version="3.0.0"),
@@ -58,7 +62,7 @@ FULL: dict[str, Any] = {
     "customer": "c-17",
     "status": StatusRef(uri="https://l.example.com/v1/status/0", index=131071),
 }
-"""Changes to `key_grant` that use every field but that of a foreign device."""
+"""Changes to `key_grant` that use every other field, but that of a foreign device."""
 
 
 def signed(payload: bytes, signer: Ed25519Signer = SIGNER, kid: str | None = None) -> str:
@@ -83,7 +87,7 @@ ISSUES = st.one_of(
 VERSIONS = st.sampled_from(["1", "2.0", "3.0.0", "3.0.0-rc.1", "10.20.30+b7"])
 DOMAINS = st.sampled_from(["example.com", "*.example.com", "localhost", "xn--bcher-kva.example", "a.b.c.example"])
 DEVICES = st.one_of(
-    st.binary(min_size=32, max_size=32).map(bytes.hex),
+    st.binary(min_size=32, max_size=32).map(bytes.hex).filter(lambda digits: len(set(digits)) > 1),
     st.sampled_from(["fp-7c1e40aa9d3b", "web-1x2y3z", "Gerät Nr. 7", "F" * 32 + "e" * 32, LICENSE_ID]),
 )
 
