@@ -40,6 +40,9 @@ ROOT_LIFETIME_SECONDS = MAX_LIFETIME_SECONDS
 
 MAX_ROOT_KEYS = 16
 
+_PLACEHOLDERS = frozenset((b"changeme", b"change-me", b"change_me", b"passphrase", b"password", b"placeholder"))
+"""What templates and examples hold where a passphrase belongs (SEC-47)."""
+
 
 class InitOptions(Struct):
     """
@@ -105,7 +108,7 @@ def create_installation(
 
     Raises:
         UsageError: ``already_initialised`` (nothing is changed), ``invalid_argument``, ``root_keys_inside_data``,
-            ``weak_token``.
+            ``weak_token``, ``weak_passphrase``.
         StateError: ``data_not_writable``, ``data_not_empty``, ``root_keys_exist``, ``init_running``,
             ``storage_unavailable``.
     """
@@ -293,6 +296,13 @@ def _check_options(settings: Settings, options: InitOptions) -> None:
         )
     if settings.admin_token is not None:
         check_own_token(settings.admin_token)
+    for passphrase in (settings.passphrase, options.root_passphrase):
+        if passphrase is not None and passphrase.strip().lower() in _PLACEHOLDERS:
+            raise UsageError(
+                "weak_passphrase",
+                "The given passphrase is a placeholder.",
+                "Choose one of your own: several words that nobody would put together.",
+            )
 
 
 def _check_free(layout: Layout, options: InitOptions) -> None:

@@ -33,6 +33,9 @@ _T_co = TypeVar("_T_co", covariant=True)
 Random: TypeAlias = Callable[[int], bytes]
 """*n* bytes that nobody can foresee; `os.urandom` in production."""
 
+Details: TypeAlias = Mapping[str, Any]
+"""A plain JSON object."""
+
 MAX_HOLDERS = 50
 """How many seat holders a refusal lists; more would help nobody and cost every refused request."""
 
@@ -239,9 +242,13 @@ class Storage(Protocol):
         ...
 
     async def change_policy(
-        self, product: str, name: str, change: Callable[[StoredPolicy], PolicyChange]
+        self, product: str, name: str, change: Callable[[StoredPolicy, tuple[Details, ...]], PolicyChange]
     ) -> StoredPolicy | None:
-        """Change a policy and the seat limits of the licenses that follow it; None if there is none."""
+        """
+        Change a policy and the seat limits of the licenses that follow it; None if there is none.
+
+        *change* is also given the different overrides that licenses of the policy have.
+        """
         ...
 
     async def add_customer(self, customer: Customer, entry: AuditEntry) -> None:
@@ -347,7 +354,3 @@ class Storage(Protocol):
     async def close(self) -> None:
         """Finish what waits, then stop."""
         ...
-
-
-Details: TypeAlias = Mapping[str, Any]
-"""What an audit row says beside its action: plain JSON without secrets (SEC-33)."""

@@ -117,6 +117,22 @@ def test_an_updated_policy_counts_at_once_for_licenses_that_inherit(tmp_path: Pa
     tell(tmp_path, story)
 
 
+def test_a_policy_update_that_contradicts_a_licenses_own_values_is_refused(tmp_path: Path) -> None:
+    async def story(installation: Installation, created: CreatedLicense, _: HeldClock) -> None:
+        rules = replace(PRESETS["consumer"], offline_ttl_seconds=45 * DAY, max_offline_ttl_seconds=45 * DAY)
+        command = UpdatePolicy(product="hustl", name="consumer", policy=rules)
+        with pytest.raises(UsageError, match="max_offline_ttl_seconds") as caught:
+            await installation.policies.update(command, OPERATOR)
+        assert caught.value.code == "bad_policy"
+        assert (await installation.policies.get("hustl", "consumer")).policy == PRESETS["consumer"]
+        assert (await installation.licenses.get(created.license.id)) == created.license
+        fits = replace(rules, offline_ttl_seconds=40 * DAY)
+        await installation.policies.update(replace(command, policy=fits), OPERATOR)
+        granted(await installation.activations.activate(Device().activate(created.key)))
+
+    tell(tmp_path, story, overrides={"max_offline_ttl_seconds": 40 * DAY})
+
+
 def test_users_ask_10_a_limit_that_sinks_below_the_seats_in_use_takes_none_away(tmp_path: Path) -> None:
     async def story(installation: Installation, created: CreatedLicense, _: HeldClock) -> None:
         async def limit(seats: int | None) -> None:

@@ -143,10 +143,12 @@ def test_sec_25_everything_secret_is_the_owners_only_and_no_root_key_is_in_the_d
     works(settings, report)
 
 
-def test_users_ask_3_an_admin_token_can_be_given_and_a_placeholder_is_refused(tmp_path: Path) -> None:
+def test_users_ask_3_sec_47_secrets_can_be_given_and_placeholders_are_refused(tmp_path: Path) -> None:
     token = "0f8e7d6c5b4a39281706f5e4d3c2b1a0"
     settings = Settings(data=tmp_path / "data", admin_token=token)
     fails("weak_token", lambda: init(tmp_path, Settings(data=tmp_path / "data", admin_token="changeme")))
+    fails("weak_passphrase", lambda: init(tmp_path, Settings(data=tmp_path / "data", passphrase=b"ChangeMe\n")))
+    fails("weak_passphrase", lambda: init(tmp_path, root_passphrase=b"passphrase"))
     assert not (tmp_path / "data").exists()
     report = init(tmp_path, settings)
     assert report.admin_token == token

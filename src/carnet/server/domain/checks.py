@@ -103,9 +103,7 @@ def check_metadata(member: str, value: Mapping[str, Any] | None) -> dict[str, An
     except UsageError as error:
         raise invalid(member, "plain JSON: objects, lists, texts, whole numbers, true, false and null") from error
     if len(value) > MAX_METADATA_KEYS or size > MAX_METADATA or _depth(value) > MAX_METADATA_DEPTH:
-        raise invalid(
-            member, f"at most {MAX_METADATA_KEYS} keys, {MAX_METADATA_DEPTH} levels and {MAX_METADATA} bytes"
-        )
+        raise invalid(member, f"at most {MAX_METADATA_KEYS} keys, {MAX_METADATA_DEPTH} levels and {MAX_METADATA} bytes")
     return dict(value)
 
 

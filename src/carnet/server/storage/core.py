@@ -17,6 +17,7 @@ from sqlalchemy.exc import IntegrityError
 
 from carnet.server.ports import (
     ApiKeyChange,
+    Details,
     IndexPlace,
     LicenseChange,
     LicenseContext,
@@ -117,7 +118,7 @@ class CoreStore(ABC):
         return await self._all(query if after is None else query.where(policies.c.name > after), rows.policy_from)
 
     async def change_policy(
-        self, product: str, name: str, change: Callable[[StoredPolicy], PolicyChange]
+        self, product: str, name: str, change: Callable[[StoredPolicy, tuple[Details, ...]], PolicyChange]
     ) -> StoredPolicy | None:
         """See `ports.Storage`."""
 
@@ -125,7 +126,11 @@ class CoreStore(ABC):
             row = connection.execute(_policy(product, name).with_for_update()).first()
             if row is None:
                 return None
-            made = change(rows.policy_from(row))
+            old = rows.policy_from(row)
+            overridden = connection.scalars(
+                sa.select(licenses.c.overrides).where(licenses.c.policy_id == old.id).distinct()
+            )
+            made = change(old, tuple(rows.read_json(overrides) for overrides in overridden))
             stored = made.policy
             connection.execute(sa.update(policies).where(policies.c.id == stored.id), rows.policy_values(stored))
             limit = stored.policy.seat_limit

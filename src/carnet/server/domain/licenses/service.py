@@ -9,7 +9,7 @@ from carnet.core._base import replace
 from carnet.core.errors import UsageError
 from carnet.core.instant import MAX_INSTANT, Instant
 from carnet.core.model import LicenseStatus, LicenseType
-from carnet.core.policies import override
+from carnet.core.policies import override, policy_to_json
 from carnet.formats.license_key import generate_license_key, last_four
 from carnet.server.domain.activations.issuing import check_fits
 from carnet.server.domain.audit.entries import entry
@@ -83,9 +83,10 @@ class LicenseService:
                 raise policy_not_found(command.product, command.policy)
             if command.customer is not None and not context.customer_known:
                 raise customer_not_found()
-            overrides = dict(command.overrides or {})
-            effective = override(context.policy.policy, overrides) if overrides else context.policy.policy
+            effective = override(context.policy.policy, command.overrides or {})
             check_fits(effective)
+            plain = policy_to_json(effective)
+            overrides = {member: plain[member] for member in command.overrides or {}}  # in their one spelling
             kind, starts_at, expires_at = _term(command, context.policy, now)
             made = License(
                 id=license_id,

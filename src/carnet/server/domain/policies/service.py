@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from carnet.core.errors import UsageError
 from carnet.core.model import LicenseType, Policy
-from carnet.core.policies import check_policy, policy_to_json
+from carnet.core.policies import check_policy, override, policy_to_json
 from carnet.server.domain.activations.issuing import check_fits
 from carnet.server.domain.audit.entries import entry
 from carnet.server.domain.checks import MAX_DURATION_SECONDS, check_page, check_seconds, invalid
@@ -12,7 +12,7 @@ from carnet.server.domain.ids import Ids
 from carnet.server.domain.pages import page_of
 from carnet.server.domain.policies.commands import CreatePolicy, UpdatePolicy
 from carnet.server.domain.products.service import product_not_found
-from carnet.server.ports import Clock, PolicyChange, Storage
+from carnet.server.ports import Clock, Details, PolicyChange, Storage
 from carnet.server.records import Actor, Page, StoredPolicy
 
 
@@ -99,7 +99,9 @@ class PolicyService:
         if command.policy.name != command.name:
             raise invalid("policy.name", f"{command.name!r}, the policy that is updated; a policy keeps its name")
 
-        def change(old: StoredPolicy) -> PolicyChange:
+        def change(old: StoredPolicy, overrides: tuple[Details, ...]) -> PolicyChange:
+            for own in overrides:
+                _check_with(command.policy, own)
             license_type = command.license_type or old.license_type
             # A policy that becomes perpetual forgets its term; one that stays timed keeps it unless told otherwise.
             kept = old.duration_seconds if license_type != "perpetual" else None
@@ -145,6 +147,18 @@ def policy_not_found(product: str, name: str) -> UsageError:
 def _check(policy: Policy) -> None:
     check_policy(policy)
     check_fits(policy)
+
+
+def _check_with(policy: Policy, overrides: Details) -> None:
+    """Refuse rules that contradict what some license of the policy has of its own: it could not be used any more."""
+    try:
+        check_fits(override(policy, overrides))
+    except UsageError as error:
+        raise UsageError(
+            "bad_policy",
+            f"These rules contradict a license's own {', '.join(sorted(overrides))}: {error.message}",
+            "Choose rules that fit them, or make another policy for new licenses.",
+        ) from error
 
 
 def _duration(license_type: LicenseType, seconds: int | None) -> int | None:
