@@ -25,6 +25,9 @@ _HEADERS = {
     "User-Agent": f"carnet-python/{__version__}",
 }
 
+# Contacts are days apart: an idle connection would only be a file descriptor that the host application did not open.
+_LIMITS = httpx2.Limits(max_keepalive_connections=0)
+
 _PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".lan", ".home.arpa", ".test", ".svc")
 _PRIVATE_NETWORKS = (
     "127.0.0.0/8",
@@ -94,7 +97,7 @@ class HttpTransport:
             UsageError: ``bad_server``.
         """
         self._server = check_server(server)
-        self._client = client or httpx2.Client(follow_redirects=False)
+        self._client = client or httpx2.Client(follow_redirects=False, limits=_LIMITS)
 
     def send(self, request: HttpRequest, *, timeout_seconds: float) -> HttpAnswer:
         """As `carnet.client.ports.Transport.send`; `TransportError` ``server_unreachable`` or ``answer_too_large``."""
@@ -133,7 +136,7 @@ class AsyncHttpTransport:
             UsageError: ``bad_server``.
         """
         self._server = check_server(server)
-        self._client = client or httpx2.AsyncClient(follow_redirects=False)
+        self._client = client or httpx2.AsyncClient(follow_redirects=False, limits=_LIMITS)
 
     async def asend(self, request: HttpRequest, *, timeout_seconds: float) -> HttpAnswer:
         """As `carnet.client.ports.AsyncTransport.asend`."""
