@@ -218,7 +218,7 @@ def _policy_of(members: Any) -> Policy:
         raise _bad_claim("pol", "an object")
     _check_types(members, _POLICY_TEXTS, (), _POLICY_SECONDS)
     get = members.get
-    # Absent members have the meaning that license-token.md §4 fixes for ever; `Policy`'s own defaults may change.
+    # Absent members have the meaning that license-token.md §3.2 fixes for ever; `Policy`'s own defaults may change.
     access, clock = get("access", "limited"), get("clock", "off")
     if access not in ("full", "limited"):
         raise _bad_claim("access", "full or limited")
