@@ -49,7 +49,8 @@ def environment(extra: Mapping[str, str]) -> dict[str, str]:
 @contextmanager
 def _streams(stdin: str) -> Iterator[tuple[io.StringIO, io.StringIO]]:
     out, err = io.StringIO(), io.StringIO()
-    with mock.patch.multiple(sys, stdin=io.StringIO(stdin), stdout=out, stderr=err):
+    given = io.TextIOWrapper(io.BytesIO(stdin.encode("utf-8", "surrogateescape")), encoding="utf-8")
+    with mock.patch.multiple(sys, stdin=given, stdout=out, stderr=err):
         yield out, err
 
 

@@ -43,6 +43,7 @@ CATALOG: tuple[Command, ...] = (
     _command("vendor", "customer", "who you sell to"),
     _command("vendor", "license", "create licenses, see them, suspend, renew, revoke"),
     _command("vendor", "activation", "which devices hold seats"),
+    _command("vendor", "apikey", "tokens for the admin API"),
     _command("vendor", "audit", "who changed what, and when"),
     _command("vendor", "doctor", "find out what is wrong with this installation, and how to fix it"),
     _command("vendor", "demo", "the boarding-pass story: activate once, then decide offline"),
@@ -53,6 +54,7 @@ CATALOG: tuple[Command, ...] = (
     _command("device", "prepare-offline", "fetch the longest offline credentials that the policy allows"),
     _command("device", "deactivate", "give this device's seat back"),
     _command("anywhere", "verify", "check a token, machine file or bundle, and explain the decision"),
+    _command("anywhere", "inspect", "what a file says of itself, without believing it"),
     _command("anywhere", "key", "check a license key for typing errors"),
 )
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from carnet.cli import exits
 from carnet.cli.notice import access_style, box, explain, headline, severity_style
 from carnet.cli.output import Output
+from carnet.cli.secrets import read_stdin
 from carnet.cli.words import whole
 from carnet.core.errors import UsageError
 
@@ -81,6 +82,25 @@ def read_root(given: str) -> Root:
     except FileNotFoundError as error:
         fix = "It is the root.json that the vendor published, or that `carnet init` made."
         raise UsageError("root_not_found", f"There is no root file at {given}.", fix) from error
+
+
+def read_artifact(path: str) -> bytes:
+    """
+    The content of the file at *path*, or of standard input for ``-``; one byte more than any artifact may have at most.
+
+    Raises:
+        UsageError: ``file_not_found``.
+        OSError: It cannot be read.
+    """
+    from carnet.formats.limits import MAX_BUNDLE
+
+    if path == "-":
+        return read_stdin(MAX_BUNDLE + 1)
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - pathlib is not loaded on devices
+            return file.read(MAX_BUNDLE + 1)
+    except FileNotFoundError as error:
+        raise UsageError("file_not_found", f"There is no file {path}.", "Check the name.") from error
 
 
 def carnet_of(options: argparse.Namespace) -> Carnet:

@@ -54,8 +54,8 @@ class Output:
         color: bool | None = None,
     ) -> None:
         self.json = json
-        self.stdout = stdout if stdout is not None else sys.stdout
-        self.stderr = stderr if stderr is not None else sys.stderr
+        self.stdout = stdout or sys.stdout or _nowhere()
+        self.stderr = stderr or sys.stderr or _nowhere()
         self._color = color
 
     def colored(self, stream: TextIO) -> bool:
@@ -127,6 +127,11 @@ class Output:
         safe = text.encode(encoding, "replace").decode(encoding)
         stream.write(f"{safe}\n")
         stream.flush()
+
+
+def _nowhere() -> TextIO:
+    """For a stream that this process was started without (`>&-`, or no console on Windows)."""
+    return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123 - open until the process ends
 
 
 def as_json(value: object) -> str:

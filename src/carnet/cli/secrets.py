@@ -10,13 +10,15 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from typing import TextIO
 
 from carnet.cli.parser import SecretOption
 from carnet.core.errors import UsageError
 
 MAX_TYPED = 512
 """Characters of a license key as typed (security-requirements, Limits)."""
+
+MAX_BYTES = 4096
+"""Of a file or standard input that should hold one secret; more is not read."""
 
 HOW = (
     "Set CARNET_LICENSE_KEY, use --license-key-file FILE or --license-key-stdin,"
@@ -40,14 +42,13 @@ def add_license_key_options(parser: argparse.ArgumentParser, *, positional: bool
         parser.add_argument("secret", nargs="*", action=SecretOption, instead=HOW)
 
 
-def license_key(options: argparse.Namespace, *, prompt: bool, stdin: TextIO | None = None) -> str | None:
+def license_key(options: argparse.Namespace, *, prompt: bool) -> str | None:
     """
     The license key that was given, as typed.
 
     Args:
         options: Parsed with `add_license_key_options`.
         prompt: Ask for it where a person is there to answer and nothing else was given.
-        stdin: Standard input; None takes this process's own.
 
     Returns:
         1 … 512 characters without surrounding blanks, or None where none was given.
@@ -56,16 +57,15 @@ def license_key(options: argparse.Namespace, *, prompt: bool, stdin: TextIO | No
         UsageError: ``license_key_empty`` or ``license_key_too_long``.
         OSError: The file cannot be read.
     """
-    stdin = stdin if stdin is not None else sys.stdin
     if options.license_key_stdin:
-        typed = stdin.read(MAX_TYPED * 4)
+        typed = read_stdin(MAX_BYTES).decode("utf-8", "replace")
     elif options.license_key_file:
-        with open(options.license_key_file, encoding="utf-8", errors="replace") as file:  # noqa: PTH123 - light start
-            typed = file.read(MAX_TYPED * 4)
+        with open(options.license_key_file, "rb") as file:  # noqa: PTH123 - pathlib is not loaded on devices
+            typed = file.read(MAX_BYTES).decode("utf-8", "replace")
     elif os.environ.get("CARNET_LICENSE_KEY"):
         typed = os.environ["CARNET_LICENSE_KEY"]
-    elif prompt and interactive(stdin):
-        typed = ask("License key: ", stdin)
+    elif prompt and interactive():
+        typed = ask("License key: ")
     else:
         return None
     typed = typed.lstrip("\N{ZERO WIDTH NO-BREAK SPACE}").strip()
@@ -76,21 +76,41 @@ def license_key(options: argparse.Namespace, *, prompt: bool, stdin: TextIO | No
     return typed
 
 
-def interactive(stdin: TextIO | None = None) -> bool:
+def passphrase(path: str) -> bytes:
+    """
+    A passphrase from the file *path*, without its line end.
+
+    Raises:
+        UsageError: ``empty_passphrase``.
+        OSError: The file cannot be read.
+    """
+    with open(path, "rb") as file:  # noqa: PTH123 - pathlib is not loaded on devices
+        secret = file.read(MAX_BYTES).removesuffix(b"\n").removesuffix(b"\r")
+    if not secret:
+        raise UsageError("empty_passphrase", f"{path} is empty.", "Put the passphrase on its first line.")
+    return secret
+
+
+def read_stdin(most: int) -> bytes:
+    """At most *most* bytes of standard input; none where there is no standard input."""
+    return sys.stdin.buffer.read(most) if sys.stdin is not None else b""
+
+
+def interactive() -> bool:
     """Whether a person can be asked: both ends of the conversation are a terminal."""
-    return (stdin if stdin is not None else sys.stdin).isatty() and sys.stderr.isatty()
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr is not None and sys.stderr.isatty()
 
 
-def ask(question: str, stdin: TextIO | None = None) -> str:
-    """Ask on stderr, so that stdout stays data, and return the answer without its line end."""
+def ask(question: str) -> str:
+    """Ask on stderr, so that stdout stays data; the answer comes without its line end."""
     sys.stderr.write(question)
     sys.stderr.flush()
-    return (stdin if stdin is not None else sys.stdin).readline().rstrip("\n")
+    return sys.stdin.readline().rstrip("\n")
 
 
-def confirm(question: str, stdin: TextIO | None = None) -> bool:
+def confirm(question: str) -> bool:
     """Ask a yes-or-no question; Enter means yes, the end of input means no."""
     sys.stderr.write(f"{question} [Y/n] ")
     sys.stderr.flush()
-    answer = (stdin if stdin is not None else sys.stdin).readline()
+    answer = sys.stdin.readline()
     return bool(answer) and answer.strip().lower() in {"", "y", "yes"}

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Awaitable, Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from carnet.cli.output import Output, table
@@ -82,20 +81,6 @@ def ask_passphrase() -> bytes:
     from getpass import getpass
 
     return getpass("Passphrase of the signing keys: ").encode()
-
-
-def read_secret(path: str) -> bytes:
-    """
-    A secret from the file *path*, without its line end.
-
-    Raises:
-        UsageError: ``empty_secret``.
-        OSError: The file cannot be read.
-    """
-    secret = Path(path).read_bytes()[:4096].removesuffix(b"\n").removesuffix(b"\r")
-    if not secret:
-        raise UsageError("empty_secret", f"{path} is empty.", "Put the passphrase on its first line.")
-    return secret
 
 
 def add_list_options(parser: argparse.ArgumentParser) -> None:

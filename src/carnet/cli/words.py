@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from carnet.core.errors import MalformedError, UsageError
-from carnet.core.instant import DAY, HOUR, MINUTE, Instant, parse_instant
+from carnet.core.instant import DAY, HOUR, MAX_INSTANT, MINUTE, Instant, parse_instant
 
 _DURATION = re.compile(r"([0-9]{1,12})([smhdw]?)")
 _UNITS = {"": 1, "s": 1, "m": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY}
@@ -73,7 +73,7 @@ def end_of(text: str) -> Instant:
     The last place to end a day is twelve hours behind UTC, so a date means noon UTC of the day after.
     """
     if _DATE.fullmatch(text):
-        return Instant(instant(f"{text}T00:00:00Z") + DAY + DAY // 2)
+        return Instant(min(instant(f"{text}T00:00:00Z") + DAY + DAY // 2, MAX_INSTANT))
     return instant(text)
 
 

@@ -11,7 +11,8 @@ from typing import Any
 from carnet.cli import exits
 from carnet.cli.output import Output, facts, when
 from carnet.cli.parser import Parser
-from carnet.cli.vendor import add_installation_options, read_secret, settings_of
+from carnet.cli.secrets import passphrase
+from carnet.cli.vendor import add_installation_options, settings_of
 from carnet.cli.words import whole
 from carnet.core.errors import CarnetError
 
@@ -41,12 +42,11 @@ def _init(options: argparse.Namespace, out: Output) -> int:
     settings = settings_of(options)
     from carnet.server.installation import InitOptions, create_installation
 
-    passphrase = read_secret(options.root_passphrase_file) if options.root_passphrase_file else None
     ceremony = InitOptions(
         root_keys=Path(options.root_keys),
         root_key_count=options.root_count,
         root_threshold=options.root_threshold,
-        root_passphrase=passphrase,
+        root_passphrase=passphrase(options.root_passphrase_file) if options.root_passphrase_file else None,
     )
     try:
         report = create_installation(settings, ceremony)
@@ -55,10 +55,10 @@ def _init(options: argparse.Namespace, out: Output) -> int:
             return _already(settings.data, out)
         raise
     document: dict[str, Any] = {
-        "data": str(report.data),
+        "data": str(report.data.absolute()),
         "anchor": report.anchor,
-        "root_path": str(report.root_path),
-        "root_key_paths": [str(path) for path in report.root_key_paths],
+        "root_path": str(report.root_path.absolute()),
+        "root_key_paths": [str(path.absolute()) for path in report.root_key_paths],
         "admin_token": report.admin_token,
     }
     keys = ", ".join(str(path) for path in report.root_key_paths)
@@ -85,9 +85,9 @@ def _already(data: Path, out: Output) -> int:
 
     root_path = data / "root.json"
     document: dict[str, Any] = {
-        "data": str(data),
+        "data": str(data.absolute()),
         "anchor": anchor(root_path.read_bytes()),
-        "root_path": str(root_path),
+        "root_path": str(root_path.absolute()),
         "root_key_paths": [],
         "admin_token": None,
     }

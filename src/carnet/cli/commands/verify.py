@@ -9,11 +9,10 @@ whose state is ``not_genuine``.
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import TYPE_CHECKING, Literal
 
 from carnet.cli import exits
-from carnet.cli.device import add_device_options, carnet_of, decision_text, read_root, required
+from carnet.cli.device import add_device_options, carnet_of, decision_text, read_artifact, read_root, required
 from carnet.cli.output import Output, when
 from carnet.cli.parser import Parser
 from carnet.cli.secrets import HOW, add_license_key_options, license_key
@@ -58,7 +57,7 @@ def _verify(options: argparse.Namespace, out: Output) -> int:
     if options.file == "-" and options.license_key_stdin:
         raise UsageError("bad_usage", "Standard input cannot be both the file and the license key.", HOW)
     product, embedded = required(options, "product"), read_root(required(options, "root"))
-    parts = _parts(_read(options.file))
+    parts = _parts(read_artifact(options.file))
     key = license_key(options, prompt=parts.machine_file is not None)
     if parts.machine_file is not None and key is None:
         raise UsageError("license_key_required", "A machine file opens only with its license key.", HOW)
@@ -79,18 +78,6 @@ def _verify(options: argparse.Namespace, out: Output) -> int:
     signed = "nothing genuine" if grant is None else f"{grant.kind}, signed {when(grant.issued_at)} with key {kid}"
     out.data(document, f"{decision_text(decision, out)}\n\nFound: {signed} (root version {root.version})")
     return exits.of_decision(decision)
-
-
-def _read(path: str) -> bytes:
-    from carnet.formats.limits import MAX_BUNDLE
-
-    if path == "-":
-        return sys.stdin.buffer.read(MAX_BUNDLE + 1)
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123 - pathlib is not loaded on devices
-            return file.read(MAX_BUNDLE + 1)
-    except FileNotFoundError as error:
-        raise UsageError("file_not_found", f"There is no file {path}.", "Check the name.") from error
 
 
 def _parts(data: bytes) -> Parts:
