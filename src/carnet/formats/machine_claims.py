@@ -21,6 +21,8 @@ from carnet.formats.encoding import sha256_hex
 from carnet.formats.fingerprint import has_control_characters
 from carnet.formats.limits import MAX_ENTITLEMENTS, MAX_LIFETIME_SECONDS
 from carnet.formats.policy_claims import (
+    activation_status_from_claims,
+    activation_status_to_claims,
     distinct,
     entitlements_from_claims,
     entitlements_to_claims,
@@ -119,7 +121,7 @@ def _extras_from_grant(grant: Grant) -> dict[str, Any]:
     if grant.license_status_ref is not None:
         extras["status"] = status_to_claims(grant.license_status_ref)
     if grant.activation_status_ref is not None:
-        extras["act_status"] = status_to_claims(grant.activation_status_ref)
+        extras["act_status"] = activation_status_to_claims(grant.activation_status_ref, grant.license_status_ref)
     return extras
 
 
@@ -290,7 +292,9 @@ def _grant_with_extras(extras: dict[str, Any], grace_seconds: int, known: dict[s
     if "status" in extras:
         known["license_status_ref"] = status_from_claims(extras["status"])
     if "act_status" in extras:
-        known["activation_status_ref"] = status_from_claims(extras["act_status"])
+        known["activation_status_ref"] = activation_status_from_claims(
+            extras["act_status"], known.get("license_status_ref")
+        )
     return Grant(
         id=extras["jti"],
         issuer=extras["iss"],

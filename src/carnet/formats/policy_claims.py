@@ -149,11 +149,27 @@ def status_from_claims(value: Any) -> StatusRef:
     Raises:
         MalformedError: ``bad_status``: another shape, or an index that is not a whole number from 0 to 2^31 - 1.
     """
-    entry = value.get("status_list") if type(value) is dict else None
-    index, uri = (entry.get("idx"), entry.get("uri")) if type(entry) is dict else (None, None)
-    if type(index) is not int or not 0 <= index <= _MAX_INDEX or not is_text(uri):
-        _refuse("bad_status", "A status reference is not an index and the address of a list.")
-    return StatusRef(uri=uri, index=index)
+    return _status(value.get("status_list") if type(value) is dict else None)
+
+
+def activation_status_to_claims(status: StatusRef, license_status: StatusRef | None) -> dict[str, Any]:
+    """``{"idx", "uri"}``; the address is left out where it is that of the license's list."""
+    claims: dict[str, Any] = {"idx": status.index}
+    if license_status is None or license_status.uri != status.uri:
+        claims["uri"] = status.uri
+    return claims
+
+
+def activation_status_from_claims(value: Any, license_status: StatusRef | None) -> StatusRef:
+    """
+    Read what `activation_status_to_claims` writes.
+
+    Raises:
+        MalformedError: ``bad_status``.
+    """
+    if type(value) is dict and "uri" not in value and license_status is not None:
+        value = {**value, "uri": license_status.uri}
+    return _status(value)
 
 
 def is_text(value: Any) -> TypeGuard[str]:
@@ -164,6 +180,13 @@ def is_text(value: Any) -> TypeGuard[str]:
 def is_time(value: Any) -> TypeGuard[int]:
     """Whether *value* is a time in an artifact: a whole number of Unix seconds, 0 < t ≤ 253402300799."""
     return type(value) is int and 0 < value <= MAX_INSTANT
+
+
+def _status(entry: Any) -> StatusRef:
+    index, uri = (entry.get("idx"), entry.get("uri")) if type(entry) is dict else (None, None)
+    if type(index) is not int or not 0 <= index <= _MAX_INDEX or not is_text(uri):
+        _refuse("bad_status", "A status reference is not an index and the address of a list.")
+    return StatusRef(uri=uri, index=index)
 
 
 def _entitlement(claim: Any) -> Entitlement:
