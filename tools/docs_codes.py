@@ -17,6 +17,7 @@ from carnet.core import errors
 from carnet.core._base import Struct
 
 FAMILIES: dict[str, tuple[str, ...]] = {
+    "carnet/cli/device.py": ("product_required", "server_required", "root_required"),  # f"{name}_required"
     "carnet/client/config.py": ("product_required", "server_required", "root_required"),  # f"{name}_required"
     "carnet/client/evidence.py": ("license_key_required", "device_fingerprint_required"),
     "carnet/formats/keys.py": ("retired_key", "compromised_key"),  # f"{state}_key"

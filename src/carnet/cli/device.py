@@ -53,12 +53,14 @@ def required(options: argparse.Namespace, name: str) -> str:
     A device setting that must be there.
 
     Raises:
-        UsageError: ``setting_missing``, naming the flag and the variable.
+        UsageError: ``product_required``, ``server_required``, ``root_required``, naming the flag and the variable.
     """
     value = setting(options, name)
     if value is None:
         variable, summary = next((v, s) for n, v, _, s in _SETTINGS if n == name)
-        raise UsageError("setting_missing", f"Not given: {summary}.", f"Add --{name}, or set {variable}.")
+        raise UsageError(
+            "setting_missing", f"{summary[0].upper()}{summary[1:]} is not given.", f"Add --{name}, or set {variable}."
+        )
     return value
 
 

@@ -46,7 +46,9 @@ class Parser(argparse.ArgumentParser):
 
     def commands(self, what: str) -> argparse._SubParsersAction[Parser]:
         """Commands below this one; naming none of them is a usage error that lists them."""
-        return self.add_subparsers(metavar=what, dest=argparse.SUPPRESS, required=True, title=f"{what}s")
+        return self.add_subparsers(
+            metavar=what, dest=argparse.SUPPRESS, required=True, title=f"{what}s", prog=self.prog
+        )
 
 
 def leaf(group: argparse._SubParsersAction[Parser], name: str, summary: str, run: Run) -> Parser:
@@ -97,7 +99,7 @@ def build_parser(only: str | None = None) -> Parser:
     )
     parser.add_argument("--version", action="store_true", help="say which version this is")
     parser.set_defaults(json=False)
-    group = parser.add_subparsers(metavar="COMMAND", dest="command", required=False, title="commands")
+    group = parser.add_subparsers(metavar="COMMAND", dest="command", required=False, title="commands", prog=parser.prog)
     for command in CATALOG:
         below = group.add_parser(command.name, help=command.summary, description=_sentence(command.summary))
         if only is None or only == command.name:
@@ -141,3 +143,9 @@ def _sentence(text: str) -> str:
 class _HelpFormatter(argparse.HelpFormatter):
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=32, width=100)
+
+    def add_argument(self, action: argparse.Action) -> None:
+        super().add_argument(action)
+        for below in self._iter_indented_subactions(action):  # argparse forgets their indent, and wraps the longest
+            length = len(self._format_action_invocation(below)) + self._current_indent
+            self._action_max_length = max(self._action_max_length, length)
