@@ -201,6 +201,7 @@ def test_pages_join_to_the_whole_list_and_say_more_only_with_a_cursor(vendor: Ve
             break
         assert answer.links["next"]["url"].startswith("/v1/admin/licenses?")
         path = answer.links["next"]["url"].removeprefix("/v1/admin")
+        assert path.count("cursor=") == path.count("product=") == path.count("limit=") == 1
     assert seen == made[::-1]
 
 
