@@ -58,9 +58,8 @@ def required(options: argparse.Namespace, name: str) -> str:
     value = setting(options, name)
     if value is None:
         variable, summary = next((v, s) for n, v, _, s in _SETTINGS if n == name)
-        raise UsageError(
-            "setting_missing", f"{summary[0].upper()}{summary[1:]} is not given.", f"Add --{name}, or set {variable}."
-        )
+        what = f"{summary[0].upper()}{summary[1:]}"
+        raise UsageError(f"{name}_required", f"{what} is not given.", f"Add --{name}, or set {variable}.")
     return value
 
 
