@@ -325,7 +325,7 @@ def test_the_writer_has_one_form_and_the_reader_reads_it() -> None:
         "\x00",
         {"\x00": 1},
         "\ud800",
-        object(),
+        Instant,
         json.loads("[" * 21 + "]" * 21),
     ],
     ids=repr,
