@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carnet.core._base import replace
@@ -21,6 +21,7 @@ from carnet.formats.jws import unverified_jws
 from carnet.formats.keys import ROLES, PublicKey, Role
 from carnet.formats.license_token import issue_license_token, token_policy, verify_license_token
 from carnet.formats.root import read_root, sign_root
+from conftest import LONG
 from support.machine_files import TEXTS, grants
 from support.roots import ONLINE_SIGNERS, ROOT_FILE, ROOT_SIGNERS, root_of
 from support.token_oracle import Refused
@@ -36,6 +37,7 @@ JSON = st.recursive(
 )  # fmt: skip
 
 
+@settings(max_examples=5000 if LONG else 50)  # the strategy is slow to draw
 @given(grants())
 def test_what_is_issued_is_what_is_verified(grant: Grant) -> None:
     grant = replace(grant, kind="token", kid=SIGNER.kid)
