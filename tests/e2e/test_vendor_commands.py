@@ -136,7 +136,8 @@ def test_overrides_change_one_license_only(office: Shop) -> None:
 def test_policies_start_from_a_preset(office: Shop) -> None:
     words = ("--product", "hustl", "--from", "professional", "--offline", "60d", "--grace", "14d", "--seats", "7")
     made = office.vendor("policy", "create", "studio", *words, "--feature", "export-pdf", "--essential", "open")
-    assert (made["offline_ttl_seconds"], made["grace_seconds"], made["seat_limit"]) == (60 * 86400, 14 * 86400, 7)
+    rules = made["rules"]
+    assert (rules["offline_ttl_seconds"], rules["grace_seconds"], rules["seat_limit"]) == (60 * 86400, 14 * 86400, 7)
     assert office.vendor("policy", "show", "studio", "--product", "hustl") == made
     names = [policy["name"] for policy in office.vendor("policy", "list", "--product", "hustl")["items"]]
     assert names == ["consumer", "enterprise", "professional", "studio"]
@@ -160,9 +161,9 @@ def test_lists_continue_where_they_ended(office: Shop) -> None:
         office.license()
     first = office.vendor("license", "list", "--limit", "2")
     assert (len(first["items"]), first["has_more"]) == (2, True)
-    rest = office.vendor("license", "list", "--after", first["next_after"])
+    rest = office.vendor("license", "list", "--cursor", first["next_cursor"])
     assert not {item["id"] for item in first["items"]} & {item["id"] for item in rest["items"]}
-    assert (rest["has_more"], rest["next_after"]) == (False, None)
+    assert (rest["has_more"], rest["next_cursor"]) == (False, None)
     everything = office.vendor("license", "list", "--limit", "1000")["items"]
     assert everything == [*first["items"], *rest["items"]]
 
@@ -228,3 +229,27 @@ def test_sec_33_no_command_of_the_vendor_prints_a_key_unasked(office: Shop) -> N
     ]
     assert made["key"] not in "".join(listings)
     assert re.search(rf"…{made['key'][-4:]}", listings[0])
+
+
+def test_the_json_of_the_commands_is_the_json_of_the_admin_api(shop: Shop) -> None:
+    import httpx2
+
+    customer = shop.vendor("customer", "create", "Acme Ltd", "--email", "it@acme.example")
+    made = shop.license("--customer", customer["id"], "--duration", "30d", "--set", "seat_limit=5")
+    shop.on(shop.device(), "activate", "--license-key-stdin", stdin=made["key"])
+    pairs = {
+        "/v1/admin/products/hustl": ("product", "show", "hustl"),
+        "/v1/admin/products": ("product", "list"),
+        "/v1/admin/policies?product=hustl": ("policy", "list", "--product", "hustl"),
+        f"/v1/admin/customers/{customer['id']}": ("customer", "show", customer["id"]),
+        f"/v1/admin/licenses/{made['id']}": ("license", "show", made["id"]),
+        "/v1/admin/licenses?limit=1": ("license", "list", "--limit", "1"),
+        f"/v1/admin/activations?license_id={made['id']}": ("activation", "list", made["id"]),
+        f"/v1/admin/audit?object_id={made['id']}": ("audit", "list", "--object", made["id"]),
+    }
+    headers = {"Authorization": f"Bearer {shop.created['admin_token']}"}
+    with httpx2.Client(trust_env=False, headers=headers) as client:
+        for path, words in pairs.items():
+            answer = client.get(shop.stage.url + path)
+            assert answer.status_code == 200, path
+            assert answer.json() == shop.vendor(*words), path

@@ -86,13 +86,13 @@ def ask_passphrase() -> bytes:
 def add_list_options(parser: argparse.ArgumentParser) -> None:
     """Let *parser* bound a list."""
     parser.add_argument("--limit", type=whole(1, 1_000_000), default=100, help="at most so many (default 100)")
-    parser.add_argument("--after", metavar="CURSOR", help="continue a list: its next_after")
+    parser.add_argument("--cursor", help="continue a list: its next_cursor")
 
 
 async def collect(fetch: Callable[[str | None, int], Awaitable[Page[_T]]], options: argparse.Namespace) -> Page[_T]:
     """Up to `--limit` items of a paged list, over as many pages as that takes."""
     items: list[_T] = []
-    after: str | None = options.after
+    after: str | None = options.cursor
     while len(items) < options.limit:
         page = await fetch(after, min(_PAGE, options.limit - len(items)))
         items += page.items
@@ -109,16 +109,16 @@ def show_list(
     columns: Mapping[str, Callable[[_T], object]],
     empty: str,
 ) -> None:
-    """Print a list: `{"items": […], "has_more": …, "next_after": …}` or a table."""
+    """Print a list: `{"items": […], "has_more": …, "next_cursor": …}` or a table."""
     document = {
         "items": [as_json(item) for item in page.items],
         "has_more": page.next_after is not None,
-        "next_after": page.next_after,
+        "next_cursor": page.next_after,
     }
     rows = [[cell(item) for cell in columns.values()] for item in page.items]
     out.data(document, table(list(columns), rows, empty))
     if page.next_after is not None:
-        out.say(f"There are more: --after {page.next_after}")
+        out.say(f"There are more: --cursor {page.next_after}")
 
 
 async def only_product(installation: Installation, given: str | None) -> str:

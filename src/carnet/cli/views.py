@@ -1,5 +1,9 @@
 """
 How the vendor's objects look in JSON and as facts. Pure: a record in, a dictionary or text out. Never a secret.
+
+The JSON is the admin API's, member for member (a test compares them), so that a script may start with the command and
+go on with HTTP. It is written here once more because the API's own types need the web framework, which takes longer to
+load than most commands take to run.
 """
 
 from __future__ import annotations
@@ -8,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from carnet.cli.output import facts, when
 from carnet.core.instant import Instant
-from carnet.core.model import Entitlement
+from carnet.core.model import Entitlement, Policy
 
 if TYPE_CHECKING:
     from carnet.server.domain.activations.commands import ActivationView
@@ -33,17 +37,23 @@ def product_json(product: Product) -> dict[str, Any]:
 
 def policy_json(stored: StoredPolicy) -> dict[str, Any]:
     """A policy: where it belongs, what it starts licenses as, and its rules."""
-    from carnet.core.policies import policy_to_json
-
     return {
         "id": stored.id,
         "product": stored.product,
-        **policy_to_json(stored.policy),
+        "name": stored.policy.name,
         "license_type": stored.license_type,
         "duration_seconds": stored.duration_seconds,
+        "rules": rules_json(stored.policy),
         "created_at": str(stored.created_at),
         "updated_at": str(stored.updated_at),
     }
+
+
+def rules_json(policy: Policy) -> dict[str, Any]:
+    """The rules of a policy; its name stands beside them."""
+    from carnet.core.policies import policy_to_json
+
+    return {member: value for member, value in policy_to_json(policy).items() if member != "name"}
 
 
 def customer_json(customer: Customer) -> dict[str, Any]:
@@ -82,6 +92,7 @@ def license_json(license: LicenseView) -> dict[str, Any]:  # noqa: A002 - the fi
         "entitlements": [entitlement_json(entitlement) for entitlement in license.entitlements],
         "key_last_four": license.key_last_four,
         "overrides": dict(license.overrides),
+        "rules": rules_json(license.effective),
         "metadata": dict(license.metadata),
     }
 
@@ -130,6 +141,7 @@ def audit_json(entry: AuditEntry) -> dict[str, Any]:
         "at": str(entry.at),
         "actor": {"kind": entry.actor.kind, "id": entry.actor.id},
         "action": entry.action,
-        "object": {"kind": entry.object_kind, "id": entry.object_id},
+        "object_kind": entry.object_kind,
+        "object_id": entry.object_id,
         "details": dict(entry.details),
     }

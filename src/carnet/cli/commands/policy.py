@@ -10,7 +10,7 @@ from carnet.cli import exits
 from carnet.cli.output import Output, facts, table
 from carnet.cli.parser import Parser, leaf
 from carnet.cli.vendor import add_installation_options, add_list_options, administer, collect, only_product, show_list
-from carnet.cli.views import policy_json
+from carnet.cli.views import policy_json, rules_json
 from carnet.cli.words import add_name, duration, members, name, whole
 from carnet.core._base import replace
 from carnet.core.errors import UsageError
@@ -110,9 +110,9 @@ def _show(options: argparse.Namespace, out: Output) -> int:
 
 
 def _presets(_options: argparse.Namespace, out: Output) -> int:
-    from carnet.core.policies import PRESETS, policy_to_json
+    from carnet.core.policies import PRESETS
 
-    document = {"items": [policy_to_json(policy) for policy in PRESETS.values()]}
+    document = {"items": [{"name": policy.name, "rules": rules_json(policy)} for policy in PRESETS.values()]}
     rows = [[cell(policy) for cell in _COLUMNS.values()] for policy in PRESETS.values()]
     out.data(document, table(list(_COLUMNS), rows, ""))
     return exits.OK
@@ -134,9 +134,11 @@ def _of_policy(cell: Callable[[Policy], object]) -> Callable[[StoredPolicy], obj
 
 def _print(stored: StoredPolicy, out: Output) -> None:
     document = policy_json(stored)
+    shown = {**document, **document["rules"]}
+    del shown["rules"]
     rows = [
         (key, span(value) if key.endswith("_seconds") and type(value) is int else value)
-        for key, value in document.items()
+        for key, value in shown.items()
         if value not in (None, [])
     ]
     out.data(document, facts(rows))
