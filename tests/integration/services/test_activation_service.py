@@ -103,6 +103,8 @@ def test_a_seat_given_back_and_taken_again_is_a_new_activation(tmp_path: Path) -
         page = await installation.activations.list(created.license.id, include_deactivated=True)
         assert [view.id for view in page.items] == [second.activation.id, first.activation.id]
         assert (await installation.activations.list(created.license.id)).items == (page.items[0],)
+        third = granted(await installation.activations.activate(Device().activate(created.key)))
+        assert (third.created, third.activation.id) == (False, second.activation.id)
 
     tell(tmp_path, story)
 

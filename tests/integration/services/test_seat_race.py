@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from carnet.core._base import replace
 from carnet.core.decision import Refused
 from carnet.core.errors import StateError
 from carnet.server.domain.activations.commands import ActivationResult
@@ -198,6 +199,24 @@ def test_a_decision_that_is_wrong_is_refused_by_the_database(tmp_path: Path, nam
 
     asyncio.run(story())
     assert held_seats(tmp_path) == counted_seats(tmp_path) == 1
+
+
+def test_what_a_seat_covers_never_shrinks_whatever_a_decision_says(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with opened(tmp_path) as installation:
+            created = await licensed(installation)
+            answered = await installation.activations.activate(Device().activate(created.key))
+            assert isinstance(answered.result, ActivationResult)
+            seat = answered.result.activation
+
+            def decide(facts: SeatFacts, _: NextIndex) -> SeatChanges[None]:
+                assert facts.activation is not None
+                return SeatChanges(outcome=None, update=replace(facts.activation, covered_until=START))
+
+            await installation._storage.change_seat(SeatQuery(product="hustl", activation_id=seat.id), decide)
+            assert (await installation.activations.get(seat.id)).covered_until == seat.covered_until
+
+    asyncio.run(story())
 
 
 def test_the_table_itself_refuses_more_seats_than_the_limit(tmp_path: Path) -> None:
