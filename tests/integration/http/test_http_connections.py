@@ -157,7 +157,7 @@ def test_sec_49_an_endless_body_is_cut_off(live: LiveServer, monkeypatch: pytest
     with live.connect() as connection:
         connection.sendall(b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
         received = _flood(connection, b"2710\r\n" + b"a" * 10_000 + b"\r\n", 400)
-    assert b"200" not in received
+    assert received == b""  # cut off in the middle, not answered, not waited for
     assert _alive(live)
 
 
@@ -175,19 +175,18 @@ def test_sec_49_a_request_that_does_not_arrive_in_time_is_cut_off(
 
 def test_sec_49_dripping_bytes_do_not_buy_more_time(live: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol.BoundedProtocol, "receive_seconds", 0.3)
-    started = time.monotonic()
     with live.connect() as connection:
-        connection.settimeout(0.05)
+        connection.sendall(b"GET / HTTP/1.1\r\nX-Slow: ")
+        connection.settimeout(0.02)
         received = b""
-        while not received and time.monotonic() - started < 10:
+        for _ in range(200):  # four seconds of patience, if it had them
             try:
-                connection.sendall(b"G")
+                connection.sendall(b"a")
                 received = connection.recv(1000)
+                break
             except TimeoutError:
                 continue
-            except OSError:
-                break
-    assert time.monotonic() - started < 5
+    assert received.startswith(b"HTTP/1.1 408")
 
 
 def test_a_slow_answer_is_our_time_and_not_the_clients(
