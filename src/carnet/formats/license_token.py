@@ -12,11 +12,13 @@ from typing import Any, Final
 
 from carnet.core.errors import MalformedError, UsageError
 from carnet.core.instant import MAX_INSTANT, Instant
-from carnet.core.model import Grant, Policy, StatusRef
+from carnet.core.model import Grant, Policy
 from carnet.formats.jws import open_jws, sign_jws
 from carnet.formats.keys import KeyRing, Signer
-from carnet.formats.limits import MAX_ENTITLEMENTS, MAX_ID, MAX_LIFETIME_SECONDS, MAX_STATUS_INDEX, MAX_TOKEN
+from carnet.formats.limits import MAX_ENTITLEMENTS, MAX_ID, MAX_LIFETIME_SECONDS, MAX_TOKEN
 from carnet.formats.policy_claims import (
+    activation_status_from_claims,
+    activation_status_to_claims,
     entitlements_from_claims,
     entitlements_to_claims,
     is_text,
@@ -141,9 +143,7 @@ def _claims_of(grant: Grant, expires_at: Instant) -> dict[str, Any]:
     if grant.license_status_ref is not None:
         claims["status"] = status_to_claims(grant.license_status_ref)
     if grant.activation_status_ref is not None:
-        claims["act_status"] = {"idx": grant.activation_status_ref.index}
-        if grant.license_status_ref is None or grant.license_status_ref.uri != grant.activation_status_ref.uri:
-            claims["act_status"]["uri"] = grant.activation_status_ref.uri
+        claims["act_status"] = activation_status_to_claims(grant.activation_status_ref, grant.license_status_ref)
     return claims
 
 
@@ -200,7 +200,7 @@ def _grant_of(claims: dict[str, Any], kid: str) -> Grant:
             license_expires_at=None if license_expires_at is None else Instant(license_expires_at),
             entitlements=entitlements_from_claims(claims["ent"]),
             license_status_ref=license_status,
-            activation_status_ref=_activation_status(claims["act_status"], license_status)
+            activation_status_ref=activation_status_from_claims(claims["act_status"], license_status)
             if "act_status" in claims
             else None,
             kid=kid,
@@ -239,14 +239,6 @@ def _policy_of(members: Any) -> Policy:
         clock_strictness=clock,
         max_revocation_age_seconds=get("status_age"),
     )
-
-
-def _activation_status(value: Any, license_status: StatusRef | None) -> StatusRef:
-    if type(value) is dict:
-        index, uri = value.get("idx"), value.get("uri", license_status and license_status.uri)
-        if type(index) is int and 0 <= index <= MAX_STATUS_INDEX and is_text(uri):
-            return StatusRef(uri=uri, index=index)
-    raise _bad_claim("act_status", "an index, with the address of its list where that is not the license's")
 
 
 def _check_types(

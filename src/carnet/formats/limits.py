@@ -14,7 +14,6 @@ MAX_TOKEN_HEADER = KIB
 MAX_MACHINE_FILE = 256 * KIB
 MAX_STATUS_LIST_TOKEN = 4 * MIB
 MAX_STATUS_LIST_INFLATED = 16 * MIB
-MAX_STATUS_INDEX = 2**31 - 1
 MAX_ROOT = 512_000
 MAX_ROOT_STEPS = 256
 MAX_BUNDLE = 8 * MIB
@@ -30,6 +29,8 @@ MAX_JSON_INTEGER = 2**53 - 1
 """Integers that every JSON reader in every language keeps exactly (RFC 7493 §2.2)."""
 
 MAX_KID = 64
+MAX_PEM = 16 * 1024
+"""A key in PEM; an RSA private key of 4096 bits takes 3.3 KB."""
 MAX_ID = 255
 """Ids, product names, URIs of status lists and other one-line identifiers inside our artifacts, in characters."""
 MAX_ENTITLEMENTS = 500

@@ -280,13 +280,13 @@ def test_sec_04_entitlements_have_their_form(value: Any) -> None:
         ("status", {"status_list": {"idx": 1}}, "bad_status"),
         ("status", {"status_list": {"idx": 1, "uri": ""}}, "bad_status"),
         ("status", {"status_list": {"idx": 2**31, "uri": "u"}}, "bad_status"),
-        ("act_status", None, "bad_claim"),
-        ("act_status", 7, "bad_claim"),
-        ("act_status", {}, "bad_claim"),
-        ("act_status", {"idx": -1}, "bad_claim"),
-        ("act_status", {"idx": True}, "bad_claim"),
-        ("act_status", {"idx": 2**31}, "bad_claim"),
-        ("act_status", {"idx": 1, "uri": None}, "bad_claim"),
+        ("act_status", None, "bad_status"),
+        ("act_status", 7, "bad_status"),
+        ("act_status", {}, "bad_status"),
+        ("act_status", {"idx": -1}, "bad_status"),
+        ("act_status", {"idx": True}, "bad_status"),
+        ("act_status", {"idx": 2**31}, "bad_status"),
+        ("act_status", {"idx": 1, "uri": None}, "bad_status"),
     ],
 )
 def test_sec_04_status_references_have_their_form(name: str, value: Any, code: str) -> None:
@@ -294,7 +294,7 @@ def test_sec_04_status_references_have_their_form(name: str, value: Any, code: s
     alone = {each: CLAIMS[each] for each in CLAIMS if each != "status"}
     if name == "act_status":
         assert code_of({**alone, name: value}) == code
-        assert code_of({**alone, name: {"idx": 1}}) == "bad_claim"
+        assert code_of({**alone, name: {"idx": 1}}) == "bad_status"
 
 
 def test_unknown_claims_are_ignored_because_the_format_grows_by_addition() -> None:
