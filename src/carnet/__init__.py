@@ -14,10 +14,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from carnet._version import __version__
-
 if TYPE_CHECKING:
     from carnet import errors
+    from carnet._version import __version__
     from carnet.client.aio import AsyncCarnet
     from carnet.client.info import Info
     from carnet.client.session import Carnet
@@ -62,6 +61,10 @@ def __getattr__(name: str) -> object:
         import carnet.errors
 
         return carnet.errors
+    if name == "__version__":
+        from carnet._version import __version__
+
+        return __version__
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -130,7 +130,7 @@ def _no_uptime() -> Uptime | None:
 
 
 def _linux_uptime() -> Uptime | None:
-    from carnet.client.fingerprint.linux import read_text
+    from carnet.client.fingerprint.values import read_text
 
     boot = read_text("/proc/sys/kernel/random/boot_id").strip()
     return Uptime(boot=boot, seconds=int(time.clock_gettime(time.CLOCK_BOOTTIME))) if boot else None

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING
 
 from carnet.client.clock import Uptime, is_checkpoint_due, is_suspect, observe, trusted_now
 from carnet.client.config import Config
-from carnet.client.evidence import gather
+from carnet.client.evidence import follow_roots, gather
 from carnet.client.fingerprint import Identity, identify
 from carnet.client.state import Loaded, StateStore
 from carnet.client.state_file import DeviceState
-from carnet.client.trust import follow_roots
 from carnet.core._base import Struct, replace
 from carnet.core.decision import Decision, Evidence, Reason
 from carnet.core.errors import CarnetError, StateError

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
-from carnet.client.trust import follow_roots
+from carnet.client.evidence import follow_roots
 from carnet.client.wire import MAX_ANSWER, HttpAnswer, HttpRequest
 from carnet.core._base import Struct
 from carnet.core.errors import CarnetError, TransportError

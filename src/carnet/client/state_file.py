@@ -7,11 +7,10 @@ whose device this is, and the body is authentic or it is not opened at all: ther
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from carnet.client.clock import ClockFacts
@@ -20,7 +19,11 @@ from carnet.core._base import Struct
 from carnet.core.errors import CarnetError, MalformedError, UsageError
 from carnet.core.instant import MAX_INSTANT, Instant
 from carnet.formats.encoding import b64url_decode, b64url_encode, sha256
+from carnet.formats.primitives import load_aes_gcm
 from carnet.formats.strict_json import dump_json, parse_object
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 MAGIC = b"carnet-state "
 VERSION = b"1"
@@ -260,7 +263,7 @@ def _unwrap(slots: tuple[Slot, ...], product: str, anchors: tuple[Anchor, ...]) 
 def _cipher(secret: bytes, salt: bytes, label: bytes) -> tuple[AESGCM, bytes]:
     """AES-256-GCM with a key and nonce that are both derived, so that neither is used under another salt."""
     derived = _derive(secret, salt, label, KEY_BYTES + _NONCE_BYTES)
-    return AESGCM(derived[:KEY_BYTES]), derived[KEY_BYTES:]
+    return load_aes_gcm()(derived[:KEY_BYTES]), derived[KEY_BYTES:]
 
 
 def _derive(secret: bytes, salt: bytes, label: bytes, length: int) -> bytes:

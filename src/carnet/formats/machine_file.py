@@ -23,6 +23,7 @@ from carnet.formats.fingerprint import check_device_identifier
 from carnet.formats.keys import KeyRing, Signer
 from carnet.formats.limits import MAX_MACHINE_FILE
 from carnet.formats.machine_claims import claims_from_grant, grant_from_claims
+from carnet.formats.primitives import load_aes_gcm
 from carnet.formats.strict_json import dump_json, parse_object
 
 if TYPE_CHECKING:
@@ -282,9 +283,8 @@ def decrypt(enc: str, *, license_key: str, fingerprint: str) -> bytes:
 def _aes_gcm() -> tuple[type[AESGCM], type[Exception]]:
     """The cipher and the exception of a tag that does not fit, loaded at the first use and not before."""
     from cryptography.exceptions import InvalidTag
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-    return AESGCM, InvalidTag
+    return load_aes_gcm(), InvalidTag
 
 
 def _encryption_key(license_key: str, fingerprint: str) -> bytes:

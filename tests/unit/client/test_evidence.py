@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from carnet.client.evidence import gather
-from carnet.client.trust import follow_roots
+from carnet.client.evidence import follow_roots, gather
 from carnet.core.decision import Host
 from carnet.core.instant import DAY, Instant
 from carnet.core.rules import decide
@@ -96,7 +95,9 @@ def test_sec_03_a_key_of_one_role_seals_nothing_of_another() -> None:
 
 
 def test_an_authentic_refusal_counts_and_any_other_is_nothing_at_all() -> None:
-    proofs = (refusal(), refusal()[:-1] + "A", "garbage", refusal(device="ab" * 32))
+    head, _, signature = refusal().rpartition(".")
+    changed = f"{head}.{'A' if signature[0] != 'A' else 'B'}{signature[1:]}"
+    proofs = (refusal(), changed, "garbage", refusal(device="ab" * 32))
     evidence = gather(ring=RING, fingerprint=DEVICE, refusals=proofs)
     assert [each.code for each in evidence.refusals] == ["license_revoked"]
     granted = VENDOR.proof({"device": {"fingerprint": DEVICE}, "nonce": "n", "product": "hustl"}, "refresh", None, {})

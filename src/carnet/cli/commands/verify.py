@@ -66,7 +66,7 @@ def _verify(options: argparse.Namespace, out: Output) -> int:
         fix = "Add --fingerprint with what `carnet fingerprint` prints on the device."
         raise UsageError("device_fingerprint_required", "A machine file opens only on its device.", fix)
 
-    from carnet.client.trust import follow_roots
+    from carnet.client.evidence import follow_roots
     from carnet.core.rules import decide
 
     root, _ = follow_roots(embedded, parts.roots)

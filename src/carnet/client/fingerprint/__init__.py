@@ -12,7 +12,6 @@ import os
 import sys
 from collections.abc import Mapping
 
-from carnet.client.fingerprint.container import detect_container
 from carnet.client.fingerprint.declared import create_volume_id, declared_anchor, volume_anchor
 from carnet.client.fingerprint.values import Anchor, Found, Missing
 from carnet.core._base import Struct
@@ -88,6 +87,7 @@ def identify(
         own = macos.anchors()
     else:
         from carnet.client.fingerprint import linux
+        from carnet.client.fingerprint.container import detect_container
 
         container = detect_container(root, environment)
         own = linux.anchors(root, container)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from carnet.client.fingerprint.linux import read_text
+from carnet.client.fingerprint.values import read_text
 
 _MARKER_FILES = ((".dockerenv", "Docker"), ("run/.containerenv", "Podman"))
 _CGROUP_WORDS = ("docker", "kubepods", "containerd", "libpod", "cri-o", "ecs")

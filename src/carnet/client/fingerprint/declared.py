@@ -11,8 +11,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from carnet.client.fingerprint.linux import read_text
-from carnet.client.fingerprint.values import MAX_DECLARED_CHARACTERS, Anchor, Found, Missing, canonical_machine_id
+from carnet.client.fingerprint.values import (
+    MAX_DECLARED_CHARACTERS,
+    Anchor,
+    Found,
+    Missing,
+    canonical_machine_id,
+    read_text,
+)
 from carnet.core.errors import StateError, UsageError
 
 DEVICE_ID_VARIABLE = "CARNET_DEVICE_ID"

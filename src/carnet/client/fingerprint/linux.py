@@ -10,26 +10,17 @@ from __future__ import annotations
 
 import os
 
-from carnet.client.fingerprint.values import Anchor, Found, Missing, canonical_machine_id, canonical_uuid
+from carnet.client.fingerprint.values import (
+    Anchor,
+    Found,
+    Missing,
+    canonical_machine_id,
+    canonical_uuid,
+    read_text,
+)
 
 MACHINE_ID_FILES = ("etc/machine-id", "var/lib/dbus/machine-id")
 PRODUCT_UUID_FILE = "sys/class/dmi/id/product_uuid"
-
-_READ_BYTES = 32 * 1024
-
-
-def read_text(path: str) -> str:
-    """
-    The first 32 KiB of a small file, as UTF-8; bytes that are not UTF-8 become surrogates, which nothing accepts.
-
-    Raises:
-        OSError: It cannot be opened or read.
-    """
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
-    try:
-        return os.read(handle, _READ_BYTES).decode("utf-8", "surrogateescape")
-    finally:
-        os.close(handle)
 
 
 def anchors(root: str, container: str | None) -> Found:

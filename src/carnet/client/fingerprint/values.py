@@ -1,11 +1,12 @@
 """
 What a usable identifier looks like: canonical spelling, and the values that many machines share.
 
-Pure. A placeholder is never identity (SEC-16, SEC-19): two machines that both report it would be one device.
+A placeholder is never identity (SEC-16, SEC-19): two machines that both report it would be one device.
 """
 
 from __future__ import annotations
 
+import os
 from typing import Literal
 
 from carnet.core._base import Struct
@@ -15,6 +16,7 @@ Strength = Literal["strong", "declared", "weak"]
 MAX_DECLARED_CHARACTERS = 4096
 """Any honest length is taken and hashed to a fixed size (users-ask 35); the bound only keeps reading finite."""
 
+_READ_BYTES = 32 * 1024
 _HEX = frozenset("0123456789abcdef")
 
 _SHARED = frozenset(
@@ -99,3 +101,17 @@ def canonical_machine_id(text: str) -> str | None:
 
 def _is_identity(digits: str) -> bool:
     return len(digits) == 32 and _HEX.issuperset(digits) and not is_monotonous(digits) and digits not in _SHARED
+
+
+def read_text(path: str) -> str:
+    """
+    The first 32 KiB of a small file, as UTF-8; bytes that are not UTF-8 become surrogates, which nothing accepts.
+
+    Raises:
+        OSError: It cannot be opened or read.
+    """
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    try:
+        return os.read(handle, _READ_BYTES).decode("utf-8", "surrogateescape")
+    finally:
+        os.close(handle)
