@@ -261,7 +261,9 @@ def selection() -> Iterator[Scenario]:
         "mixed-with-foreign",
         "4.2",
         "Stopping because of an artifact for somebody else beside the right one.",
-        evidence(grant(product="another", id="a"), grant(device=OTHER_DEVICE, id="b"), file),
+        evidence(
+            grant(product="another", id="x", issued_at=at(9)), grant(device=OTHER_DEVICE, id="y", issued_at=at(9)), file
+        ),
         at(DAY),
     )
 
@@ -289,6 +291,8 @@ def refusals() -> Iterator[Scenario]:
         "license_not_started",
         "license_expired",
         "seat_limit_reached",
+        "clock_suspect",
+        "does_not_open",
         "from_the_future",
     ):
         slug = code.replace("_", "-")

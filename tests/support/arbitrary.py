@@ -40,7 +40,7 @@ ENTITLEMENTS = st.lists(
     st.builds(Entitlement, key=_KEYS, expires_at=_maybe(INSTANTS), below_version=_VERSIONS), max_size=4
 ).map(tuple)
 
-POLICIES = st.builds(
+_HOSTILE_POLICIES = st.builds(
     Policy,
     name=st.just("any"),
     offline_ttl_seconds=_SPANS,
@@ -57,7 +57,7 @@ POLICIES = st.builds(
     max_revocation_age_seconds=_maybe(_SPANS),
 )
 
-GRANTS = st.builds(
+_HOSTILE_GRANTS = st.builds(
     Grant,
     kind=st.sampled_from(["token", "machine-file", "license-key", "record"]),
     id=st.sampled_from(["a", "b", "c"]),
@@ -67,13 +67,46 @@ GRANTS = st.builds(
     issued_at=NEAR,
     not_before=NEAR,
     offline_until=_maybe(INSTANTS),
-    policy=POLICIES,
+    policy=_HOSTILE_POLICIES,
     activation_id=_ACTIVATIONS,
     device=_DEVICES,
     license_starts_at=_maybe(INSTANTS),
     license_expires_at=_maybe(INSTANTS),
     entitlements=ENTITLEMENTS,
 )
+
+_MILD_POLICIES = st.builds(
+    Policy,
+    name=st.just("mild"),
+    grace_seconds=st.sampled_from([0, 60, DAY, 5 * DAY]),
+    term_grace_seconds=st.sampled_from([0, 60, DAY, 5 * DAY]),
+    grace_access=st.sampled_from(["full", "limited"]),
+    warn_before_seconds=st.sampled_from([None, 0, DAY]),
+    essential=st.sampled_from([(), ("open",), ("open", "save")]),
+    edition=st.sampled_from([None, None, "studio"]),
+    below_version=st.sampled_from([None, None, "2"]),
+    max_revocation_age_seconds=st.sampled_from([None, None, 5 * DAY]),
+    clock_strictness=st.sampled_from(["off", "countdown"]),
+)
+
+_MILD_GRANTS = st.builds(
+    Grant,
+    kind=st.sampled_from(["token", "machine-file", "license-key", "record"]),
+    id=st.sampled_from(["a", "b", "c"]),
+    issuer=st.just("issuer-1"),
+    product=st.just("hustl"),
+    license_id=st.just("license-1"),
+    issued_at=st.builds(lambda days: at(days * DAY), st.integers(-2, 9)),
+    not_before=st.just(at(-3 * DAY)),
+    offline_until=_maybe(st.builds(lambda days: at(days * DAY), st.integers(0, 12))),
+    policy=_MILD_POLICIES,
+    activation_id=_ACTIVATIONS,
+    device=st.sampled_from([DEVICE, None]),
+    license_expires_at=_maybe(st.builds(lambda days: at(days * DAY), st.integers(0, 12))),
+    entitlements=ENTITLEMENTS,
+)
+
+GRANTS = st.one_of(_HOSTILE_GRANTS, _MILD_GRANTS, _MILD_GRANTS)
 
 REFUSALS = st.builds(
     Refusal,
@@ -93,7 +126,7 @@ def _several(strategy: st.SearchStrategy[Any], most: int) -> st.SearchStrategy[A
     return st.lists(strategy, max_size=most).map(tuple)
 
 
-EVIDENCE = st.builds(
+_HOSTILE_EVIDENCE = st.builds(
     Evidence,
     grants=_several(GRANTS, 4),
     faults=st.one_of(st.just(()), _several(FAULTS, 3)),
@@ -105,6 +138,20 @@ EVIDENCE = st.builds(
     revocation_checked_at=_maybe(INSTANTS),
     license_status=st.sampled_from([None, None, "active", "suspended", "revoked"]),
 )
+
+_MILD_EVIDENCE = st.builds(
+    Evidence,
+    grants=st.lists(_MILD_GRANTS, min_size=1, max_size=3).map(tuple),
+    faults=st.one_of(st.just(()), st.just(()), _several(FAULTS, 1)),
+    refusals=st.one_of(st.just(()), st.just(()), _several(REFUSALS, 1)),
+    device=st.sampled_from([DEVICE, None]),
+    trusted_at=_maybe(NEAR),
+    clock_suspect=st.sampled_from([False, False, True]),
+    revocation_checked_at=_maybe(NEAR),
+)
+
+EVIDENCE = st.one_of(_HOSTILE_EVIDENCE, _MILD_EVIDENCE, _MILD_EVIDENCE)
+"""Two parts of what devices have, so that the app often runs, and one of anything at all."""
 
 HOSTS = st.builds(
     Host,

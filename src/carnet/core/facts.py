@@ -87,7 +87,17 @@ def refusals_that_count(evidence: Evidence, grant: Grant | None, host: Host) -> 
 
 def facts_of_refusals(refusals: Iterable[Refusal]) -> list[Fact]:
     """What the server refused, told with when."""
-    return [fact(REFUSALS.get(refusal.code, "not_activated"), refusal.code, as_of=refusal.at) for refusal in refusals]
+    return [
+        fact(REFUSALS.get(refusal.code, "not_activated"), _code_of(refusal), as_of=refusal.at) for refusal in refusals
+    ]
+
+
+def _code_of(refusal: Refusal) -> str:
+    """Its own code; but the code of a fact that only a device can find is told as `not_activated`, as for faults."""
+    code = refusal.code
+    if code in REFUSALS or code == "seat_limit_reached":
+        return code
+    return "not_activated" if code in REASONS or code in FOREIGN else code
 
 
 def facts_of_status(status: LicenseStatus | None) -> list[Fact]:
