@@ -75,8 +75,9 @@ def _construct(self: Struct, **values: Any) -> None:
             raise TypeError(f"{kind.__name__}() needs {field!r}")
     if values:
         raise TypeError(f"{kind.__name__}() has no field {next(iter(values))!r}")
-    kind.__constructed__[0] += 1
-    if kind.__constructed__[0] == _OFTEN:
+    count = kind.__constructed__[0] + 1  # threads may lose some; it is no statistic
+    kind.__constructed__[0] = count
+    if count == _OFTEN:
         _write_out_constructor(kind)
 
 
@@ -91,12 +92,12 @@ def _write_out_constructor(kind: type[Struct]) -> None:
         return  # a subclass of a subclass has another layout than a twin would; the general constructor stays
     fields, defaults = kind.__fields__, kind.__defaults__
     twin = type.__new__(_StructMeta, kind.__name__, (Struct,), {"__slots__": fields, "__setattr__": object.__setattr__})
-    parameters = ", ".join(f"{field}=_default_{field}" if field in defaults else field for field in fields)
-    lines = [f"def __init__(self, *, {parameters}):", "    _set_class(self, _twin)"]
+    parameters = ", ".join(f"{field}=__struct_{field}" if field in defaults else field for field in fields)
+    lines = [f"def __init__(self, *, {parameters}):", "    __struct_0(self, __struct_1)"]
     lines += [f"    self.{field} = {field}" for field in fields]
-    lines += ["    self.__class__ = _kind"]
-    scope: dict[str, Any] = {f"_default_{field}": value for field, value in defaults.items()}
-    scope |= {"__name__": kind.__module__, "_set_class": _set_class, "_twin": twin, "_kind": kind}
+    lines += ["    self.__class__ = __struct_2"]
+    scope: dict[str, Any] = {f"__struct_{field}": value for field, value in defaults.items()}
+    scope |= {"__name__": kind.__module__, "__struct_0": _set_class, "__struct_1": twin, "__struct_2": kind}
     exec("\n".join(lines), scope)  # noqa: S102 - our own class's field names, as `dataclasses` does it
     scope["__init__"].__qualname__ = f"{kind.__qualname__}.__init__"
     kind.__init__ = scope["__init__"]  # type: ignore[method-assign]
