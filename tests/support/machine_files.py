@@ -117,6 +117,13 @@ def altered(claims: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     return changed
 
 
+def with_times(iat: int, nbf: int, exp: int, claims: dict[str, Any] | None = None) -> dict[str, Any]:
+    """*claims* with these times, written consistently wherever they stand."""
+    changed = altered(claims or claims_of(), "meta.iat", iat)
+    changed["meta"].update(nbf=nbf, exp=exp, ttl=exp - iat, issued=str(Instant(iat)), expiry=str(Instant(max(exp, 0))))
+    return changed
+
+
 def seal(**changes: Any) -> str:
     """`seal_machine_file` of `GRANT` as it should be called, with *changes* to its arguments (*grant* among them)."""
     arguments: dict[str, Any] = {

@@ -43,7 +43,8 @@ class Instant(int):
         year = year_of_era + era * 400 + (month <= 2)
         hour, rest = divmod(second, HOUR)
         two = _TWO_DIGITS
-        date = f"{two[year // 100]}{two[year % 100]}-{two[month]}-{two[day]}"
+        century = two[year // 100] if 0 <= year < 10000 else year // 100  # printing never fails, whatever it is given
+        date = f"{century}{two[year % 100]}-{two[month]}-{two[day]}"
         return f"{date}T{two[hour]}:{two[rest // 60]}:{two[rest % 60]}Z"
 
     def __repr__(self) -> str:

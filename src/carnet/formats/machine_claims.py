@@ -14,16 +14,15 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 from carnet.core.errors import MalformedError, NotGenuineError
-from carnet.core.instant import DAY, Instant, parse_instant
-from carnet.core.model import Entitlement, Grant, Policy
-from carnet.core.policies import is_entitlement_key
+from carnet.core.instant import DAY, Instant
+from carnet.core.model import Grant, Policy
 from carnet.formats.encoding import sha256_hex
 from carnet.formats.fingerprint import has_control_characters
-from carnet.formats.limits import MAX_ENTITLEMENTS, MAX_LIFETIME_SECONDS
+from carnet.formats.limits import MAX_LIFETIME_SECONDS
+from carnet.formats.machine_included import check_metadata, included_license, instant_or_none
 from carnet.formats.policy_claims import (
     activation_status_from_claims,
     activation_status_to_claims,
-    distinct,
     entitlements_from_claims,
     entitlements_to_claims,
     is_text,
@@ -39,8 +38,6 @@ EXTRAS_VERSION = 1
 MAX_GRACE_SECONDS = 30 * DAY
 MAX_TTL_SECONDS = 100 * 366 * DAY
 """What the contract allows (§3.5). Files with our extras keep to ten years (SEC-04)."""
-
-MODES = ("hardware_locked", "floating", "named_user")
 
 _SLUG = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 _FIX = "Fetch a new machine file; if it stays so, tell the vendor that issued it."
@@ -185,7 +182,9 @@ def grant_from_claims(claims: dict[str, Any], *, kid: str, license_key: str, fin
 
     # step 11: the license the client asked to be included
     license_expires_at = None if license_exp is None else Instant(license_exp)
-    included = _included(claims["included"], meta["lic"], product, license_expires_at) if "included" in claims else None
+    included = (
+        included_license(claims["included"], meta["lic"], product, license_expires_at) if "included" in claims else None
+    )
 
     # steps 12 and 13
     known: dict[str, Any] = {
@@ -257,14 +256,14 @@ def _check_attributes(attributes: dict[str, Any]) -> dict[str, Any] | None:
     if not _is_line(attributes.get("platform")):
         _refuse("bad_platform", "The file's platform is not up to 255 characters of text.")
     created = attributes.get("created")
-    if created is not None and _instant(created) is None:
+    if created is not None and instant_or_none(created) is None:
         _refuse("bad_created", "The file's activation time is not a time.")
     components = attributes.get("fingerprint_components")
     if components is not None and not _are_components(components):
         _refuse("bad_components", "The file's fingerprint components are not short texts by name.")
     if "metadata" not in attributes:
         return None
-    metadata = _metadata(attributes["metadata"])
+    metadata = check_metadata(attributes["metadata"])
     if "carnet" not in metadata:
         return None
     extras = metadata["carnet"]
@@ -336,85 +335,12 @@ def _grant_of_contract(included: dict[str, Any], license_key: str, grace_seconds
     )
 
 
-def _included(value: Any, license_key: str, product: str, license_expires_at: Instant | None) -> dict[str, Any] | None:
-    """Check `included` and return what its license entry says, or None without one."""
-    if type(value) is not list or not all(type(each) is dict and is_text(each.get("type")) for each in value):
-        _refuse("bad_included", "What the file includes is not a list of resources.")
-    licenses = [each for each in value if each["type"] == "licenses"]
-    if len(licenses) > 1:
-        _refuse("bad_included", "The file includes more than one license.")
-    if not licenses:
-        return None
-    attributes = licenses[0].get("attributes")
-    if type(attributes) is not dict:
-        _refuse("bad_included", "The included license has no attributes.")
-    identity = (licenses[0].get("id"), attributes.get("key"), attributes.get("product_slug"))
-    if identity != (license_key, license_key, product):
-        _contradict("included_mismatch", "The included license is another one.")
-    if attributes.get("status") != "active":
-        _refuse("included_not_active", "The included license is not active.")
-    if attributes.get("mode") not in MODES:
-        _refuse("bad_included", "The included license has an unknown mode.")
-    plan, seats = attributes.get("plan_key"), attributes.get("seat_limit", 0)
-    if not is_text(plan) or len(plan) > 100:
-        _refuse("bad_included", "The included license has no plan.")
-    if seats is not None and (type(seats) is not int or seats < 1):
-        _refuse("bad_included", "The included license's seat limit is neither null nor at least 1.")
-    starts_at = _instant(attributes.get("starts_at"))
-    if starts_at is None:
-        _refuse("bad_included", "The included license's start is not a time.")
-    written_end = attributes.get("ends_at", "")
-    ends_at = _instant(written_end)
-    if ends_at is None and written_end is not None:
-        _refuse("bad_included", "The included license's end is neither a time nor null.")
-    if ends_at != license_expires_at:
-        _refuse("included_mismatch", "The included license ends at another time than the file says.")
-    if "metadata" in attributes:
-        _metadata(attributes["metadata"])
-    return {
-        "plan_key": plan,
-        "seat_limit": seats,
-        "starts_at": starts_at,
-        "entitlements": _included_entitlements(attributes.get("entitlements")),
-    }
-
-
-def _included_entitlements(value: Any) -> tuple[Entitlement, ...]:
-    if type(value) is not list or len(value) > MAX_ENTITLEMENTS:
-        _refuse("bad_entitlements", f"The included entitlements are not a list of up to {MAX_ENTITLEMENTS}.")
-    entitlements: list[Entitlement] = []
-    for each in value:
-        if type(each) is not dict or not is_entitlement_key(each.get("key")):
-            _refuse("bad_entitlements", "An included entitlement has no proper key.")
-        written_end = each.get("expires_at", "")
-        expires_at = _instant(written_end)
-        if expires_at is None and written_end is not None:
-            _refuse("bad_entitlements", "An included entitlement's end is neither a time nor null.")
-        entitlements.append(Entitlement(key=each["key"], expires_at=expires_at))
-    return distinct(entitlements)
-
-
-def _metadata(value: Any) -> dict[str, Any]:
-    if type(value) is not dict or len(value) > 256 or any(len(name.encode()) > 255 for name in value):
-        _refuse("bad_metadata", "The file's metadata is not an object of up to 256 members with short names.")
-    return value
-
-
 def _are_components(value: Any) -> bool:
     return (
         type(value) is dict
         and len(value) <= 64
         and all(len(name) <= 100 and type(text) is str and len(text) <= 1024 for name, text in value.items())
     )
-
-
-def _instant(value: Any) -> Instant | None:
-    if type(value) is str:
-        try:
-            return parse_instant(value)
-        except MalformedError:
-            pass
-    return None
 
 
 def _is_slug(text: str) -> bool:
