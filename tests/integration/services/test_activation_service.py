@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from carnet.core._base import replace
-from carnet.core.errors import CarnetError
+from carnet.core.errors import CarnetError, StateError
 from carnet.core.instant import DAY, Instant
 from carnet.formats.answer import answer_to_refusal, check_binding, digest_artifacts
+from carnet.formats.keys import Ed25519Signer, KeyRing, Role, Signer
 from carnet.formats.license_token import issue_license_token, token_policy, verify_license_token
 from carnet.formats.machine_file import open_machine_file
 from carnet.server.domain.activations.commands import DeviceClaim
@@ -17,6 +19,7 @@ from carnet.server.domain.activations.issuing import grant_from_json
 from carnet.server.domain.licenses.commands import CreatedLicense
 from carnet.server.domain.status.allocation import SHARD_SIZE
 from carnet.server.installation import Installation
+from carnet.server.ports import SigningKeys
 from carnet.server.records import OPERATOR
 from support.installations import PRODUCT, START, Device, HeldClock, fingerprint, licensed
 from support.stories import granted, proved, refused, tell
@@ -240,6 +243,51 @@ def test_design_2_7_the_register_holds_what_was_signed_and_signs_it_again(tmp_pa
         assert again == result.token  # a retry after a crash between commit and answer signs the same bytes
 
     tell(tmp_path, story, overrides={"entitlements": [{"key": "export-pdf", "below_version": "3.0.0"}]})
+
+
+class BrokenKeys:
+    """Signing keys whose public halves are right and whose signatures are not."""
+
+    def __init__(self, keys: SigningKeys, sign: Callable[[bytes], bytes]) -> None:
+        self._keys = keys
+        self._sign = sign
+
+    def signer(self, role: Role) -> Signer:
+        return BrokenSigner(self._keys.signer(role), self._sign)
+
+
+class BrokenSigner:
+    def __init__(self, signer: Signer, sign: Callable[[bytes], bytes]) -> None:
+        self.kid = signer.kid
+        self.public_key = signer.public_key
+        self.sign = sign
+
+
+def _is_down(_: bytes) -> bytes:
+    raise StateError("signer_down", "The key service does not answer.", "Try again.")
+
+
+def test_rel_08_what_cannot_be_signed_is_an_outage_and_a_retry_gets_the_same_seat(tmp_path: Path) -> None:
+    async def story(installation: Installation, created: CreatedLicense, _: HeldClock) -> None:
+        issuing = installation.activations._issuing
+        keys, ring = issuing._keys, issuing._ring
+        other = Ed25519Signer(bytes(range(32)))
+        for broken_keys, broken_ring in (
+            (BrokenKeys(keys, _is_down), ring),
+            (BrokenKeys(keys, other.sign), ring),
+            (keys, KeyRing.single("machine-file", other.public_key)),  # a root that does not know our keys
+        ):
+            issuing._keys, issuing._ring = broken_keys, broken_ring
+            with pytest.raises(StateError) as caught:
+                await installation.activations.activate(Device().activate(created.key, nonce="n"))
+            assert caught.value.code == "signing_failed"
+        issuing._keys, issuing._ring = keys, ring
+        held = (await installation.activations.list(created.license.id)).items
+        assert len(held) == 1  # durable before it was signed
+        result = granted(await installation.activations.activate(Device().activate(created.key)))
+        assert (result.created, result.activation.id) == (False, held[0].id)
+
+    tell(tmp_path, story)
 
 
 def test_sec_26_license_and_activation_have_their_own_status_index_in_both_artifacts(tmp_path: Path) -> None:
