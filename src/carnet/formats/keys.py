@@ -5,8 +5,8 @@ The algorithm belongs to the key's record and never to a message (SEC-01). Every
 loaded, whatever its source (SEC-06). Keys are found only here, by key id and role (SEC-02): no network, no files.
 `cryptography` is imported at the first verification or signature, not before.
 
-Only Ed25519 today. An algorithm is added by a loader that makes `PublicKey` records of that `alg`, and an entry in
-`_VERIFIERS`; nothing else chooses algorithms.
+Ed25519 is native and lives here. ES256 and RS256 exist for the compatibility keys of license tokens only (design.md
+§4): their material is in `jose_keys`, loaded when such a key is met. Nothing else chooses algorithms.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from carnet.core.errors import MalformedError, NotGenuineError, UsageError
 from carnet.formats.encoding import b64url_decode, b64url_encode, sha256_b64url
 from carnet.formats.limits import MAX_KID
 
-Algorithm = Literal["Ed25519"]
+Algorithm = Literal["Ed25519", "ES256", "RS256"]
 
 Role = Literal[
     "root",
@@ -49,6 +49,9 @@ ROLES: Final[tuple[Role, ...]] = (
 )
 """What a key may sign (design.md §4); one artifact kind asks for exactly one role (SEC-03)."""
 
+COMPATIBLE_ROLES: Final = frozenset(("token",))
+"""The roles whose keys may be ES256 or RS256; every other artifact is signed with Ed25519 only (design.md §5)."""
+
 KeyState = Literal["announced", "active", "verify-only", "retired", "compromised"]
 """A signing key's life (design.md §4). The first three verify; the last two do not."""
 
@@ -73,7 +76,8 @@ _FIX_KEY: Final = "Use the vendor's key exactly as published."
 
 class PublicKey:
     """
-    A public key that passed its checks: `kid`, `alg`, `raw` (32 bytes for Ed25519). Make one with `load_ed25519`.
+    A public key that passed its checks: `kid`, `alg`, `raw` (32 bytes for Ed25519; for the others see `jose_keys`).
+    Make one with `load_ed25519`, `public_key_from_jwk`, or a loader of `jose_keys`.
 
     Equal by value, frozen, safe to share between threads. The library's key object is made once, when first used.
     """
@@ -91,10 +95,12 @@ class PublicKey:
 
     def verify(self, signature: bytes, message: bytes) -> None:
         """
-        Check that the holder of this key signed exactly *message* (RFC 8032 §5.1.7, `cryptography`'s implementation).
+        Check that the holder of this key signed exactly *message*: RFC 8032 §5.1.7, or RFC 7518 §3.4 and §3.3, by
+        `cryptography`'s implementation.
 
         Args:
-            signature: 64 bytes for Ed25519; S is below the group order, one spelling per signature.
+            signature: 64 bytes for Ed25519 (S is below the group order, one spelling per signature) and for ES256, as
+                many as the modulus for RS256.
             message: The bytes as received.
 
         Raises:
@@ -110,7 +116,11 @@ class PublicKey:
             ) from None
 
     def to_jwk(self) -> dict[str, str]:
-        """This key as a JSON Web Key (RFC 8037 §2), with `alg` as JOSE libraries name it."""
+        """This key as a JSON Web Key (RFC 8037 §2, RFC 7518 §6), with `alg` as JOSE libraries name it."""
+        if self.alg != "Ed25519":
+            from carnet.formats.jose_keys import jose_key_to_jwk
+
+            return jose_key_to_jwk(self)
         return {
             "kty": "OKP",
             "crv": "Ed25519",
@@ -121,7 +131,7 @@ class PublicKey:
         }
 
     def _load(self) -> Callable[[bytes, bytes], None]:
-        check = _VERIFIERS[self.alg](self.raw)
+        check = _verifier(self.alg, self.raw)
         object.__setattr__(self, "_check", check)
         return check
 
@@ -146,13 +156,14 @@ class PublicKey:
         return PublicKey, (self.kid, self.alg, self.raw)
 
 
-def _ed25519_verifier(raw: bytes) -> Callable[[bytes, bytes], None]:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+def _verifier(alg: Algorithm, raw: bytes) -> Callable[[bytes, bytes], None]:
+    if alg == "Ed25519":
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-    return Ed25519PublicKey.from_public_bytes(raw).verify
+        return Ed25519PublicKey.from_public_bytes(raw).verify
+    from carnet.formats.jose_keys import verifier
 
-
-_VERIFIERS: Final[dict[Algorithm, Callable[[bytes], Callable[[bytes, bytes], None]]]] = {"Ed25519": _ed25519_verifier}
+    return verifier(alg, raw)
 
 
 def _invalid_signature() -> type[Exception]:
@@ -204,11 +215,12 @@ def load_ed25519(raw: bytes, kid: str | None = None) -> PublicKey:
 
 def public_key_from_jwk(jwk: Any) -> PublicKey:
     """
-    Read a public JSON Web Key (RFC 7517, RFC 8037 §2) and check the key (SEC-06).
+    Read a public JSON Web Key (RFC 7517, RFC 8037 §2, RFC 7518 §6) and check the key (SEC-06).
 
     Args:
-        jwk: The parsed object: `kty` OKP, `crv` Ed25519, `x`; where present, `kid` is a key id, `alg` is `EdDSA` or
-            `Ed25519`, `use` is `sig` and `key_ops` holds `verify`. Other public members are ignored (RFC 7517 §4).
+        jwk: The parsed object: `kty` OKP with `crv` Ed25519 and `x`, or EC with `crv` P-256, `x` and `y`, or RSA with
+            `n` and `e`; where present, `kid` is a key id, `alg` is the key's (`EdDSA` or `Ed25519` for the first),
+            `use` is `sig` and `key_ops` holds `verify`. Other public members are ignored (RFC 7517 §4).
 
     Raises:
         MalformedError: ``private_key``: it holds the private member `d`; ``bad_key``; ``bad_kid``.
@@ -221,18 +233,23 @@ def public_key_from_jwk(jwk: Any) -> PublicKey:
             "This is a private key; a public one is wanted here.",
             "Consider that key leaked, replace it, and use the public part of the new one.",
         )
-    encoded, operations = jwk.get("x"), jwk.get("key_ops", ["verify"])
+    operations = jwk.get("key_ops", ["verify"])
+    if jwk.get("use", "sig") != "sig" or type(operations) is not list or "verify" not in operations:
+        raise MalformedError("bad_key", "This JSON Web Key is not for verifying signatures.", _FIX_KEY)
+    kid = check_kid(jwk["kid"]) if "kid" in jwk else None
+    if jwk.get("kty") in ("EC", "RSA"):
+        from carnet.formats.jose_keys import jose_key_from_jwk
+
+        return jose_key_from_jwk(jwk, kid)
+    encoded = jwk.get("x")
     if (
         jwk.get("kty") != "OKP"
         or jwk.get("crv") != "Ed25519"
         or type(encoded) is not str
         or jwk.get("alg", "EdDSA") not in ("EdDSA", "Ed25519")
-        or jwk.get("use", "sig") != "sig"
-        or type(operations) is not list
-        or "verify" not in operations
     ):
-        raise MalformedError("bad_key", "This JSON Web Key is not an Ed25519 key for verifying signatures.", _FIX_KEY)
-    return load_ed25519(b64url_decode(encoded, "A key's x"), check_kid(jwk["kid"]) if "kid" in jwk else None)
+        raise MalformedError("bad_key", "This JSON Web Key is of no kind that Carnet verifies with.", _FIX_KEY)
+    return load_ed25519(b64url_decode(encoded, "A key's x"), kid)
 
 
 _PRIVATE_MEMBERS: Final = frozenset(("d", "p", "q", "dp", "dq", "qi", "oth", "k"))
@@ -265,7 +282,8 @@ class KeyRing:
         Take *keys* as trusted.
 
         Raises:
-            MalformedError: ``duplicate_key``: a key stands twice in a role, an id names two keys, a key has two ids.
+            MalformedError: ``duplicate_key``: a key stands twice in a role, an id names two keys, a key has two ids;
+                ``bad_key``: an algorithm that its role does not have (SEC-01).
         """
         self._roles = {}
         self.headers = {}
@@ -273,6 +291,8 @@ class KeyRing:
         by_raw: dict[bytes, str] = {}
         for trusted in keys:
             kid, raw = trusted.key.kid, trusted.key.raw
+            if trusted.key.alg != "Ed25519" and trusted.role not in COMPATIBLE_ROLES:
+                raise MalformedError("bad_key", f"A key for {trusted.role} must be an Ed25519 key.", _FIX_KEY)
             role = self._roles.setdefault(trusted.role, {})
             if kid in role or by_kid.setdefault(kid, raw) != raw or by_raw.setdefault(raw, kid) != kid:
                 raise MalformedError("duplicate_key", f"The key {kid} is listed twice.", _FIX_KEY)
