@@ -62,6 +62,8 @@ def test_the_story_then_stays_up_and_stops_cleanly(tmp_path: Path) -> None:
             told += line
             if "audit list" in line:
                 break
+        if not told:
+            pytest.fail(f"The story ended early:\n{process.stdout.read()}")
         assert f"http://127.0.0.1:{port}" in told
         _follow(told, env)
         process.send_signal(signal.SIGINT)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -52,11 +53,20 @@ class Device(Struct):
 
 
 def free_port() -> int:
-    """A port that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """
+    A port that nobody listens on just now, and that the system gives to nobody else.
+
+    It has to stay free while the server is stopped, so it lies below the ports that systems hand out by themselves
+    (from 32768 on Linux, 49152 elsewhere: RFC 6335 §6).
+    """
+    while True:
+        port = random.randint(20_000, 32_000)  # noqa: S311 - no secret
+        with socket.socket() as probe:
+            try:
+                probe.bind((LOOPBACK, port))
+            except OSError:
+                continue
+            return port
 
 
 class Stage:

@@ -250,9 +250,12 @@ class Story:
     def _measure(self) -> float:
         app = self._app()
         app.check()  # an app that runs has its modules loaded
-        began = time.perf_counter()
-        app.check()
-        return (time.perf_counter() - began) * 1000
+        seconds = []
+        for _ in range(5):
+            began = time.perf_counter()
+            app.check()
+            seconds.append(time.perf_counter() - began)
+        return min(seconds) * 1000
 
 
 def _expect(said: Said, code: int, state: str, access: str) -> Mapping[str, Any]:
