@@ -156,7 +156,7 @@ def test_a_jwk_must_say_what_it_is_in_one_spelling() -> None:
         raw = b64url_decode(jwk[material], "It")
         for change in (
             {material: b64url_encode(b"\x00" + raw)},
-            {material: b64url_encode(raw[1:])},
+            {material: b64url_encode(raw[:31])},
             {material: 7},
             {"alg": "EdDSA"},
             {"use": "enc"},
