@@ -323,3 +323,16 @@ def test_sec_33_no_secret_shows_in_a_path_a_log_or_a_repr(desk: Desk) -> None:
     secrets = [LICENSE_KEY, "line-4", json.dumps(desk.vendor.bodies[0]["device"]["fingerprint"])]
     assert not [text for text in shown for secret in secrets[:2] if secret in text]
     assert len(desk.journal()) == 2
+
+
+def test_a_newer_server_may_prove_artifacts_that_this_app_does_not_know(desk: Desk) -> None:
+    def newer(request: HttpRequest, *, swapped: bool = False) -> HttpAnswer:
+        body = parse_object(request.body, max_bytes=20_000, what="The request")
+        desk.vendor.seats[body["device"]["fingerprint"]] = None
+        artifacts = {**desk.vendor.issue(body["device"]["fingerprint"]), "manifest": "from later"}
+        proof = desk.vendor.proof(body, "activate", None, artifacts)
+        members = {**artifacts, "manifest": "swapped" if swapped else "from later", "proof": proof}
+        return HttpAnswer(status=200, body=dump_json(members))
+
+    assert not desk.app(transport=MemoryTransport(lambda request: newer(request, swapped=True))).activate(LICENSE_KEY)
+    assert desk.app(transport=MemoryTransport(newer)).activate(LICENSE_KEY).state == "active"

@@ -1,0 +1,70 @@
+"""Runs a vector of specs/state.md §10 through the SDK."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from carnet.client.clock import ClockFacts, Uptime, is_checkpoint_due, is_suspect, trusted_now
+from carnet.client.fingerprint.values import Anchor
+from carnet.client.state import COPIES, StateStore
+from carnet.client.state_file import _state_from_json, _state_to_json, seal_copy
+from carnet.core.instant import parse_instant
+from carnet.formats.encoding import b64url_decode, b64url_encode
+
+
+def run_vector(vector: dict[str, Any]) -> dict[str, Any]:
+    """What `expect` should say."""
+    given = vector["input"]
+    if "copies_b64u" in given:
+        return _read(given)
+    if "write" in given:
+        return {"outcome": "ok", "value": _write(given)}
+    return {"outcome": "ok", "value": _clock(given)}
+
+
+def _anchors(given: dict[str, Any]) -> tuple[Anchor, ...]:
+    return tuple(Anchor(kind=kind, value=value, strength="strong") for kind, value in given["anchors"])
+
+
+def _read(given: dict[str, Any]) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        for name, encoded in zip(COPIES, given["copies_b64u"], strict=True):
+            if encoded is not None:
+                (Path(folder) / name).write_bytes(b64url_decode(encoded, "The copy"))
+        loaded = StateStore(folder, given["product"]).load(_anchors(given))
+    if loaded.condition == "open":
+        content = _state_to_json(loaded.state)
+        return {"outcome": "ok", "value": {name: value for name, value in content.items() if value not in (None, [])}}
+    return {
+        "outcome": "does_not_open" if loaded.condition == "foreign" else "malformed",
+        "code": loaded.condition,
+    }
+
+
+def _write(given: dict[str, Any]) -> str:
+    return b64url_encode(
+        seal_copy(
+            _state_from_json(given["write"]),
+            product=given["product"],
+            sequence=given["sequence"],
+            key=bytes.fromhex(given["state_key_hex"]),
+            anchors=_anchors(given),
+            kept=(),
+            entropy=bytes.fromhex(given["entropy_hex"]),
+        )
+    )
+
+
+def _clock(given: dict[str, Any]) -> dict[str, Any]:
+    facts: ClockFacts = _state_from_json({"clock": given["remembered"]}).clock
+    boot = given["boot"]
+    uptime = None if boot is None else Uptime(boot=boot, seconds=given["uptime_seconds"])
+    wall = parse_instant(given["wall"])
+    trusted = trusted_now(facts, uptime)
+    return {
+        "trusted_at": trusted,
+        "is_suspect": is_suspect(facts, trusted, wall),
+        "is_due": is_checkpoint_due(facts, uptime, wall),
+    }

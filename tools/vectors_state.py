@@ -1,0 +1,225 @@
+"""
+Makes `specs/vectors/state/` (specs/state.md §10).
+
+`python tools/vectors_state.py` writes them; `tests/unit/client/test_state_vectors.py` makes them again, compares, and
+runs them. Everything is from fixed seeds.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
+
+from carnet.client.clock import CHECKPOINT_SECONDS, SUSPECT_AFTER_SECONDS, TOLERATED_BACKWARD_SECONDS  # noqa: E402
+from carnet.client.fingerprint.values import Anchor  # noqa: E402
+from carnet.client.state_file import CHECKSUM_BYTES, DeviceState, seal_copy  # noqa: E402
+from carnet.core.instant import DAY, Instant  # noqa: E402
+from carnet.formats.encoding import b64url_encode, sha256  # noqa: E402
+from support.state_vectors import run_vector  # noqa: E402
+
+FOLDER = ROOT / "specs" / "vectors" / "state"
+
+KEY = bytes(range(32))
+ENTROPY = bytes(range(32, 64))
+MACHINE = ("linux-machine-id", "9f4c1d6f0e7b4a0c8f5d2b3a1e6c7d88")
+FIRMWARE = ("linux-product-uuid", "4c4c4544-0042-3510-8052-b3c04f4b4e32")
+OTHER = ("linux-machine-id", "11112222333344445555666677778888")
+DECLARED = ("declared", "line-4")
+T = 1_900_000_000
+
+
+def sealed(
+    sequence: int = 3, *anchors: tuple[str, str], product: str = "hustl", contacts: int = 2, entropy: bytes = ENTROPY
+) -> bytes:
+    """A small copy."""
+    return seal_copy(
+        DeviceState(license_key="7CXSZ-8Q2MD-N4V6P-KH9T3-WBA5R", server_time=Instant(T), contacts=contacts),
+        product=product,
+        sequence=sequence,
+        key=KEY,
+        anchors=tuple(Anchor(kind=kind, value=value, strength="strong") for kind, value in anchors or (MACHINE,)),
+        kept=(),
+        entropy=entropy,
+    )
+
+
+def resealed(data: bytes) -> bytes:
+    """*data* under a checksum that fits."""
+    return data[:-CHECKSUM_BYTES] + sha256(data[:-CHECKSUM_BYTES])
+
+
+def flipped(data: bytes, position: int) -> bytes:
+    """*data* with the lowest bit of one byte changed."""
+    return data[:position] + bytes([data[position] ^ 1]) + data[position + 1 :]
+
+
+def copies() -> Iterator[dict[str, Any]]:
+    """Reading."""
+
+    def read(
+        name: str, section: str, catches: str, *given: bytes | None, product: str = "hustl", anchors: Any = (MACHINE,)
+    ) -> dict[str, Any]:
+        pair = [*given, None][:2]
+        return {
+            "id": f"state/{name}",
+            "spec": f"state.md §{section}",
+            "catches": catches,
+            "input": {
+                "copies_b64u": [None if data is None else b64url_encode(data) for data in pair],
+                "product": product,
+                "anchors": [list(anchor) for anchor in anchors],
+            },
+        }
+
+    plain = sealed()
+    body_at = plain.find(b"\n", 15) + 1
+    head, body = plain[:body_at], plain[body_at:-CHECKSUM_BYTES]
+    yield read("read-one-copy", "5", "Needing both copies.", plain)
+    yield read("read-second-copy-only", "5", "Looking at the first copy only.", None, plain)
+    yield read("read-higher-sequence", "5", "Taking the first copy that opens.", plain, sealed(4, contacts=9))
+    yield read("read-any-slot", "3", "Trying the first slot only.", sealed(3, FIRMWARE, MACHINE))
+    yield read("read-any-anchor", "3", "Trying the first anchor only.", plain, anchors=(FIRMWARE, OTHER, MACHINE))
+    yield read("read-no-copy", "5", "Failing where there is no state yet.", None, None)
+    yield read("read-damaged-first", "5", "Giving up after a damaged copy.", flipped(plain, -1), plain)
+    yield read("read-damaged-newer", "5", "Choosing by an unverified sequence.", flipped(sealed(9), 400), plain)
+    yield read("read-damaged-both", "5", "Reading on after a wrong checksum.", flipped(plain, 20), plain[:-1])
+    yield read("read-foreign", "5", "Calling a foreign copy damaged.", plain, anchors=(OTHER,))
+    yield read("read-foreign-kind", "3", "Trying a slot with an anchor of another kind.", plain, anchors=(FIRMWARE,))
+    yield read("read-foreign-declared", "9", "Trying hardware where an id is declared.", plain, anchors=(DECLARED,))
+    yield read("read-no-anchor", "5", "Opening without any anchor.", plain, anchors=())
+    yield read(
+        "read-foreign-and-damaged",
+        "5",
+        "Calling it damaged when one copy is foreign.",
+        plain[:-1],
+        plain,
+        anchors=(OTHER,),
+    )
+    yield read("read-other-product", "5", "Reading another product's state.", plain, product="inkwell")
+    moved = resealed(plain.replace(b'"product":"hustl"', b'"product":"fancy"'))
+    yield read("read-renamed-product", "3", "Not binding slots to the product.", moved, product="fancy")
+    newer = resealed(plain.replace(b"carnet-state 1", b"carnet-state 2"))
+    yield read("read-too-new", "5", "Overwriting what a newer app wrote.", newer)
+    yield read("read-not-a-state", "5", "Failing on any other file.", b"\x7fELF" + bytes(100))
+    yield read("read-empty", "5", "Failing on an empty file.", b"")
+    yield read("read-cut-in-header", "7", "Failing on a cut header.", plain[:40])
+    yield read("read-cut-in-body", "7", "Accepting a body without its end.", resealed(plain[:-40] + bytes(32)))
+    yield read("read-tail", "7", "Ignoring what follows.", plain + b"\n")
+    yield read(
+        "read-changed-sequence",
+        "5",
+        "Not authenticating the header.",
+        resealed(plain.replace(b'"sequence":3', b'"sequence":8')),
+    )
+    yield read("read-changed-body", "5", "Not authenticating the body.", resealed(flipped(plain, -40)))
+    other = sealed(3, entropy=bytes(32))
+    swapped = other[: other.find(b"\n", 15) + 1] + body
+    yield read("read-body-under-other-head", "5", "Not binding the body to its head.", resealed(swapped + bytes(32)))
+    yield read(
+        "read-header-not-strict", "5", "Reading the header leniently.", resealed(head[:-1] + b" \n" + body + bytes(32))
+    )
+    yield read(
+        "read-header-name-twice",
+        "5",
+        "Reading the header leniently.",
+        resealed(head.replace(b'{"product"', b'{"salt":"","product"') + body + bytes(32)),
+    )
+    yield read(
+        "read-no-slots",
+        "2",
+        "Needing no slot.",
+        resealed(b'carnet-state 1\n{"product":"hustl","salt":"","sequence":1,"slots":[]}\n' + body + bytes(32)),
+    )
+
+
+def writes() -> Iterator[dict[str, Any]]:
+    """Writing."""
+
+    def write(name: str, catches: str, content: dict[str, Any], *anchors: tuple[str, str]) -> dict[str, Any]:
+        return {
+            "id": f"state/{name}",
+            "spec": "state.md §3",
+            "catches": catches,
+            "input": {
+                "write": content,
+                "product": "hustl",
+                "sequence": 7,
+                "state_key_hex": KEY.hex(),
+                "entropy_hex": ENTROPY.hex(),
+                "anchors": [list(anchor) for anchor in anchors],
+            },
+        }
+
+    yield write("write-empty", "Another derivation, label or order of salts.", {}, MACHINE)
+    yield write("write-two-anchors", "One salt for all slots.", {"contacts": 1}, MACHINE, FIRMWARE)
+    yield write("write-declared-unicode", "Anchors in another encoding.", {"license_key": "k"}, ("declared", "機械 4"))
+    yield write("write-unknown-member", "Dropping what a newer app wrote.", {"from_later": {"kept": [1]}}, MACHINE)
+
+
+def clocks() -> Iterator[dict[str, Any]]:
+    """Time."""
+
+    def clock(
+        name: str, catches: str, remembered: dict[str, Any], running: tuple[str, int] | None, wall: int
+    ) -> dict[str, Any]:
+        return {
+            "id": f"state/{name}",
+            "spec": "state.md §6",
+            "catches": catches,
+            "input": {
+                "remembered": remembered,
+                "boot": None if running is None else running[0],
+                "uptime_seconds": None if running is None else running[1],
+                "wall": str(Instant(wall)),
+            },
+        }
+
+    known = {"trusted_at": T, "boot": "a", "uptime_seconds": 100}
+    yield clock("clock-nothing", "Making up a bound.", {}, ("a", 9 * DAY), T)
+    yield clock("clock-same-boot", "Not counting running time.", known, ("a", 100 + DAY), T)
+    yield clock("clock-other-boot", "Counting a boot that was never seen.", known, ("b", 400 * DAY), T)
+    yield clock("clock-no-boot", "Failing without a running clock.", known, None, T)
+    yield clock("clock-snapshot", "Going back with a restored snapshot.", known, ("a", 5), T)
+    for name, more in (("before", -1), ("at", 0), ("after", 1)):
+        due = 100 + CHECKPOINT_SECONDS + more
+        yield clock(
+            f"clock-six-hours-{name}", "Recording at another moment.", known, ("a", due), T + CHECKPOINT_SECONDS
+        )
+        behind = T - TOLERATED_BACKWARD_SECONDS - more
+        yield clock(f"clock-behind-{name}", "Tolerating more or less than a day.", known, ("a", 100), behind)
+        since = {**known, "behind_since": T}
+        suspect = 100 + SUSPECT_AFTER_SECONDS + more
+        yield clock(
+            f"clock-suspect-{name}", "Suspecting sooner or later than after 72 hours.", since, ("a", suspect), 0
+        )
+    yield clock(
+        "clock-right-again",
+        "Suspecting a clock that was set right.",
+        {**known, "behind_since": T},
+        ("a", 100 + 9 * DAY),
+        T + 9 * DAY,
+    )
+
+
+def made() -> dict[str, str]:
+    """Every vector, by file name."""
+    texts: dict[str, str] = {}
+    for part in (copies, writes, clocks):
+        for vector in part():
+            vector["expect"] = run_vector(vector)
+            name = vector["id"].removeprefix("state/") + ".json"
+            assert name not in texts, name
+            texts[name] = json.dumps(vector, indent=1, ensure_ascii=False) + "\n"
+    return texts
+
+
+if __name__ == "__main__":
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for file_name, text in made().items():
+        (FOLDER / file_name).write_text(text, encoding="utf-8")
