@@ -6,18 +6,21 @@ import argparse
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from carnet.cli import exits
+from carnet.cli.commands.inspect import READERS
 from carnet.cli.commands.policy import span
 from carnet.cli.parser import build_parser
 from carnet.cli.words import duration, end_of, instant, members, whole
 from carnet.core.errors import UsageError
 from carnet.core.instant import DAY, MAX_INSTANT
 from carnet.formats.bundle import Bundle, write_bundle
+from carnet.formats.detect import Kind
 from carnet.formats.license_key import ALPHABET
 from carnet.formats.root import anchor
 from support.cli_runs import carnet, environment
@@ -116,6 +119,10 @@ def test_inspect_shows_what_a_file_says_and_no_more(tmp_path: Path) -> None:
     text = carnet("inspect", write(tmp_path, "file", LICENSE_KEY))
     assert LICENSE_KEY not in text.out + text.err
     assert carnet("inspect", write(tmp_path, "file", "nothing")).code == exits.FAILED
+
+
+def test_inspect_knows_every_kind_that_can_be_told() -> None:
+    assert set(READERS) == set(get_args(Kind))
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("90s", 90), ("15m", 900), ("12h", 43200), ("4w", 28 * DAY)])

@@ -7,6 +7,7 @@ A license key in a file is shown as its last four characters; what is encrypted 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from carnet.cli import exits
@@ -45,15 +46,7 @@ def _about(data: bytes) -> dict[str, Any]:
     from carnet.formats.detect import detect
 
     kind = detect(data)
-    reader = {
-        "token": _jws,
-        "answer": _jws,
-        "machine-file": _machine_file,
-        "root": _root,
-        "bundle": _bundle,
-        "license-key": _license_key,
-    }[kind]
-    return {"kind": kind, **reader(data)}
+    return {"kind": kind, **READERS[kind](data)}
 
 
 def _jws(data: bytes) -> dict[str, Any]:
@@ -110,3 +103,14 @@ def _license_key(data: bytes) -> dict[str, Any]:
     from carnet.formats.license_key import last_four
 
     return {"ends_with": last_four(data.decode().strip())}
+
+
+READERS: Mapping[str, Callable[[bytes], dict[str, Any]]] = {
+    "token": _jws,
+    "answer": _jws,
+    "machine-file": _machine_file,
+    "root": _root,
+    "bundle": _bundle,
+    "license-key": _license_key,
+}
+"""What shows each kind that `formats.detect` tells."""
