@@ -200,6 +200,8 @@ class JoseSigner:
 
     __slots__ = ("_private", "public_key")
 
+    public_key: PublicKey
+
     def __init__(self, private: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, kid: str | None = None) -> None:
         """
         Take the key.

@@ -357,6 +357,8 @@ class Ed25519Signer:
 
     __slots__ = ("_sign", "public_key")
 
+    public_key: PublicKey
+
     def __init__(self, seed: bytes, kid: str | None = None) -> None:
         """
         Load the key.
