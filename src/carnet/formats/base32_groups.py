@@ -146,22 +146,9 @@ def locate_typing_errors(text: str) -> tuple[GroupError, ...]:
     in_place = _in_place(values)
     if in_place is not None:
         return in_place
-    raw = [_raw_check(values[start : start + GROUP_SYMBOLS]) for start in range(len(values))]
-    best: dict[tuple[int, int], _Step] = {(0, 0): _Step(0, None, 0, None, 0)}
-    ends: list[_Step] = []
-    # Every step goes to a later group or further into the text, so each state is final when its turn comes.
-    for group in range(len(values) // GROUP_SYMBOLS + _DRIFT + 2):
-        first, beyond = (group - _DRIFT) * GROUP_SYMBOLS, (group + _DRIFT) * GROUP_SYMBOLS + 1
-        for start in range(max(0, first), min(len(values) + 1, beyond)):
-            here = best.get((group, start))
-            if here is None:
-                continue
-            ends.append(_end(here, raw, group, start))
-            for cost, problem, size, further in _steps(raw, group, start):
-                known = best.get((group + further, start + size))
-                if known is None or here.cost + cost < known.cost:
-                    best[group + further, start + size] = _Step(here.cost + cost, here, group, problem, start)
-    return _errors(min(ends, key=lambda end: end.cost), values)
+    return _errors(
+        _cheapest([_raw_check(values[start : start + GROUP_SYMBOLS]) for start in range(len(values))]), values
+    )
 
 
 def symbols_typed(text: str) -> int:
@@ -258,6 +245,29 @@ class _Step:
 
     def __init__(self, cost: int, before: _Step | None, group: int, problem: Problem | None, start: int) -> None:
         self.cost, self.before, self.group, self.problem, self.start = cost, before, group, problem, start
+
+
+def _cheapest(raw: list[int]) -> _Step:
+    """The end of the cheapest way through symbols whose checks are *raw*, as the specification's table has it."""
+    best: dict[tuple[int, int], _Step] = {(0, 0): _Step(0, None, 0, None, 0)}
+    ends: list[_Step] = []
+    # Every step goes to a later group or further into the text, so each state is final when its turn comes.
+    for group in range(len(raw) // GROUP_SYMBOLS + _DRIFT + 2):
+        first, beyond = (group - _DRIFT) * GROUP_SYMBOLS, (group + _DRIFT) * GROUP_SYMBOLS + 1
+        for start in range(max(0, first), min(len(raw) + 1, beyond)):
+            here = best.get((group, start))
+            if here is not None:
+                ends.append(_end(here, raw, group, start))
+                _go_on(best, here, raw, group, start)
+    return min(ends, key=lambda end: end.cost)
+
+
+def _go_on(best: dict[tuple[int, int], _Step], here: _Step, raw: list[int], group: int, start: int) -> None:
+    """Note where *here* leads to in *best*, wherever that is cheaper than what is known."""
+    for cost, problem, size, further in _steps(raw, group, start):
+        known = best.get((group + further, start + size))
+        if known is None or here.cost + cost < known.cost:
+            best[group + further, start + size] = _Step(here.cost + cost, here, group, problem, start)
 
 
 def _steps(raw: list[int], group: int, start: int) -> Iterator[tuple[int, Problem | None, int, int]]:
