@@ -24,6 +24,8 @@ from carnet.core.errors import CarnetError
 class AsyncCarnet(Client):
     """As `Carnet`; every method that asks or changes something is a coroutine and returns a `Decision`."""
 
+    last_problem: CarnetError | None
+
     def __init__(
         self,
         *,

@@ -33,6 +33,8 @@ class Client:
             None. A refusal is not a problem but an answer; it is in the decision.
     """
 
+    last_problem: CarnetError | None
+
     def __init__(
         self,
         *,
@@ -87,7 +89,7 @@ class Client:
         self._timeout_seconds = timeout_seconds
         self._known_device: Device | None = None
         self._is_closed = False
-        self.last_problem: CarnetError | None = None
+        self.last_problem = None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(product={self._config.product!r}, server={self._config.server!r})"

@@ -44,6 +44,8 @@ class Carnet(Client):
     not exceptions. `UsageError` says that a setting is missing or wrong. Safe to use from several threads.
     """
 
+    last_problem: CarnetError | None
+
     def __init__(
         self,
         *,

@@ -66,8 +66,10 @@ def write_text(text: str) -> bytes:
     return write_any_text(text)
 
 
-remembered_text = functools.lru_cache(maxsize=256)(write_text)
-"""`write_text` for what many keys share."""
+@functools.lru_cache(maxsize=256)
+def remembered_text(text: str) -> bytes:
+    """`write_text` for what many keys share."""
+    return write_text(text)
 
 
 def write_any_text(text: str) -> bytes:
