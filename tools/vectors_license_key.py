@@ -80,6 +80,8 @@ def license_keys() -> Iterator[Scenario]:
     yield heal("heal-hyphen-for-symbol", "Dropping a hyphen typed in place of a symbol.", KEY.replace("B", "-"))
     yield heal("heal-two-blanks-for-symbols", "Dropping blanks typed in place.", KEY.replace("56", "  "))
     yield heal("heal-in-place-three", "Trying other readings after the outline fits.", "--" + KEY[2:].replace("J", "-"))
+    doubled = KEY.replace("7", "").replace("-", "--", 1)
+    yield heal("heal-in-place-only", "Trying another reading of a text that has the outline.", doubled)
     yield heal("heal-missing-first", "Not putting back the first symbol.", OTHER[1:])
     yield heal("heal-missing-inside", "Not putting back a symbol.", OTHER.replace("S", "", 1))
     yield heal("heal-missing-last", "Not putting back the last symbol.", OTHER[:-1])

@@ -234,9 +234,9 @@ def seal_plaintext(
         nonce: Only to reproduce a published vector, 12 bytes. A nonce used twice reveals both contents.
 
     Raises:
-        UsageError: ``bad_entropy``; ``bad_grant``: the file would be larger than 256 KiB.
+        UsageError: ``bad_entropy``.
 
-    Does not check anything about the license key, device or content: `seal_machine_file` does.
+    Does not check anything about the license key, device, content or its size: `seal_machine_file` does.
     """
     cipher, _ = _aes_gcm()
     key = _encryption_key(license_key, fingerprint)
@@ -246,10 +246,7 @@ def seal_plaintext(
     signature = b64url_encode(signer.sign(_SIGNED + enc.encode()))
     # Written by hand: the contract's own order of members, and nothing in them that JSON would escape.
     envelope = f'{{"enc":"{enc}","sig":"{signature}","alg":"{ALGORITHM}","kid":"{signer.kid}"}}'
-    armored = armor(_LABEL, envelope.encode())
-    if len(armored) > MAX_MACHINE_FILE:
-        _misuse("bad_grant", f"The machine file would be larger than {MAX_MACHINE_FILE} bytes.")
-    return armored
+    return armor(_LABEL, envelope.encode())
 
 
 def decrypt(enc: str, *, license_key: str, fingerprint: str) -> bytes:

@@ -196,6 +196,13 @@ def test_a_separator_typed_in_place_of_a_symbol_is_a_wrong_symbol(instead: str) 
     assert heal_license_key(twice[:-1] + ("0" if KEY[-1] != "0" else "1")) is None
 
 
+def test_a_text_with_the_outline_of_a_key_is_read_in_no_other_way() -> None:
+    # A symbol left out and a hyphen doubled: in place three symbols are wrong, and three are never corrected.
+    typed = "01234--5689-ABCDE-FGHJK-DF2MM"
+    assert heal_license_key(typed) is None
+    assert heal_license_key(typed.replace("--", "-")) is not None
+
+
 def test_one_missing_symbol_is_put_back() -> None:
     symbols = KEY.replace("-", "")
     for place in range(25):

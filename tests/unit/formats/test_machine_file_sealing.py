@@ -137,6 +137,14 @@ def test_a_grant_too_large_for_a_file_is_refused() -> None:
     with pytest.raises(UsageError) as refused:
         seal(grant=replace(GRANT, policy=policy, entitlements=()))
     assert refused.value.code == "bad_grant"
+    assert "larger than 262144 bytes" in refused.value.message
+
+
+def test_what_a_file_would_not_give_back_is_not_sealed() -> None:
+    untyped = replace(GRANT, entitlements=list(GRANT.entitlements))  # a list where a tuple belongs: reads back unequal
+    with pytest.raises(UsageError) as refused:
+        seal(grant=untyped)
+    assert refused.value.code == "bad_grant"
 
 
 def test_seal_claims_of_the_tests_is_what_seal_machine_file_writes() -> None:
