@@ -237,6 +237,14 @@ def test_r_80_a_key_of_another_shape_or_too_far_away_is_left_alone(desk: Desk) -
         assert "Did you mean" not in decision.reasons[0].fix
 
 
+def test_r_80_an_imported_key_that_looks_mistyped_is_not_touched(desk: Desk) -> None:
+    desk.vendor.license_key = typo(LICENSE_KEY, 3)
+    desk.vendor.status = "license_revoked"
+    decision = desk.app().activate(desk.vendor.license_key)
+    assert codes(decision) == ["license_revoked"]
+    assert "Did you mean" not in decision.reasons[0].fix
+
+
 @pytest.mark.parametrize("spelling", [str.lower, lambda key: key.replace("-", " "), lambda key: f"  {key}\n"])
 def test_r_80_another_spelling_of_the_key_is_the_key(desk: Desk, spelling: Any) -> None:
     app = desk.app()

@@ -10,13 +10,15 @@ import pytest
 
 from carnet import Carnet
 from carnet.client.wire import MAX_ANSWER, HttpAnswer, HttpRequest
+from carnet.core._base import replace
 from carnet.core.errors import TransportError
 from carnet.core.instant import DAY
 from carnet.formats.answer import Answer, issue_answer
 from carnet.formats.keys import Ed25519Signer
+from carnet.formats.license_token import issue_license_token, verify_license_token
 from carnet.formats.strict_json import dump_json, parse_object
 from carnet.testing import MemoryTransport
-from support.issuing import LICENSE_KEY, NOW, SIGNERS, Vendor, make_root
+from support.issuing import LICENSE_KEY, NOW, ROOT, SIGNERS, Vendor, make_root
 from support.sdk import Desk, wait_for_background
 
 Twist = Callable[[Vendor, HttpRequest], HttpAnswer]
@@ -212,6 +214,39 @@ def test_sec_30_genuine_artifacts_of_another_device_are_not_taken(desk: Desk) ->
     assert app.activate(LICENSE_KEY).state == "not_activated"
     assert app.last_problem is not None
     assert app.last_problem.code == "answer_not_authentic"
+
+
+@pytest.mark.parametrize("wrong", ["device", "product", "activation"])
+def test_sec_18_a_token_and_a_machine_file_that_do_not_belong_together_are_not_taken(desk: Desk, wrong: str) -> None:
+    def twist(request: HttpRequest) -> HttpAnswer:
+        body = parse_object(request.body, max_bytes=20_000, what="The request")
+        artifacts = desk.vendor.issue(body["device"]["fingerprint"])
+        token = verify_license_token(artifacts["token"], ROOT.ring())
+        change: dict[str, Any] = {
+            "device": {"device": "cd" * 32},
+            "product": {"product": "inkwell"},
+            "activation": {"activation_id": "activation-of-another"},
+        }[wrong]
+        artifacts["token"] = issue_license_token(replace(token, **change), SIGNERS["token"])
+        members = {**artifacts, "proof": desk.vendor.proof(body, "activate", None, artifacts)}
+        return HttpAnswer(status=200, body=dump_json(members))
+
+    app = desk.app(transport=MemoryTransport(twist))
+    assert app.activate(LICENSE_KEY).state == "not_activated"
+    assert app.last_problem is not None
+    assert app.last_problem.code == "answer_not_authentic"
+
+
+def test_sec_45_an_answer_lost_on_the_way_does_not_lose_the_device_key(desk: Desk) -> None:
+    def lost(request: HttpRequest) -> HttpAnswer:
+        desk.vendor.answer(request)
+        raise TransportError("server_unreachable", "Reset.")
+
+    app = desk.app(transport=MemoryTransport(lost))
+    assert app.activate(LICENSE_KEY).state == "not_activated"
+    assert app.check().state == "not_activated"
+    assert desk.app().activate(LICENSE_KEY).state == "active"
+    assert len({body["device"]["public_key"] for body in desk.vendor.bodies}) == 1
 
 
 def test_sec_21_a_root_that_does_not_continue_the_chain_is_not_followed(desk: Desk) -> None:

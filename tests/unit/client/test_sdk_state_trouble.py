@@ -12,8 +12,9 @@ import pytest
 
 from carnet import Decision
 from carnet.client import journal
-from carnet.client.clock import CHECKPOINT_SECONDS
+from carnet.client.clock import CHECKPOINT_SECONDS, ClockFacts
 from carnet.client.wire import HttpAnswer, HttpRequest
+from carnet.core._base import replace
 from carnet.core.instant import DAY
 from carnet.formats.encoding import sha256
 from carnet.testing import FakeClock, MemoryTransport
@@ -257,6 +258,17 @@ def test_a_reboot_is_recorded_once_and_running_time_counts_from_there(active: De
         active.clock.set_wall(NOW)
         state = active.app().check().state
     assert state == "expired"
+
+
+def test_sec_29_artifacts_tell_the_time_where_nothing_else_is_remembered(active: Desk) -> None:
+    """A dead clock battery, and a state whose knowledge of time is gone: the signed issue time is still a fact."""
+    device = active.app()._device
+    anchors = device.look().identity.anchors
+    device.store.update(anchors, lambda found: replace(found.state, clock=ClockFacts()))
+    active.clock.set_wall(0)
+    decision = active.app().check()
+    assert decision.state == "active"
+    assert decision.checked_at == NOW - 60
 
 
 def test_rel_22_a_system_without_a_running_clock_works_as_well(desk: Desk) -> None:
