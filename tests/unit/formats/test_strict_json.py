@@ -270,6 +270,15 @@ def test_sec_10_the_worst_megabyte_is_refused_in_50_ms_and_64_mb(data: bytes) ->
         tracemalloc.stop()
 
 
+@pytest.mark.parametrize("name", ["brackets", "objects", "nested objects", "quotes", "names"])
+def test_sec_10_what_holds_too_many_values_is_refused_before_it_is_scanned(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for scanner in ("_scan", "_scan_floats", "_scan_short"):
+        monkeypatch.setattr(strict_json, scanner, None)
+    assert refused(WORST[name]) == "too_many_values"
+
+
 def test_the_json_module_is_loaded_neither_for_good_nor_for_bad_texts() -> None:
     program = """
 import sys
