@@ -24,6 +24,9 @@ from support.token_oracle import Refused, _b64url, _check, read_strictly
 _KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
 _SLUG = re.compile(r"(?=.{1,100}\Z)[a-z0-9]+(-[a-z0-9]+)*")
 _RFC3339 = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
+_CEILING = re.compile(r"\s*[0-9]+(\.[0-9]+){0,2}([-+].*)?\s*", re.ASCII | re.DOTALL)
+_LABEL = r"(?!-)[a-z0-9_-]{1,63}(?<!-)"
+_HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*|\*\.({_LABEL}\.)+(?![0-9]+\Z){_LABEL}")
 _LAST_SECOND = 253402300799
 _TEN_YEARS, _HUNDRED_YEARS = 3650 * 86400, 36600 * 86400
 
@@ -178,13 +181,14 @@ def _check_extras(extras: dict[str, Any]) -> None:
         policy.get("access", "limited") in ("full", "limited") and policy.get("clock", "off") in ("off", "countdown")
     )
     _check(isinstance(policy.get("activation", True), bool))
-    _check(policy.get("edition") is None or _text(policy["edition"]))
-    _check(policy.get("below") is None or re.match(r"[0-9]+(\.[0-9]+){0,2}([-+].*)?\Z", policy["below"]) is not None)
+    _check(policy.get("edition") is None or (_text(policy["edition"]) and len(policy["edition"]) <= 100))
+    below = policy.get("below")
+    _check(below is None or (isinstance(below, str) and len(below) <= 255 and _CEILING.fullmatch(below) is not None))
     essential = policy.get("essential", [])
     _check(isinstance(essential, list) and all(_KEY.fullmatch(key) for key in essential))
     _check(len(set(essential)) == len(essential))
     domains = policy.get("domains", [])
-    _check(isinstance(domains, list) and all(re.fullmatch(r"(\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)*", d) for d in domains))
+    _check(isinstance(domains, list) and all(_HOST.fullmatch(domain) and len(domain) <= 255 for domain in domains))
     _native_entitlements(policy.get("ent", []))
 
 
