@@ -158,9 +158,9 @@ class PublicKey:
 
 def _verifier(alg: Algorithm, raw: bytes) -> Callable[[bytes, bytes], None]:
     if alg == "Ed25519":
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+        from carnet.formats.primitives import load_ed25519_verifier
 
-        return Ed25519PublicKey.from_public_bytes(raw).verify
+        return load_ed25519_verifier(raw)
     from carnet.formats.jose_keys import verifier
 
     return verifier(alg, raw)
