@@ -13,7 +13,7 @@ and is left to the signature.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, Literal, NoReturn
 
 from carnet.core._base import Struct
@@ -74,20 +74,29 @@ def write_groups(data: bytes) -> str:
     Args:
         data: At least one byte.
     """
-    symbols = _spread(data)
-    groups = -(-len(symbols) // DATA_SYMBOLS)
-    letters, checks = symbols.translate(_LETTERS), _checks(symbols, groups).translate(_LETTERS)
+    return write_all([data])[0]
+
+
+def write_all(batch: Sequence[bytes]) -> list[str]:
+    """
+    As `write_groups` for each of *batch*, a few at once for less than half the cost.
+
+    Args:
+        batch: At least one, all of the same length.
+    """
+    count = -(-8 * len(batch[0]) // 5)
+    groups = -(-count // DATA_SYMBOLS)
+    symbols = _spread(batch, count, DATA_SYMBOLS * groups)
+    letters, checks = symbols.translate(_LETTERS), _checks(symbols, groups, len(batch)).translate(_LETTERS)
     stride = GROUP_SYMBOLS + 1
-    full = groups - 1
-    text = bytearray(b"-") * (stride * full)
-    border = DATA_SYMBOLS * full
-    if full:
-        for place in range(DATA_SYMBOLS):
-            text[place::stride] = letters[place:border:DATA_SYMBOLS]
-        text[DATA_SYMBOLS::stride] = checks[:full]
-    text += letters[border:]
-    text += checks[full:]
-    return text.decode("ascii")
+    text = bytearray(b"-") * (stride * groups * len(batch))
+    for place in range(DATA_SYMBOLS):
+        text[place::stride] = letters[place::DATA_SYMBOLS]
+    text[DATA_SYMBOLS::stride] = checks
+    texts, width = text.decode("ascii"), stride * groups
+    # The last group of each is as long as its symbols, and its check stands right behind them.
+    end, check = stride * (groups - 1) + count - DATA_SYMBOLS * (groups - 1), width - 2
+    return [texts[start : start + end] + texts[start + check] for start in range(0, len(texts), width)]
 
 
 def read_groups(text: str) -> bytes:
@@ -112,7 +121,7 @@ def read_groups(text: str) -> bytes:
     # Wrong lengths first: a group of a check alone, symbols that are no whole bytes.
     if not count or total % GROUP_SYMBOLS == 1 or count % 8 not in _WHOLE or _UNREADABLE in values:
         _refuse_mistyped(text)
-    if _checks(bytes(symbols), len(checks)) != checks:
+    if _checks(symbols.ljust(DATA_SYMBOLS * len(checks), b"\0"), len(checks), 1) != checks:
         _refuse_mistyped(text)
     size = count * 5 // 8
     number, spare = int(symbols.translate(_DIGITS), 32), count * 5 - size * 8
@@ -175,23 +184,25 @@ def _values(text: str) -> bytes:
     return text.encode("ascii").translate(_SYMBOLS, _ASCII_SEPARATORS)
 
 
-def _spread(data: bytes) -> bytes:
-    """*data* in symbols of five bits, one a byte, highest first; the last is filled with zero bits."""
-    lanes = -(-len(data) // 5)
-    padded = data.ljust(5 * lanes, b"\0")
-    spread = bytearray(8 * lanes)
+def _spread(batch: Sequence[bytes], count: int, width: int) -> bytes:
+    """Each of *batch* in *count* symbols of five bits, one a byte, highest first, with zeros up to *width* symbols."""
+    lanes = -(-len(batch[0]) // 5)
+    padded = b"".join([data.ljust(5 * lanes, b"\0") for data in batch])
+    spread = bytearray(8 * lanes * len(batch))
     for place in range(5):
         spread[place + 3 :: 8] = padded[place::5]
     # Within each lane of 64 bits, 40 bits of data are halved three times: 20 + 20, 10 + 10, 5 + 5.
-    high, low, upper, lower, left, right = _masks(lanes)
+    high, low, upper, lower, left, right = _masks(lanes * len(batch))
     bits = int.from_bytes(spread, "big")
     bits = (bits & high) << 12 | bits & low
     bits = (bits & upper) << 6 | bits & lower
     bits = (bits & left) << 3 | bits & right
-    return bits.to_bytes(8 * lanes, "big")[: -(-8 * len(data) // 5)]
+    symbols = bits.to_bytes(len(spread), "big")
+    starts = range(0, len(symbols), 8 * lanes)
+    return b"".join([symbols[start : start + count].ljust(width, b"\0") for start in starts])
 
 
-@functools.cache
+@functools.lru_cache(maxsize=256)
 def _masks(lanes: int) -> tuple[int, ...]:
     each = ((1 << 64 * lanes) - 1) // ((1 << 64) - 1)
     lane = (
@@ -205,21 +216,20 @@ def _masks(lanes: int) -> tuple[int, ...]:
     return tuple(mask * each for mask in lane)
 
 
-def _checks(symbols: bytes, groups: int) -> bytes:
-    """The check symbol of each group; a short last group counts as filled with zeros."""
-    filled = symbols.ljust(DATA_SYMBOLS * groups, b"\0")
-    checks = _numbers(groups)
+def _checks(symbols: bytes | bytearray, groups: int, times: int) -> bytes:
+    """The check symbol of each group of *times* texts of *groups* groups each, all filled up with zeros."""
+    checks = _numbers(groups, times)
     for place, products in enumerate(_PRODUCTS):
-        checks ^= int.from_bytes(filled[place::DATA_SYMBOLS].translate(products), "big")
-    return checks.to_bytes(groups, "big")
+        checks ^= int.from_bytes(symbols[place::DATA_SYMBOLS].translate(products), "big")
+    return checks.to_bytes(groups * times, "big")
 
 
-@functools.cache
-def _numbers(groups: int) -> int:
+@functools.lru_cache(maxsize=256)
+def _numbers(groups: int, times: int) -> int:
     """What the numbers of the groups add to their checks, one a byte: 0, 1, 2, …, and 31 more for the last."""
     numbers = bytearray(group % 32 for group in range(groups))
     numbers[-1] ^= _LAST
-    return int.from_bytes(numbers, "big")
+    return int.from_bytes(numbers * times, "big")
 
 
 def _in_place(values: bytes) -> tuple[GroupError, ...] | None:

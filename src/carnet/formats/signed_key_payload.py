@@ -123,7 +123,7 @@ def write_payload(grant: Grant, kid: str) -> bytes:
         or grant.offline_until is not None
         or grant.activation_id is not None
         or grant.activation_status_ref is not None
-        or grant.id != f"{grant.license_id}/{issued_at:d}"
+        or grant.id != grant.license_id + _id_end(issued_at)
         or not (grant.issuer == grant.kid == kid)
     ):
         _refuse("bad_claim", "It is not of kind license-key, or has other ids than a signed key has.")
@@ -189,6 +189,11 @@ def read_payload(payload: bytes, kid: str) -> Grant:
 
 
 # ── writing ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@functools.lru_cache(maxsize=_REMEMBERED)
+def _id_end(issued_at: int) -> str:
+    return f"/{issued_at:d}"
 
 
 @functools.lru_cache(maxsize=16)
@@ -340,7 +345,7 @@ def _taken_apart(payload: Reader, kid: str) -> Grant:
     expires_at = grant["license_expires_at"]
     return Grant(
         kind="license-key",
-        id=f"{license_id}/{issued_at:d}",
+        id=license_id + _id_end(issued_at),
         issuer=kid,
         product=product,
         license_id=license_id,

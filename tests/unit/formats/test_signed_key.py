@@ -564,18 +564,27 @@ def test_a_signer_that_signs_wrongly_is_found_out_before_keys_leave() -> None:
         list(issue_signed_keys([key_grant()] * 1001, BrokenSigner(900)))
 
 
-def test_a_batch_takes_grants_one_by_one() -> None:
+def test_a_batch_takes_few_grants_ahead() -> None:
     taken: list[int] = []
 
     def grants() -> Any:
-        for number in range(10):
+        for number in range(200):
             taken.append(number)
             yield key_grant()
 
     batch = issue_signed_keys(grants(), SIGNER)
-    next(batch)
-    next(batch)
-    assert taken == [0, 1]
+    for given in range(1, 100):
+        next(batch)
+        assert given <= len(taken) <= given + 33
+
+
+@pytest.mark.parametrize("good", [0, 1, 2, 31, 32, 33, 34, 65])
+def test_a_batch_gives_every_key_before_a_grant_that_is_none(good: int) -> None:
+    grants = [key_grant(license_id=f"license-{number}") for number in range(good)]
+    given: list[str] = []
+    with pytest.raises(UsageError):
+        given.extend(issue_signed_keys([*grants, replace(key_grant(), kind="token"), key_grant()], SIGNER))
+    assert [verify_signed_key(key, RING) for key in given] == grants
 
 
 def test_remembered_policies_are_not_mixed_up_between_terms_or_values() -> None:
