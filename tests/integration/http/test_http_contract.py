@@ -93,6 +93,22 @@ def test_every_operation_is_described_and_can_be_named(contract: dict[str, Any])
             assert "X-Request-Id" in response["headers"]
 
 
+def test_the_refusals_of_tokens_and_bodies_are_promised_where_they_can_come(contract: dict[str, Any]) -> None:
+    for path, _, operation in _operations(contract):
+        guarded, bodied = bool(operation["security"]), "requestBody" in operation
+        assert guarded is path.startswith("/v1/admin")
+        assert ("scope_required" in _promised(operation)) is guarded
+        assert ("admin_token_refused" in _promised(operation)) is guarded
+        assert ({"bad_json", "too_large", "compressed_body"} <= _promised(operation)) is bodied
+
+
+def _promised(operation: dict[str, Any]) -> set[str]:
+    """The codes of problems that *operation* says it may answer with."""
+    answers = operation["responses"].values()
+    contents = [answer.get("content", {}).get("application/problem+json", {}) for answer in answers]
+    return {code for content in contents for code in content.get("examples", {})}
+
+
 def test_problems_stand_under_the_status_of_the_one_table(contract: dict[str, Any]) -> None:
     for _, _, operation in _operations(contract):
         for status, response in operation["responses"].items():

@@ -49,7 +49,7 @@ class StrictRequest(Request[Any, Any, Any]):
 
     async def json(self) -> Any:
         """
-        The body as the type that the handler declares; None for an empty body where that is allowed.
+        The body as the type that the handler declares. Where it may be absent, Litestar does not ask for an empty one.
 
         Raises:
             MalformedError: Not strict JSON, or not that type; ``missing_member``, ``bad_member``, ``unknown_member``.
@@ -61,11 +61,8 @@ class StrictRequest(Request[Any, Any, Any]):
         field = self.route_handler.parsed_data_field
         if field is None:  # a handler without `data` has no business here
             raise TypeError("this handler takes no body")
-        content = await self.body()
-        if not content and field.is_optional:
-            return None
         limit = self.route_handler.resolve_request_max_body_size() or MAX_PUBLIC_BODY
-        return read_body(content, field.annotation, max_bytes=limit)
+        return read_body(await self.body(), field.annotation, max_bytes=limit)
 
 
 def read_body(content: bytes, kind: Any, *, max_bytes: int) -> Any:
