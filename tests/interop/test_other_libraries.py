@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import shutil
 import subprocess
 import time
 import warnings
@@ -99,39 +96,6 @@ def test_joserfc_verifies_a_license_token() -> None:
 def test_joserfc_computes_the_same_key_id() -> None:
     assert OKPKey.import_key({"kty": "OKP", "crv": "Ed25519", "x": JWK["x"]}).thumbprint() == SIGNER.kid
     assert public_key_from_jwk(JWK) == SIGNER.public_key
-
-
-@pytest.fixture(scope="module")
-def node_folder(request: pytest.FixtureRequest) -> Path:
-    """A folder with the JavaScript library installed from the lock file; made once, kept in pytest's cache."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
-        pytest.skip("Node.js and npm are not installed: npm `jose` is not tried")
-    lock = (NODE / "package-lock.json").read_bytes()
-    folder = Path(request.config.cache.mkdir("node-interop")) / hashlib.sha256(lock).hexdigest()[:16]
-    if not (folder / "ready").exists():
-        making = folder.with_suffix(f".{os.getpid()}")
-        making.mkdir()
-        for name in ("package.json", "package-lock.json", ".npmrc", "verify.mjs"):
-            shutil.copy(NODE / name, making)
-        done = subprocess.run(
-            [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-            cwd=making,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=240,
-        )
-        if done.returncode != 0:
-            shutil.rmtree(making)
-            pytest.skip(f"npm could not install `jose` here: {done.stderr.strip()[-200:]}")
-        (making / "ready").touch()
-        try:
-            making.rename(folder)
-        except OSError:  # another test process was first
-            shutil.rmtree(making)
-    shutil.copy(NODE / "verify.mjs", folder)
-    return folder
 
 
 @pytest.mark.node
