@@ -21,7 +21,7 @@ from carnet.formats.jws import unverified_jws
 from carnet.formats.keys import ROLES, PublicKey, Role
 from carnet.formats.license_token import issue_license_token, token_policy, verify_license_token
 from carnet.formats.root import read_root, sign_root
-from conftest import LONG
+from support.campaigns import LONG
 from support.machine_files import TEXTS, grants
 from support.roots import ONLINE_SIGNERS, ROOT_FILE, ROOT_SIGNERS, root_of
 from support.token_oracle import Refused

@@ -17,7 +17,7 @@ from carnet.formats.encoding import b64url_decode
 from carnet.formats.jws import unverified_jws
 from carnet.formats.license_token import issue_license_token, token_policy, verify_license_token
 from carnet.formats.limits import MAX_LIFETIME_SECONDS
-from conftest import LONG
+from support.campaigns import LONG
 from support.tokens import GRANT, HEADER, ISSUED_AT, OTHER_SIGNER, RING, SIGNER, TOKEN, forge
 
 CLAIMS = unverified_jws(TOKEN, max_bytes=8192, what="It")[1]
