@@ -141,6 +141,10 @@ def ends() -> Iterator[Scenario]:
     yield judged("both-ends-coming-window-first", "4.7", "Naming the farther end first.", near, at(28 * DAY))
     far = evidence(grant(offline_until=at(34 * DAY), license_expires_at=at(30 * DAY)))
     yield judged("both-ends-coming-term-first", "4.7", "Naming the farther end first.", far, at(28 * DAY))
+    together = evidence(grant(offline_until=at(30 * DAY), license_expires_at=at(30 * DAY)))
+    yield judged(
+        "both-ends-coming-together", "4.7", "Saying connect first where only renewing helps.", together, at(28 * DAY)
+    )
     short = evidence(grant(offline_until=at(3 * DAY), license_expires_at=at(9 * DAY)))
     yield judged(
         "term-warning-short-window",
@@ -229,6 +233,19 @@ def selection() -> Iterator[Scenario]:
         evidence(*files, replace(newer, issued_at=at(2 * DAY), offline_until=at(9 * DAY), license_expires_at=None)),
         at(21 * DAY),
     )
+    fresh = grant(id="file-5", issued_at=at(6 * DAY), not_before=at(6 * DAY), offline_until=at(36 * DAY))
+    for order, both in (("first", (fresh, newer)), ("last", (newer, fresh))):
+        yield judged(
+            f"newer-file-{order}", "4.3", "Taking an older token for the newest grant.", evidence(*both), at(13 * DAY)
+        )
+    same_end = replace(newer, offline_until=at(30 * DAY), license_expires_at=at(30 * DAY))
+    yield judged(
+        "newer-token-same-end",
+        "4.3",
+        "Counting the window from the older file where the newer token lasts as long.",
+        evidence(replace(file, license_expires_at=at(30 * DAY)), same_end),
+        at(21 * DAY),
+    )
     other = grant(id="file-3", activation_id="activation-2", offline_until=at(90 * DAY), issued_at=at(-DAY))
     yield judged(
         "older-activation",
@@ -256,7 +273,7 @@ def selection() -> Iterator[Scenario]:
             evidence(worse, better),
             at(DAY),
         )
-    doubles = (grant(offline_until=at(8 * DAY)), grant(offline_until=at(9 * DAY)))
+    doubles = (grant(offline_until=at(9 * DAY)), grant(offline_until=at(8 * DAY)))
     yield judged(
         "same-id-is-used-once", "4.3", "Failing on two artifacts with one id.", evidence(*doubles), at(7 * DAY)
     )
@@ -332,6 +349,13 @@ def refusals() -> Iterator[Scenario]:
             at(3 * DAY),
         )
     said = (refusal("deactivated", 2 * DAY, device=OTHER_DEVICE, activation_id=None),)
+    yield judged(
+        "refused-beside-foreign-grant",
+        "4.4",
+        "Holding a refusal of this product against the grant of another one, and so forgetting it.",
+        evidence(grant(product="another", license_id="license-2"), refusals=(refusal("license_revoked", 2 * DAY),)),
+        at(3 * DAY),
+    )
     yield judged(
         "deactivated-device-unknown",
         "4.4",
