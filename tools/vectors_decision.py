@@ -46,6 +46,7 @@ from support.situations import (  # noqa: E402
 FOLDER = ROOT / "specs" / "vectors" / "decision"
 
 Scenario = dict[str, Any]
+_LONGEST = ".".join(["x" * 49] * 5) + ".xyz"  # 253 characters
 _AROUND = ((-1, "before"), (0, "at"), (1, "after"))
 
 
@@ -234,9 +235,9 @@ def selection() -> Iterator[Scenario]:
         at(21 * DAY),
     )
     fresh = grant(id="file-5", issued_at=at(6 * DAY), not_before=at(6 * DAY), offline_until=at(36 * DAY))
-    for order, both in (("first", (fresh, newer)), ("last", (newer, fresh))):
+    for order, pair in (("first", (fresh, newer)), ("last", (newer, fresh))):
         yield judged(
-            f"newer-file-{order}", "4.3", "Taking an older token for the newest grant.", evidence(*both), at(13 * DAY)
+            f"newer-file-{order}", "4.3", "Taking an older token for the newest grant.", evidence(*pair), at(13 * DAY)
         )
     same_end = replace(newer, offline_until=at(30 * DAY), license_expires_at=at(30 * DAY))
     yield judged(
@@ -742,6 +743,12 @@ def domains() -> Iterator[Scenario]:
             ("example.com", "example.com:443"),
             ("a.example.com", "*.example.com:443"),
             ("x" * 64 + ".example.com", "*.example.com"),
+            ("x" * 63 + ".example.com", "*.example.com"),
+            ("\u212aeys.example", "keys.example"),
+            ("example.com:65535", "example.com"),
+            ("example.com:655350", "example.com"),
+            (_LONGEST, _LONGEST),
+            ("a" + _LONGEST, "a" + _LONGEST),
         ),
         1,
     ):
