@@ -1,0 +1,75 @@
+"""The independent checker sees the vectors as the specs and our readers do, and notices one that is wrong."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+import pytest
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+SOURCE: Final = ROOT / "tools" / "check_vectors.py"
+
+
+@pytest.fixture(scope="module")
+def checker() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("check_vectors", SOURCE)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_checker_imports_nothing_of_ours() -> None:
+    names = set()
+    for node in ast.walk(ast.parse(SOURCE.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(node.module or ".")
+    assert {"nacl.signing", "json"} <= names
+    assert not any(name.split(".")[0] in ("carnet", "support", "interop", "") for name in names)
+
+
+@pytest.mark.parametrize(
+    ("folder", "least"), [("license-token", 113), ("answer", 26), ("root", 35), ("machine-file", 145)]
+)
+def test_an_independent_reader_agrees_with_every_vector_that_it_judges(
+    checker: ModuleType, folder: str, least: int
+) -> None:
+    counts, differing = checker.run(folder)
+    assert differing == []
+    judged = counts.total() - counts["not judged"]
+    assert judged >= least
+    assert folder == "machine-file" or counts["not judged"] == 0
+    assert min(counts["ok"], counts["malformed"], counts["not_genuine"]) >= 2
+
+
+def wrong_vectors(folder: str) -> list[dict[str, Any]]:
+    vector = json.loads((ROOT / "specs" / "vectors" / folder / "genuine.json").read_text("utf-8"))
+    name = "root" if folder == "root" else "token"
+    text = vector["input"][name]
+    middle = len(text) // 2
+    changed = text[:middle] + ("A" if text[middle] != "A" else "B") + text[middle + 1 :]
+    return [
+        {**vector, "expect": {"outcome": "not_genuine", "code": "bad_signature"}},
+        {**vector, "input": {**vector["input"], name: changed}},
+    ]
+
+
+@pytest.mark.parametrize("folder", ["license-token", "root"])
+def test_a_wrong_vector_is_noticed(
+    checker: ModuleType, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / folder).mkdir()
+    for number, vector in enumerate(wrong_vectors(folder)):
+        (tmp_path / folder / f"{number}.json").write_text(json.dumps(vector), "utf-8")
+    monkeypatch.setattr(checker, "VECTORS", tmp_path)
+    counts, differing = checker.run(folder)
+    assert counts.total() == 0
+    assert len(differing) == 2
