@@ -18,7 +18,8 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
 from carnet.client.clock import CHECKPOINT_SECONDS, SUSPECT_AFTER_SECONDS, TOLERATED_BACKWARD_SECONDS  # noqa: E402
 from carnet.client.fingerprint.values import Anchor  # noqa: E402
-from carnet.client.state_file import CHECKSUM_BYTES, DeviceState, seal_copy  # noqa: E402
+from carnet.client.state_file import CHECKSUM_BYTES, DeviceState  # noqa: E402
+from carnet.client.state_sealing import seal_copy  # noqa: E402
 from carnet.core.instant import DAY, Instant  # noqa: E402
 from carnet.formats.encoding import b64url_encode, sha256  # noqa: E402
 from support.state_vectors import run_vector  # noqa: E402
@@ -159,6 +160,8 @@ def writes() -> Iterator[dict[str, Any]]:
     yield write("write-empty", "Another derivation, label or order of salts.", {}, MACHINE)
     yield write("write-two-anchors", "One salt for all slots.", {"contacts": 1}, MACHINE, FIRMWARE)
     yield write("write-declared-unicode", "Anchors in another encoding.", {"license_key": "k"}, ("declared", "機械 4"))
+    nothing = {"license_key": None, "roots": None, "contacts": None, "clock": None}
+    yield write("write-nulls", "Telling null from an absent member.", nothing, MACHINE)
     yield write("write-unknown-member", "Dropping what a newer app wrote.", {"from_later": {"kept": [1]}}, MACHINE)
 
 

@@ -9,7 +9,8 @@ from typing import Any
 from carnet.client.clock import ClockFacts, Uptime, is_checkpoint_due, is_suspect, trusted_now
 from carnet.client.fingerprint.values import Anchor
 from carnet.client.state import COPIES, StateStore
-from carnet.client.state_file import _state_from_json, _state_to_json, seal_copy
+from carnet.client.state_file import state_from_json
+from carnet.client.state_sealing import seal_copy, state_to_json
 from carnet.core.instant import parse_instant
 from carnet.formats.encoding import b64url_decode, b64url_encode
 
@@ -35,7 +36,7 @@ def _read(given: dict[str, Any]) -> dict[str, Any]:
                 (Path(folder) / name).write_bytes(b64url_decode(encoded, "The copy"))
         loaded = StateStore(folder, given["product"]).load(_anchors(given))
     if loaded.condition == "open":
-        content = _state_to_json(loaded.state)
+        content = state_to_json(loaded.state)
         return {"outcome": "ok", "value": {name: value for name, value in content.items() if value not in (None, [])}}
     return {
         "outcome": "does_not_open" if loaded.condition == "foreign" else "malformed",
@@ -46,7 +47,7 @@ def _read(given: dict[str, Any]) -> dict[str, Any]:
 def _write(given: dict[str, Any]) -> str:
     return b64url_encode(
         seal_copy(
-            _state_from_json(given["write"]),
+            state_from_json(given["write"]),
             product=given["product"],
             sequence=given["sequence"],
             key=bytes.fromhex(given["state_key_hex"]),
@@ -58,7 +59,7 @@ def _write(given: dict[str, Any]) -> str:
 
 
 def _clock(given: dict[str, Any]) -> dict[str, Any]:
-    facts: ClockFacts = _state_from_json({"clock": given["remembered"]}).clock
+    facts: ClockFacts = state_from_json({"clock": given["remembered"]}).clock
     boot = given["boot"]
     uptime = None if boot is None else Uptime(boot=boot, seconds=given["uptime_seconds"])
     wall = parse_instant(given["wall"])

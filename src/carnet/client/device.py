@@ -111,13 +111,22 @@ class Device:
         return decision if problem is None else with_problem(decision, problem)
 
     def evidence(self, view: View) -> Evidence:
-        """Everything that is known here, verified now."""
-        state = view.state
+        """
+        What is known here, verified now.
+
+        The machine file governs the offline window and carries all that the token does; the two come in one answer and
+        are stored in one step. So the token is looked at only where there is no machine file that opens.
+        """
         if view.loaded.condition != "open":
             return Evidence(device=view.fingerprint, foreign_state=view.loaded.condition == "foreign")
+        by_file = self._gather(view, None)
+        return by_file if by_file.grants or view.state.token is None else self._gather(view, view.state.token)
+
+    def _gather(self, view: View, token: str | None) -> Evidence:
+        state = view.state
         return gather(
             ring=view.root.ring(),
-            token=state.token,
+            token=token,
             machine_file=state.machine_file,
             license_key=state.license_key,
             fingerprint=view.fingerprint,

@@ -1,45 +1,26 @@
 """
-The state directory of one product: two copies, replaced atomically under a lock (specs/state.md, SEC-48, REL-18).
+The state directory of one product, as it is read: two copies, of which the better one counts (specs/state.md §5).
 
 Reading takes no lock and writes nothing: each copy is replaced in one step, so a reader sees an old one or a new one.
-Every write is load, change, save under the lock, so that no process loses another's update (REL-19). The worse copy is
-replaced first; until the new bytes are on the disk, the better one stays.
+Writing is in `state_writing.py`, which a check does not load.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 
 from carnet.client.fingerprint.values import Anchor
-from carnet.client.state_file import (
-    KEY_BYTES,
-    MAX_SEQUENCE,
-    MAX_STATE,
-    Condition,
-    Copy,
-    DeviceState,
-    open_copy,
-    peek,
-    seal_copy,
-)
+from carnet.client.state_file import MAX_STATE, Condition, Copy, DeviceState, open_copy, peek
 from carnet.core._base import Struct
-from carnet.core.errors import StateError, UsageError
+from carnet.core.errors import UsageError
 
 COPIES = ("state.0", "state.1")
-LOCK = "lock"
 LOCK_SECONDS = 10.0
 """How long a write waits for another process's; each holds the lock for a few milliseconds."""
 
-_OWNER_ONLY_DIRECTORY = 0o700
-_OWNER_ONLY_FILE = 0o600
-_OTHERS = 0o077
-_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _BINARY = getattr(os, "O_BINARY", 0)
-_SHARING_PAUSES = (0.01, 0.03, 0.1)
 
 
 class Loaded(Struct):
@@ -79,7 +60,7 @@ class StateStore:
         Args:
             anchors: This device's anchors; with none, no state opens.
         """
-        return self._load(anchors)[0]
+        return self.load_all(anchors)[0]
 
     def update(
         self,
@@ -104,35 +85,12 @@ class StateStore:
             StateError: ``state_busy``: the lock was not free in time. ``state_not_writable``: no space, no right, a
                 read-only disk; the files are as they were. ``state_too_new``: a newer version's state is not replaced.
         """
-        if not anchors:
-            raise StateError("no_device_identity", "Nothing identifies this device.", "Set CARNET_DEVICE_ID.")
-        with self._writing(), self._locked(lock_seconds):
-            loaded, copy, order = self._load(anchors)
-            state = change(loaded)
-            if state is None:
-                return loaded
-            if loaded.condition == "too_new":
-                raise StateError(
-                    "state_too_new",
-                    "The state on this device was written by a newer version of the app.",
-                    "Use the newer version.",
-                )
-            sequence = min(loaded.sequence + 1, MAX_SEQUENCE)
-            data = seal_copy(
-                state,
-                product=self.product,
-                sequence=sequence,
-                key=copy.key or os.urandom(KEY_BYTES),
-                anchors=anchors,
-                kept=copy.slots,
-                entropy=os.urandom(KEY_BYTES),
-            )
-            self._remove_drafts()
-            self._replace_both(order, data)
-            return Loaded(condition="open", state=state, sequence=sequence, copies=("open", "open"))
+        from carnet.client.state_writing import StateWriter
 
-    def _load(self, anchors: tuple[Anchor, ...]) -> tuple[Loaded, Copy, tuple[str, str]]:
-        """Also the copy it came from, and the names of the copies, the one to replace first in front."""
+        return StateWriter(self, anchors).update(change, lock_seconds)
+
+    def load_all(self, anchors: tuple[Anchor, ...]) -> tuple[Loaded, Copy, tuple[str, str]]:
+        """For writers: as `load`, the copy it came from, and the names of the copies, the worse one first."""
         contents: list[bytes] = []
         conditions: list[Condition] = []
         for name in COPIES:
@@ -185,75 +143,6 @@ class StateStore:
             os.close(handle)
         return ("open" if data else "damaged"), data
 
-    def _replace_both(self, order: tuple[str, str], data: bytes) -> None:
-        """One copy is enough to go on: the next write mends the other."""
-        failures: list[OSError] = []
-        for name in order:
-            try:
-                self._replace(name, data)
-            except OSError as error:
-                failures.append(error)
-        if len(failures) == len(order):
-            raise failures[0]
-
-    def _replace(self, name: str, data: bytes) -> None:
-        path = os.path.join(self.directory, name)
-        draft = f"{path}.{os.urandom(8).hex()}.draft"
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW | _BINARY, _OWNER_ONLY_FILE)
-        try:
-            try:
-                rest = memoryview(data)
-                while rest:
-                    rest = rest[os.write(handle, rest) :]
-                os.fsync(handle)
-            finally:
-                os.close(handle)
-            _rename(draft, path)
-        except OSError:
-            with suppress(OSError):
-                os.unlink(draft)
-            raise
-        _sync_directory(self.directory)
-
-    def _remove_drafts(self) -> None:
-        """Drafts that a killed process left; under the lock nobody else is writing one."""
-        for name in os.listdir(self.directory):
-            if name.endswith(".draft"):
-                with suppress(OSError):
-                    os.unlink(os.path.join(self.directory, name))
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            for path in (os.path.dirname(self.directory), self.directory):  # the mode is for the last part only
-                os.makedirs(path, mode=_OWNER_ONLY_DIRECTORY, exist_ok=True)
-            if os.stat(self.directory).st_mode & _OTHERS and sys.platform != "win32":
-                with suppress(PermissionError):  # not ours to narrow; the files are owner-only in any case
-                    os.chmod(self.directory, _OWNER_ONLY_DIRECTORY)
-            yield
-        except OSError as error:
-            raise StateError(
-                "state_not_writable",
-                f"The state directory {self.directory} cannot be written: {error.strerror or error}.",
-                "Free some space, give this user write access, or set CARNET_STATE to a directory that has it.",
-            ) from error
-
-    @contextmanager
-    def _locked(self, seconds: float) -> Iterator[None]:
-        from filelock import FileLock, Timeout
-
-        lock = FileLock(os.path.join(self.directory, LOCK), timeout=seconds, mode=_OWNER_ONLY_FILE)
-        try:
-            lock.acquire()
-        except Timeout as error:
-            raise StateError(
-                "state_busy", "Another process is writing the license state.", "Try again in a moment."
-            ) from error
-        try:
-            yield
-        finally:
-            lock.release()
-
 
 def _worst_case(conditions: list[Condition]) -> Condition:
     """What to say when no copy opens: the fact that asks most of the user comes first."""
@@ -261,29 +150,6 @@ def _worst_case(conditions: list[Condition]) -> Condition:
         if condition in conditions:
             return condition
     return "absent"
-
-
-def _rename(source: str, target: str) -> None:
-    """Replace *target*. On Windows a reader may hold it open for an instant; elsewhere nothing can be in the way."""
-    if sys.platform == "win32":
-        for pause in _SHARING_PAUSES:
-            try:
-                os.replace(source, target)
-            except PermissionError:
-                time.sleep(pause)
-            else:
-                return
-    os.replace(source, target)
-
-
-def _sync_directory(path: str) -> None:
-    """Make the new name durable. Windows offers no such call; its renames are journalled."""
-    if sys.platform != "win32":
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def state_root(given: str | None) -> str:

@@ -1,8 +1,9 @@
 """
-One copy of the state, as bytes: a clear header with a slot per anchor, an encrypted body, a checksum. specs/state.md.
+One copy of the state, read from bytes: a clear header with a slot per anchor, an encrypted body, a checksum.
 
-Pure: no file, clock or lock here; randomness comes in. The checksum tells damage from a foreign copy, the slots tell
-whose device this is, and the body is authentic or it is not opened at all: there is no third way to read it.
+specs/state.md §2 to §5. Pure: no file, clock or lock here; writing is in `state_sealing.py`. The checksum tells damage
+from a foreign copy, the slots tell whose device this is, and the body is authentic or it is not opened at all: there
+is no third way to read it.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from carnet.client.clock import ClockFacts
 from carnet.client.fingerprint.values import Anchor
 from carnet.core._base import Struct
-from carnet.core.errors import CarnetError, MalformedError, UsageError
+from carnet.core.errors import CarnetError, MalformedError
 from carnet.core.instant import MAX_INSTANT, Instant
-from carnet.formats.encoding import b64url_decode, b64url_encode, sha256
+from carnet.formats.encoding import b64url_decode, sha256
 from carnet.formats.primitives import load_aes_gcm
-from carnet.formats.strict_json import dump_json, parse_object
+from carnet.formats.strict_json import parse_object
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -35,9 +36,8 @@ MAX_SLOTS = 16
 MAX_SEQUENCE = 2**53 - 1
 
 _NONCE_BYTES = 12
-_SLOT = b"carnet/v1/state-slot\0"
-_BODY = b"carnet/v1/state-body\0"
-_SALT = b"carnet/v1/state-salt\0"
+SLOT_LABEL = b"carnet/v1/state-slot\0"
+BODY_LABEL = b"carnet/v1/state-body\0"
 
 Condition = Literal["absent", "open", "foreign", "damaged", "too_new", "unreadable"]
 """What a copy turned out to be. Only ``open`` holds content; no other condition can grant anything."""
@@ -160,60 +160,13 @@ def open_copy(data: bytes, peeked: Peeked, product: str, anchors: tuple[Anchor, 
     key = _unwrap(header.slots, product, anchors)
     if key is None:
         return Copy(condition="foreign", sequence=header.sequence)
-    cipher, nonce = _cipher(key, header.salt, _BODY + product.encode())
+    cipher, nonce = cipher_for(key, header.salt, BODY_LABEL + product.encode())
     try:
         body = cipher.decrypt(nonce, data[peeked.body_at : -CHECKSUM_BYTES], data[: peeked.body_at])
-        state = _state_from_json(_content(body))
+        state = state_from_json(read_content(body))
     except (InvalidTag, CarnetError, TypeError, ValueError):
         return Copy(condition="damaged", sequence=header.sequence)
     return Copy(condition="open", sequence=header.sequence, state=state, key=key, slots=header.slots)
-
-
-def seal_copy(
-    state: DeviceState,
-    *,
-    product: str,
-    sequence: int,
-    key: bytes,
-    anchors: tuple[Anchor, ...],
-    kept: tuple[Slot, ...],
-    entropy: bytes,
-) -> bytes:
-    """
-    Write a copy: the strict opposite of `peek` and `open_copy`.
-
-    Args:
-        state: The content.
-        product: The product id.
-        sequence: Higher than that of any copy it replaces.
-        key: The state key, 32 bytes; new for a new state, else the one that `open_copy` gave.
-        anchors: This device's anchors, at least one; each gets a new slot.
-        kept: The slots of the copy it replaces; those of anchors that cannot be read just now stay as they are.
-        entropy: 32 fresh random bytes. A random source that repeats itself (a cloned machine) does not repeat a nonce
-            under one key: the body's digest is mixed in, as SEC-15 asks of machine files.
-
-    Raises:
-        UsageError: ``bad_state``: the reader would refuse it; nothing may be written that cannot be read again.
-    """
-    body = dump_json(_state_to_json(state))
-    if not _is_readable(body, state):
-        raise UsageError("bad_state", "This cannot be written as a state.", "Report this as a fault of Carnet.")
-    salt = _derive(key, entropy, _SALT + sha256(body), SALT_BYTES)
-    here = tuple(_wrap(key, product, anchor, salt) for anchor in anchors)
-    kinds = {slot.anchor for slot in here}
-    slots = (*here, *(slot for slot in kept if slot.anchor not in kinds))[:MAX_SLOTS]
-    header = {
-        "product": product,
-        "sequence": sequence,
-        "salt": b64url_encode(salt),
-        "slots": [
-            {"anchor": slot.anchor, "salt": b64url_encode(slot.salt), "key": b64url_encode(slot.key)} for slot in slots
-        ],
-    }
-    head = MAGIC + VERSION + b"\n" + dump_json(header) + b"\n"
-    cipher, nonce = _cipher(key, salt, _BODY + product.encode())
-    payload = head + cipher.encrypt(nonce, body, head)
-    return payload + sha256(payload)
 
 
 # ── header and slots ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -239,20 +192,13 @@ def _header(members: dict[str, Any], product: str) -> Header:
     )
 
 
-def _wrap(key: bytes, product: str, anchor: Anchor, salt: bytes) -> Slot:
-    # The slot's salt is new with every write, as the body's is, and differs from slot to slot by its label.
-    slot_salt = _derive(key, salt, _SALT + anchor.kind.encode(), SALT_BYTES)
-    cipher, nonce = _cipher(anchor.value.encode(), slot_salt, _SLOT + product.encode())
-    return Slot(anchor=anchor.kind, salt=slot_salt, key=cipher.encrypt(nonce, key, _SLOT + anchor.kind.encode()))
-
-
 def _unwrap(slots: tuple[Slot, ...], product: str, anchors: tuple[Anchor, ...]) -> bytes | None:
     for anchor in anchors:
         for slot in slots:
             if slot.anchor == anchor.kind:
-                cipher, nonce = _cipher(anchor.value.encode(), slot.salt, _SLOT + product.encode())
+                cipher, nonce = cipher_for(anchor.value.encode(), slot.salt, SLOT_LABEL + product.encode())
                 try:
-                    key = cipher.decrypt(nonce, slot.key, _SLOT + slot.anchor.encode())
+                    key = cipher.decrypt(nonce, slot.key, SLOT_LABEL + slot.anchor.encode())
                 except InvalidTag:
                     continue
                 if len(key) == KEY_BYTES:
@@ -260,51 +206,30 @@ def _unwrap(slots: tuple[Slot, ...], product: str, anchors: tuple[Anchor, ...]) 
     return None
 
 
-def _cipher(secret: bytes, salt: bytes, label: bytes) -> tuple[AESGCM, bytes]:
+def cipher_for(secret: bytes, salt: bytes, label: bytes) -> tuple[AESGCM, bytes]:
     """AES-256-GCM with a key and nonce that are both derived, so that neither is used under another salt."""
-    derived = _derive(secret, salt, label, KEY_BYTES + _NONCE_BYTES)
+    derived = derive(secret, salt, label, KEY_BYTES + _NONCE_BYTES)
     return load_aes_gcm()(derived[:KEY_BYTES]), derived[KEY_BYTES:]
 
 
-def _derive(secret: bytes, salt: bytes, label: bytes, length: int) -> bytes:
-    return HKDF(hashes.SHA256(), length, salt, label).derive(secret)  # RFC 5869
+def derive(secret: bytes, salt: bytes, label: bytes, length: int) -> bytes:
+    """HKDF-SHA-256 (RFC 5869), *length* bytes; every use has its own *label*."""
+    return HKDF(hashes.SHA256(), length, salt, label).derive(secret)
 
 
 # ── body ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _state_to_json(state: DeviceState) -> dict[str, Any]:
-    clock = state.clock
-    members: dict[str, Any] = {
-        **dict(state.others),
-        "license_key": state.license_key,
-        "fingerprint": state.fingerprint,
-        "device_seed": None if state.device_seed is None else b64url_encode(state.device_seed),
-        "token": state.token,
-        "machine_file": state.machine_file,
-        "roots": list(state.roots),
-        "refusals": list(state.refusals),
-        "server_time": state.server_time,
-        "contacts": state.contacts,
-        "prepared_until": state.prepared_until,
-        "clock": {
-            "trusted_at": clock.trusted_at,
-            "boot": clock.boot,
-            "uptime_seconds": clock.uptime_seconds,
-            "behind_since": clock.behind_since,
-        },
-    }
-    return members
-
-
-def _state_from_json(members: dict[str, Any]) -> DeviceState:
+def state_from_json(members: dict[str, Any]) -> DeviceState:
     """
+    The content as a value; members that are not known are kept.
+
     Raises:
         MalformedError: ``bad_state``, ``bad_base64``.
         TypeError: A member has the wrong type.
     """
     rest = dict(members)
-    clock = rest.pop("clock", {})
+    clock = rest.pop("clock", None) or {}
     if type(clock) is not dict:
         raise _bad()
     seed = _text(rest.pop("device_seed", None))
@@ -317,26 +242,25 @@ def _state_from_json(members: dict[str, Any]) -> DeviceState:
         roots=_texts(rest.pop("roots", None)),
         refusals=_texts(rest.pop("refusals", None)),
         server_time=_instant(rest.pop("server_time", None)),
-        contacts=_count(rest.pop("contacts", 0)),
+        contacts=_count(rest.pop("contacts", None)),
         prepared_until=_instant(rest.pop("prepared_until", None)),
         clock=ClockFacts(
             trusted_at=_instant(clock.get("trusted_at")),
             boot=_text(clock.get("boot")),
-            uptime_seconds=_count(clock.get("uptime_seconds", 0)),
+            uptime_seconds=_count(clock.get("uptime_seconds")),
             behind_since=_instant(clock.get("behind_since")),
         ),
         others=tuple(rest.items()),
     )
 
 
-def _is_readable(body: bytes, state: DeviceState) -> bool:
-    try:
-        return _state_from_json(_content(body)) == state
-    except (CarnetError, TypeError):
-        return False
+def read_content(body: bytes) -> dict[str, Any]:
+    """
+    The content as strict JSON; an artifact in it may be as long as the state.
 
-
-def _content(body: bytes) -> dict[str, Any]:
+    Raises:
+        MalformedError: The codes of `parse_object`.
+    """
     return parse_object(body, max_bytes=MAX_STATE, what="The state", max_string=MAX_STATE)
 
 
@@ -355,6 +279,8 @@ def _texts(value: object) -> tuple[str, ...]:
 
 
 def _count(value: object) -> int:
+    if value is None:
+        return 0
     if type(value) is int and value >= 0:
         return value
     raise _bad()

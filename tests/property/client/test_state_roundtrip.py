@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from carnet.client.clock import ClockFacts
 from carnet.client.fingerprint.values import Anchor
-from carnet.client.state_file import DeviceState, open_copy, peek, seal_copy
+from carnet.client.state_file import DeviceState, open_copy, peek
+from carnet.client.state_sealing import seal_copy
 from carnet.core.instant import MAX_INSTANT, Instant
 
 texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=60)

@@ -153,6 +153,7 @@ print(*sorted(set(sys.modules) - before - {"carnet"}))
     assert "carnet.client.flows" not in loaded
     assert "carnet.core.notices" not in loaded
     assert "carnet.formats.answer" not in loaded
+    assert "carnet.formats.license_token" not in loaded
 
 
 def test_going_online_is_what_loads_the_http_library(desk: Desk) -> None:

@@ -151,6 +151,25 @@ def test_a_disk_that_fills_up_during_a_refresh_leaves_the_grant(desk: Desk, monk
     assert desk.files() == before
 
 
+@pytest.mark.parametrize("machine_file", [None, "garbage"])
+def test_the_token_carries_on_where_the_machine_file_does_not_open(active: Desk, machine_file: str | None) -> None:
+    device = active.app()._device
+    anchors = device.look().identity.anchors
+    device.store.update(anchors, lambda found: replace(found.state, machine_file=machine_file))
+    decision = active.app().check()
+    assert (decision.state, decision.access) == ("active", "full")
+    assert decision.offline_until == NOW - 60 + 7 * DAY, "the token's own, shorter window"
+    active.pass_time(8 * DAY)
+    assert active.app().check().state == "grace"
+
+
+def test_without_any_artifact_that_passes_nothing_is_granted(active: Desk) -> None:
+    device = active.app()._device
+    anchors = device.look().identity.anchors
+    device.store.update(anchors, lambda found: replace(found.state, machine_file="garbage", token="garbage"))
+    assert active.app().check().state == "not_genuine"
+
+
 # ── two at once ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from carnet.client import state as state_module
+from carnet.client import state_writing
 from carnet.client.fingerprint.values import Anchor
 from carnet.client.state import COPIES, Loaded, StateStore, state_root
-from carnet.client.state_file import MAX_SEQUENCE, MAX_STATE, DeviceState, seal_copy
+from carnet.client.state_file import MAX_SEQUENCE, MAX_STATE, DeviceState
+from carnet.client.state_sealing import seal_copy
 from carnet.core._base import replace
 from carnet.core.errors import StateError, UsageError
 
@@ -190,10 +191,10 @@ def test_the_better_copy_stays_until_the_new_bytes_are_on_the_disk(
         good = path.read_bytes()
         path.write_bytes(good[:-1])
         order: list[str] = []
-        plain = state_module._rename
-        monkeypatch.setattr(state_module, "_rename", lambda a, b, o=order, p=plain: (o.append(Path(b).name), p(a, b)))
+        plain = state_writing._rename
+        monkeypatch.setattr(state_writing, "_rename", lambda a, b, o=order, p=plain: (o.append(Path(b).name), p(a, b)))
         store.update(HERE, set_key("new"))
-        monkeypatch.setattr(state_module, "_rename", plain)
+        monkeypatch.setattr(state_writing, "_rename", plain)
         assert order[0] == victim
 
 

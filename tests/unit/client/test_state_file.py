@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from carnet.client import state_file
+from carnet.client import state_sealing
 from carnet.client.clock import ClockFacts
 from carnet.client.fingerprint.values import Anchor
 from carnet.client.state_file import (
@@ -14,8 +14,8 @@ from carnet.client.state_file import (
     DeviceState,
     open_copy,
     peek,
-    seal_copy,
 )
+from carnet.client.state_sealing import seal_copy
 from carnet.core.errors import UsageError
 from carnet.core.instant import Instant
 from carnet.formats.encoding import sha256
@@ -225,10 +225,10 @@ def test_an_intact_file_with_a_nonsense_header_is_damaged(header: bytes) -> None
 def test_an_authentic_body_with_a_nonsense_member_is_damaged(
     member: str, value: object, others: tuple[tuple[str, object], ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = state_file._state_to_json
+    plain = state_sealing.state_to_json
     with monkeypatch.context() as patch:
-        patch.setattr(state_file, "_state_to_json", lambda state: {**plain(state), member: value, **dict(others)})
-        patch.setattr(state_file, "_is_readable", lambda *_: True)
+        patch.setattr(state_sealing, "state_to_json", lambda state: {**plain(state), member: value, **dict(others)})
+        patch.setattr(state_sealing, "_is_readable", lambda *_: True)
         data = seal(FULL)
     assert read(data).condition == "damaged"
 

@@ -88,7 +88,7 @@ def test_a_reader_made_from_the_page_alone_reads_the_same() -> None:
             content = read(data, given["product"], given["anchors"])
             kept = {name: value for name, value in content.items() if value not in (None, [], 0)}
             kept.pop("clock")
-            assert kept == given["write"]
+            assert kept == {name: value for name, value in given["write"].items() if value is not None}
             compared += 1
         elif "copies_b64u" in given and given["copies_b64u"][1] is None and given["copies_b64u"][0]:
             expect = vector["expect"]
