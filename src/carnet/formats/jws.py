@@ -45,7 +45,7 @@ def sign_jws(claims: dict[str, Any] | bytes, *, typ: str, signer: Signer) -> str
 
 
 def open_jws(
-    token: str | bytes, *, typ: str, role: Role, ring: KeyRing, max_bytes: int, what: str
+    token: str | bytes, *, typ: str, role: Role, ring: KeyRing, max_bytes: int, what: str, needs_kid: bool = True
 ) -> tuple[dict[str, Any], str]:
     """
     Check a compact JWS and return its claims and the id of the key that signed it. The steps of license-token.md §5.
@@ -57,6 +57,8 @@ def open_jws(
         ring: The trusted keys.
         max_bytes: Largest *token* accepted.
         what: What this is, for errors' sentences: ``The license token``.
+        needs_kid: False for tokens of others whose header may leave `kid` out (specs/token-profiles.md §3): then the
+            one key that is usable for the role is meant, and there must be exactly one.
 
     Raises:
         MalformedError: ``too_large``, ``bad_compact``, ``bad_base64``, ``bad_header``, ``wrong_type``, ``bad_kid``, and
@@ -70,7 +72,7 @@ def open_jws(
     known = ring.headers.get((role, typ))
     if known is None:
         known = ring.headers[role, typ] = _known_headers(ring, role, typ)
-    key = known.get(header) or _read_header(header, typ, role, ring, what)
+    key = known.get(header) or _read_header(header, typ, role, ring, what, needs_kid=needs_kid)
     _verify(key, signature, signed, what)
     # Step 8: only now the payload.
     return parse_object(b64url_decode(payload, what), max_bytes=max_bytes, what=what), key.kid
@@ -123,22 +125,29 @@ def _parts(token: str | bytes, max_bytes: int, what: str) -> tuple[bytes, bytes,
     return header, payload, signature, text[: -len(signature) - 1]
 
 
-def _read_header(header: bytes, typ: str, role: Role, ring: KeyRing, what: str) -> PublicKey:
-    kid, alg = _header_members(header, typ, what)
-    key = ring.find(role, kid)  # step 5
+def _read_header(header: bytes, typ: str, role: Role, ring: KeyRing, what: str, *, needs_kid: bool = True) -> PublicKey:
+    kid, alg = _header_members(header, typ, what, needs_kid=needs_kid)
+    key = ring.find(role, kid) if kid is not None else _only_key(ring, role, what)  # step 5
     _check_algorithm(alg, key, what)
     return key
 
 
-def _header_members(header: bytes, typ: str, what: str) -> tuple[str, Any]:
+def _only_key(ring: KeyRing, role: Role, what: str) -> PublicKey:
+    usable = ring.usable(role)
+    if len(usable) != 1:
+        raise NotGenuineError("unknown_key", f"{what} names no key, and more or less than one is trusted here.", _FIX)
+    return usable[0]
+
+
+def _header_members(header: bytes, typ: str, what: str, *, needs_kid: bool = True) -> tuple[str | None, Any]:
     # Step 3: exactly the members we know, so that no key material and no `crit` comes in (SEC-02).
     members = parse_object(b64url_decode(header, what), max_bytes=MAX_TOKEN_HEADER, what=f"{what}'s header")
-    if members.keys() != _HEADER_MEMBERS:
+    if members.keys() != _HEADER_MEMBERS and (needs_kid or members.keys() != _HEADER_MEMBERS - {"kid"}):
         _refuse("bad_header", f"{what}'s header must have exactly the members alg, kid and typ.")
     # Step 4: one kind of artifact never passes as another (SEC-03).
     if members["typ"] != typ:
         _refuse("wrong_type", f"{what} was expected, and this is something else.")
-    return check_kid(members["kid"]), members["alg"]
+    return check_kid(members["kid"]) if "kid" in members else None, members["alg"]
 
 
 def _check_algorithm(alg: Any, key: PublicKey, what: str) -> None:
