@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from carnet.client.state_file import _derive
+from carnet.client.state_file import derive
 from carnet.core.errors import CarnetError, DoesNotOpenError, MalformedError, NotGenuineError
 from carnet.formats import machine_file
 from carnet.formats.encoding import b64url_decode, b64url_encode
@@ -117,10 +117,10 @@ def test_sec_07_wycheproofs_hkdf_set_through_the_derivation_of_device_states() -
     for _, test in vectors("hkdf_sha256_test.json"):
         secret, salt, info = (bytes.fromhex(test[name]) for name in ("ikm", "salt", "info"))
         if test["result"] == "valid":
-            assert _derive(secret, salt, info, test["size"]).hex() == test["okm"], test["tcId"]
+            assert derive(secret, salt, info, test["size"]).hex() == test["okm"], test["tcId"]
         else:
             with pytest.raises(ValueError, match=r"[Ll]arge|length"):
-                _derive(secret, salt, info, test["size"])
+                derive(secret, salt, info, test["size"])
         seen[test["result"]] += 1
     assert seen == {"valid": 83, "invalid": 3}
 
