@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -132,3 +134,13 @@ def test_sec_13_no_der_signature_of_wycheproof_passes_as_an_es256_one() -> None:
         with pytest.raises(NotGenuineError):
             key.verify(bytes.fromhex(test["sig"]), bytes.fromhex(test["msg"]))
     assert len(listed) == 484
+
+
+def test_the_page_of_attacks_lists_the_refused_tokens_with_the_same_reasons() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "security" / "attacks.md").read_text("utf-8")
+    listed: dict[int, tuple[str, str]] = {}
+    for numbers, code, reason in re.findall(r"^\| ([0-9][0-9, to]*) \| `([a-z_]+)` \| (.+) \|$", page, re.MULTILINE):
+        for span in numbers.split(", "):
+            first, _, last = span.partition(" to ")
+            listed.update(dict.fromkeys(range(int(first), int(last or first) + 1), (code, reason)))
+    assert listed == REFUSED_VALID
