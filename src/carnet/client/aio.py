@@ -77,10 +77,12 @@ class AsyncCarnet(Client):
         decision, online = await asyncio.to_thread(self._due)
         if online is None:
             return decision
+        if self._transport is None and (offline := self._without_server(decision)) is not None:
+            return offline
         if decision.access != "full":
             return await self._run(online)
+        self._check_open()
         if self._background is None or self._background.done():
-            self._server()
             self._background = asyncio.create_task(self._in_background(online), name="carnet")
         return decision
 
@@ -138,9 +140,9 @@ class AsyncCarnet(Client):
             self.last_problem = error
 
     def _connected(self) -> AsyncTransport:
-        server = self._server()
+        self._check_open()
         if self._transport is None:
             from carnet.client.transport import AsyncHttpTransport
 
-            self._transport = AsyncHttpTransport(server)
+            self._transport = AsyncHttpTransport(self._config.server_address())
         return self._transport

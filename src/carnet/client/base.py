@@ -168,10 +168,24 @@ class Client:
             return operations.deactivate(self._device)
         return operations.refresh(self._device, ttl_seconds=ttl_seconds)
 
-    def _server(self) -> str:
+    def _check_open(self) -> None:
         if self._is_closed:
             raise UsageError("closed", f"This {type(self).__name__} was closed.", "Make a new one.")
-        return self._config.server_address()
+
+    def _without_server(self, decision: Decision) -> Decision | None:
+        """
+        What `start()` says where no server is named, as in apps for air-gapped devices; None where one is.
+
+        Only an operator who gave a license key and forgot the server is told of it.
+        """
+        try:
+            self._config.server_address()
+        except UsageError as missing:
+            from carnet.client.device import with_problem
+
+            self.last_problem = missing
+            return decision if decision or self._config.activation_key() is None else with_problem(decision, missing)
+        return None
 
     def _learn(self, outcome: Outcome) -> Decision:
         self.last_problem = outcome.problem

@@ -98,6 +98,7 @@ class Carnet(Client):
 
         Raises:
             UsageError: A setting is missing or wrong.
+            MalformedError, NotGenuineError: The embedded root is no root file.
         """
         return self._check()
 
@@ -107,6 +108,7 @@ class Carnet(Client):
 
         Waits for the network only when the decision is not full access, and at most *timeout_seconds*. With nothing
         activated and a license key in the settings or in ``CARNET_LICENSE_KEY``, it activates within that time.
+        Where no server is named, as on air-gapped devices, it is `check()`.
 
         Raises:
             UsageError: A setting is missing or wrong.
@@ -114,9 +116,11 @@ class Carnet(Client):
         decision, online = self._due()
         if online is None:
             return decision
+        if self._transport is None and (offline := self._without_server(decision)) is not None:
+            return offline
         if decision.access != "full":
             return self._run(online)
-        self._server()
+        self._check_open()
         with self._lock:
             if self._background is None or not self._background.is_alive():
                 self._background = self._spawn(online, [])
@@ -213,7 +217,7 @@ class Carnet(Client):
         The thread is what makes the budget hold: looking up a name has no time limit of its own. One that comes back
         late still takes its answer in, for the next check.
         """
-        self._server()
+        self._check_open()
         outcomes: list[Outcome | CarnetError] = []
         worker = self._spawn(online, outcomes)
         worker.join(self._timeout_seconds)
@@ -251,5 +255,5 @@ class Carnet(Client):
             if self._transport is None:
                 from carnet.client.transport import HttpTransport
 
-                self._transport = HttpTransport(self._server())
+                self._transport = HttpTransport(self._config.server_address())
             return self._transport

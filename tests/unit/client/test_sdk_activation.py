@@ -56,13 +56,29 @@ def test_a_setting_that_is_missing_or_wrong_says_how_to_give_it(
     assert fix in caught.value.fix
 
 
+def without_server(desk: Desk, **settings: Any) -> Carnet:
+    return Carnet(product="hustl", root=ROOT_TEXT, state=desk.state, device_id="line-4", clock=desk.clock, **settings)
+
+
 def test_the_server_is_needed_only_to_go_online(desk: Desk) -> None:
-    app = desk.app(server=None)
+    app = without_server(desk)
     assert app.check().state == "not_activated"
     for call in (app.refresh, app.deactivate, lambda: app.activate(LICENSE_KEY)):
         with pytest.raises(UsageError) as caught:
             call()
         assert caught.value.code == "server_required"
+    with pytest.raises(UsageError) as caught:
+        without_server(desk, server="http://license.example.com").activate(LICENSE_KEY)
+    assert caught.value.code == "bad_server"
+    assert desk.app(server=None).activate(LICENSE_KEY).state == "active", "a transport of its own needs no address"
+
+
+@pytest.mark.parametrize(("days", "state"), [(0, "active"), (5, "active"), (33, "grace"), (50, "expired")])
+def test_an_air_gapped_app_that_names_no_server_starts_from_the_disk(desk: Desk, days: int, state: str) -> None:
+    desk.app().activate(LICENSE_KEY)
+    desk.pass_time(days * DAY)
+    assert without_server(desk).start().state == state
+    assert without_server(desk, license_key=LICENSE_KEY).start().state == state
 
 
 def test_every_setting_may_come_from_the_environment(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,6 +114,11 @@ def test_the_root_may_be_given_in_any_form(desk: Desk, form: str) -> None:
         "with a BOM and CRLF": f"\ufeff{ROOT_TEXT}\r\n",
     }[form]
     assert desk.app(root=root).activate(LICENSE_KEY).state == "active"
+
+
+def test_an_operator_who_gave_a_key_and_no_server_is_told(desk: Desk) -> None:
+    assert codes(without_server(desk, license_key=LICENSE_KEY).start()) == ["not_activated", "server_required"]
+    assert codes(without_server(desk).start()) == ["not_activated"]
 
 
 # ── the boarding pass ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -77,11 +77,10 @@ import carnet
 from carnet import AsyncCarnet, Carnet, Decision, errors, heal_license_key
 Carnet(product="hustl", server="https://license.example.com", root="root.json", state="/nonexistent")
 Carnet()
+AsyncCarnet()
 print(seen)
 """
-    allowed = "[]"
-    out = run(script.replace("AsyncCarnet, ", ""))
-    assert out == allowed
+    assert run(script) == "[]"
 
 
 def test_importing_the_package_loads_nothing_of_it() -> None:
