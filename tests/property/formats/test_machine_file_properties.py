@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carnet.core.errors import CarnetError, DoesNotOpenError, NotGenuineError
@@ -28,6 +28,7 @@ SEALED = seal_machine_file(
 ENVELOPE = read_machine_file(SEALED.encode())
 
 
+@settings(max_examples=settings().max_examples // 10 + 100)  # each example signs three times
 @given(
     grant=grants(),
     name=st.just("") | TEXTS,
