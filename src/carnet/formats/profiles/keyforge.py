@@ -182,19 +182,19 @@ def keyforge_claims(facts: KeyforgeFacts) -> dict[str, Any]:
             "key": license_.key,
             "productId": license_.product_id,
             "type": license_.type,
-            "expiresAt": license_.expires_at,
-            "createdAt": license_.created_at,
+            "expiresAt": None if license_.expires_at is None else int(license_.expires_at),
+            "createdAt": int(license_.created_at),
             "maxDevices": license_.max_devices,
             "email": license_.email,
         },
         "device": {
             "identifier": device.identifier,
             "name": device.name,
-            "activationDate": device.activated_at,
+            "activationDate": int(device.activated_at),
         },
         "product": {"id": license_.product_id},
-        "iat": facts.issued_at,
-        "exp": facts.expires_at,
+        "iat": int(facts.issued_at),
+        "exp": int(facts.expires_at),
     }
     if facts.id is not None:
         claims["jti"] = facts.id

@@ -151,8 +151,8 @@ def traffic_orchestrator_claims(facts: TrafficOrchestratorFacts) -> dict[str, An
         "iss": facts.issuer,
         "aud": list(AUDIENCE),
         "sub": facts.license_id,
-        "iat": facts.issued_at,
-        "exp": facts.expires_at,
+        "iat": int(facts.issued_at),
+        "exp": int(facts.expires_at),
     }
     if facts.plan is not None:
         claims["plan"] = facts.plan
