@@ -211,12 +211,25 @@ def equivalents() -> dict[str, str]:
 
 
 def relevant_tests(module: str) -> list[str]:
-    """The test files that import *module*, the one named after it first."""
+    """The test files that import *module*, the one named after it first; where none does, those of its importers."""
+    found = _importing(module)
+    if not found:
+        room, stem = module.removesuffix(".py").split("/")
+        users = [
+            f"{path.parent.name}/{path.name}"
+            for path in sorted((ROOT / "src" / "carnet").glob("*/*.py"))
+            if f"carnet.{room}.{stem} import" in path.read_text("utf-8")
+        ]
+        found = sorted({test for user in users for test in _importing(user)})
+    return found
+
+
+def _importing(module: str) -> list[str]:
     room, stem = module.removesuffix(".py").split("/")
     needle = f"carnet.{room}.{stem} import"
     found = [
         str(path.relative_to(ROOT))
-        for folder in (*FAST_TESTS, "tests/attacks")
+        for folder in (*FAST_TESTS, "tests/attacks", "tests/mutation")
         for path in sorted((ROOT / folder).glob("test_*.py"))
         if needle in path.read_text("utf-8")
     ]

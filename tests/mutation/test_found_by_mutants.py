@@ -1,0 +1,68 @@
+"""Tests for faults that tools/mutants.py planted and the other tests did not notice at first."""
+
+from __future__ import annotations
+
+import pytest
+
+from carnet.core.decision import Evidence, Host
+from carnet.core.facts import LICENSE_REFUSALS
+from carnet.core.instant import Instant
+from carnet.core.model import Refusal
+from carnet.core.rules import decide
+from carnet.formats.base32_groups import locate_typing_errors
+from carnet.formats.compact import remembered_text, write_text
+from carnet.formats.license_key import heal_license_key
+from carnet.formats.machine_included import MODES, included_license
+from carnet.formats.signed_key import issue_signed_key
+from support import machine_files, signed_keys, tokens
+
+KEY = machine_files.LICENSE_KEY.replace("-", "")
+
+
+@pytest.mark.parametrize("place", [7, 11, 15, 19])
+def test_a_symbol_that_was_left_out_is_shown_at_its_place_counted_from_1(place: int) -> None:
+    healed = heal_license_key(KEY[:place] + KEY[place + 1 :])
+    assert healed is not None
+    assert healed.key == machine_files.LICENSE_KEY
+    assert [(change.position, change.typed, change.corrected) for change in healed.changes] == [
+        (place + 1, "", KEY[place])
+    ]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_up_to_three_groups_too_many_or_too_few_are_located(count: int) -> None:
+    groups = issue_signed_key(signed_keys.key_grant(), signed_keys.SIGNER).split("-")
+    longer = locate_typing_errors("-".join([*groups[5 : 5 + count], *groups]))
+    assert [(error.group, error.problem) for error in longer] == [(1, "group_extra")] * count
+    shorter = locate_typing_errors("-".join([*groups[:5], *groups[5 + count :]]))
+    assert [(error.group, error.problem) for error in shorter] == [(6 + n, "group_missing") for n in range(count)]
+
+
+@pytest.mark.parametrize(("license_id", "activation_id"), [("license-1", None), (None, "activation-1")])
+def test_a_refusal_names_the_license_or_the_activation(license_id: str | None, activation_id: str | None) -> None:
+    refusal = Refusal(
+        id="r",
+        code="license_revoked",
+        at=Instant(tokens.ISSUED_AT + 60),
+        product="hustl",
+        license_id=license_id,
+        activation_id=activation_id,
+        device=None,
+    )
+    assert "license_revoked" in LICENSE_REFUSALS
+    evidence = Evidence(grants=(tokens.GRANT,), refusals=(refusal,), device=tokens.DEVICE)
+    host = Host(product="hustl", edition="studio", app_version="1.0", domain="example.com")
+    assert decide(evidence, Instant(tokens.ISSUED_AT + 120), host).state == "revoked"
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_mode_of_an_included_license_is_read(mode: str) -> None:
+    included = machine_files.contract_claims(included=True)["included"]
+    included[0]["attributes"]["mode"] = mode
+    read = included_license(included, machine_files.LICENSE_KEY, "hustl", machine_files.GRANT.license_expires_at)
+    assert read is not None
+    assert read["plan_key"] == "studio"
+
+
+def test_a_remembered_text_is_written_as_any_other() -> None:
+    assert remembered_text("studio") == remembered_text("studio") == write_text("studio") != b""
