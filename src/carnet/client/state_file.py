@@ -11,8 +11,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from carnet.client.clock import ClockFacts
 from carnet.client.fingerprint.values import Anchor
@@ -20,7 +18,7 @@ from carnet.core._base import Struct
 from carnet.core.errors import CarnetError, MalformedError
 from carnet.core.instant import MAX_INSTANT, Instant
 from carnet.formats.encoding import b64url_decode, sha256
-from carnet.formats.primitives import load_aes_gcm
+from carnet.formats.primitives import hkdf_sha256, load_aes_gcm
 from carnet.formats.strict_json import parse_object
 
 if TYPE_CHECKING:
@@ -208,13 +206,8 @@ def _unwrap(slots: tuple[Slot, ...], product: str, anchors: tuple[Anchor, ...]) 
 
 def cipher_for(secret: bytes, salt: bytes, label: bytes) -> tuple[AESGCM, bytes]:
     """AES-256-GCM with a key and nonce that are both derived, so that neither is used under another salt."""
-    derived = derive(secret, salt, label, KEY_BYTES + _NONCE_BYTES)
+    derived = hkdf_sha256(secret, salt=salt, info=label, length=KEY_BYTES + _NONCE_BYTES)
     return load_aes_gcm()(derived[:KEY_BYTES]), derived[KEY_BYTES:]
-
-
-def derive(secret: bytes, salt: bytes, label: bytes, length: int) -> bytes:
-    """HKDF-SHA-256 (RFC 5869), *length* bytes; every use has its own *label*."""
-    return HKDF(hashes.SHA256(), length, salt, label).derive(secret)
 
 
 # ── body ─────────────────────────────────────────────────────────────────────────────────────────────────────────────

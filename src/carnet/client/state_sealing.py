@@ -17,12 +17,12 @@ from carnet.client.state_file import (
     DeviceState,
     Slot,
     cipher_for,
-    derive,
     read_content,
     state_from_json,
 )
 from carnet.core.errors import CarnetError, UsageError
 from carnet.formats.encoding import b64url_encode, sha256
+from carnet.formats.primitives import hkdf_sha256
 from carnet.formats.strict_json import dump_json
 
 _SALT = b"carnet/v1/state-salt\0"
@@ -57,7 +57,7 @@ def seal_copy(
     body = dump_json(state_to_json(state))
     if not _is_readable(body, state):
         raise UsageError("bad_state", "This cannot be written as a state.", "Report this as a fault of Carnet.")
-    salt = derive(key, entropy, _SALT + sha256(body), SALT_BYTES)
+    salt = hkdf_sha256(key, salt=entropy, info=_SALT + sha256(body), length=SALT_BYTES)
     here = tuple(_wrap(key, product, anchor, salt) for anchor in anchors)
     kinds = {slot.anchor for slot in here}
     slots = (*here, *(slot for slot in kept if slot.anchor not in kinds))[:MAX_SLOTS]
@@ -77,7 +77,7 @@ def seal_copy(
 
 def _wrap(key: bytes, product: str, anchor: Anchor, salt: bytes) -> Slot:
     # The slot's salt is new with every write, as the body's is, and differs from slot to slot by its label.
-    slot_salt = derive(key, salt, _SALT + anchor.kind.encode(), SALT_BYTES)
+    slot_salt = hkdf_sha256(key, salt=salt, info=_SALT + anchor.kind.encode(), length=SALT_BYTES)
     cipher, nonce = cipher_for(anchor.value.encode(), slot_salt, SLOT_LABEL + product.encode())
     return Slot(anchor=anchor.kind, salt=slot_salt, key=cipher.encrypt(nonce, key, SLOT_LABEL + anchor.kind.encode()))
 
