@@ -9,10 +9,10 @@ import pytest
 from carnet.core.domains import canonical_domain, canonical_pattern, domain_matches
 from carnet.core.instant import MAX_INSTANT
 from carnet.formats.keys import Ed25519Signer, KeyRing
-from carnet.formats.license_token import verify_license_token
+from carnet.formats.license_token import TYP, verify_license_token
 from carnet.formats.limits import MAX_LIFETIME_SECONDS
 from support.attack_corpus import CLAIMS, EDDSA, IAT, compact, header_of
-from support.tokens import RING, SIGNER, TYP
+from support.tokens import RING, SIGNER
 
 
 def accepted(**changes: Any) -> bool:

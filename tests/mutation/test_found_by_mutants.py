@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from carnet.core.decision import Evidence, Host
-from carnet.core.facts import LICENSE_REFUSALS
 from carnet.core.instant import Instant
 from carnet.core.model import Refusal
+from carnet.core.reasons import LICENSE_REFUSALS
 from carnet.core.rules import decide
 from carnet.formats.base32_groups import locate_typing_errors
 from carnet.formats.compact import remembered_text, write_text
+from carnet.formats.key_strength import _alphabet
 from carnet.formats.license_key import heal_license_key
 from carnet.formats.machine_included import MODES, included_license
 from carnet.formats.signed_key import issue_signed_key
@@ -66,3 +67,10 @@ def test_every_mode_of_an_included_license_is_read(mode: str) -> None:
 
 def test_a_remembered_text_is_written_as_any_other() -> None:
     assert remembered_text("studio") == remembered_text("studio") == write_text("studio") != b""
+
+
+def test_letters_of_both_cases_are_estimated_lower_than_with_digits() -> None:
+    """As in specs/machine-file.md §4.2: 52 letters, 62 with digits."""
+    assert _alphabet("aBcD") == 52
+    assert _alphabet("aBc4") == 62
+    assert (_alphabet("abcz"), _alphabet("abz4"), _alphabet("0aF".lower()), _alphabet("0123")) == (26, 32, 16, 10)
