@@ -55,7 +55,7 @@ CATALOG: tuple[Command, ...] = (
     _command("device", "deactivate", "give this device's seat back"),
     _command("anywhere", "verify", "check a token, machine file or bundle, and explain the decision"),
     _command("anywhere", "inspect", "what a file says of itself, without believing it"),
-    _command("anywhere", "key", "check a license key for typing errors"),
+    _command("anywhere", "key", "heal a mistyped license key; on the server, the products' compatibility keys"),
 )
 
 

@@ -39,6 +39,7 @@ _CONFLICT = frozenset(
         "conflict",
         "data_not_empty",
         "idempotency_mismatch",
+        "key_exists",
         "port_taken",
         "request_in_flight",
         "root_keys_exist",

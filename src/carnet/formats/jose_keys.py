@@ -7,7 +7,7 @@ uncompressed point (SEC 1 §2.3.3) for P-256, DER SubjectPublicKeyInfo for RSA.
 
 Invariants: a P-256 point is on its curve; an RSA modulus has 2048 to 4096 bits and the exponent 65537 (SEC-06); an
 ES256 signature is exactly 64 bytes with 1 ≤ r, s < n (SEC-13, RFC 7518 §3.4); private keys never leave a signer except
-through `private_pem`, which is for exporting them on purpose.
+through `generate_private_pem` and `private_pem`, whose caller seals what they give.
 """
 
 from __future__ import annotations
@@ -256,21 +256,21 @@ def signer_from_pem(pem: str | bytes, *, kid: str | None = None, passphrase: byt
         MalformedError: ``bad_key``: not such a key, or one that SEC-06 refuses; ``bad_kid``.
         UsageError: ``wrong_passphrase``: it is encrypted, and this does not open it.
     """
-    data = _pem_bytes(pem)
-    is_encrypted = b"ENCRYPTED" in data
-    try:
-        private = load_pem_private_key(data, passphrase if is_encrypted else None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        if is_encrypted:
-            raise UsageError(
-                "wrong_passphrase", "This private key is encrypted, and the passphrase does not open it.", "Try again."
-            ) from None
-        raise MalformedError("bad_key", "This is not a private key in PEM.", _FIX_KEY) from None
+    private = _private_of(pem, passphrase)
     if isinstance(private, Ed25519PrivateKey):
         return Ed25519Signer(private.private_bytes_raw(), kid)
-    if isinstance(private, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
-        return JoseSigner(private, kid)
-    raise MalformedError("bad_key", "Only Ed25519, P-256 and RSA keys sign for Carnet.", _FIX_KEY)
+    return JoseSigner(private, kid)
+
+
+def private_pem(pem: str | bytes, *, passphrase: bytes | None = None) -> str:
+    """
+    The private key in *pem* as unencrypted PKCS #8 PEM, the one form in which private keys are sealed for rest.
+
+    Raises:
+        MalformedError: ``bad_key``; UsageError: ``wrong_passphrase``; as `signer_from_pem`.
+    """
+    private = _private_of(pem, passphrase)
+    return private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode("ascii")
 
 
 # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -281,6 +281,24 @@ def _pem_bytes(pem: str | bytes) -> bytes:
     if len(data) > MAX_PEM:
         raise MalformedError("too_large", f"A key in PEM is larger than {MAX_PEM} bytes.", _FIX_KEY)
     return data
+
+
+def _private_of(
+    pem: str | bytes, passphrase: bytes | None
+) -> Ed25519PrivateKey | ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey:
+    data = _pem_bytes(pem)
+    is_encrypted = b"ENCRYPTED" in data
+    try:
+        private = load_pem_private_key(data, passphrase if is_encrypted else None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        if is_encrypted:
+            raise UsageError(
+                "wrong_passphrase", "This private key is encrypted, and the passphrase does not open it.", "Try again."
+            ) from None
+        raise MalformedError("bad_key", "This is not a private key in PEM.", _FIX_KEY) from None
+    if isinstance(private, Ed25519PrivateKey | ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
+        return private
+    raise MalformedError("bad_key", "Only Ed25519, P-256 and RSA keys sign for Carnet.", _FIX_KEY)
 
 
 def _record_of(key: object, kid: str | None) -> PublicKey:

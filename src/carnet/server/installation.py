@@ -27,6 +27,7 @@ from carnet.server.domain.apikeys.service import ApiKeyService
 from carnet.server.domain.audit.service import AuditService
 from carnet.server.domain.customers.service import CustomerService
 from carnet.server.domain.ids import Ids
+from carnet.server.domain.keys.service import KeyService
 from carnet.server.domain.licenses.service import LicenseService
 from carnet.server.domain.licenses.vault import KeyVault
 from carnet.server.domain.policies.service import PolicyService
@@ -36,6 +37,7 @@ from carnet.server.domain.trust.service import TrustService
 from carnet.server.layout import InstallationRecord, Layout, read_record
 from carnet.server.ports import Clock, Random, Storage, StorageStats
 from carnet.server.settings import Settings
+from carnet.server.signing.compatibility import CompatibilityKeyFiles
 from carnet.server.signing.file_store import FileSigningKeys, open_store, read_file
 from carnet.server.signing.sealing import KEY_BYTES, SealingBox
 from carnet.server.storage.founding import owner
@@ -133,7 +135,17 @@ class Installation:
         )
         self.audit = AuditService(storage)
         self.apikeys = ApiKeyService(storage, clock, ids, vault, random)
-        self.trust = TrustService(roots=opened.roots, ring=opened.ring, keys=keys, issuer=issuer, clock=clock, ids=ids)
+        private = CompatibilityKeyFiles(Layout(data=settings.data).keys, keys.kek, random)
+        self.keys = KeyService(storage, clock, ids, private, opened.ring)
+        self.trust = TrustService(
+            roots=opened.roots,
+            ring=opened.ring,
+            keys=keys,
+            issuer=issuer,
+            clock=clock,
+            ids=ids,
+            compatibility=self.keys,
+        )
 
     async def checks(self) -> tuple[Check, ...]:
         """Whether each part works now: ``database`` (a write transaction), ``signer`` (the root verifies it)."""

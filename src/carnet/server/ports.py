@@ -20,6 +20,7 @@ from carnet.server.records import (
     Activation,
     ApiKey,
     AuditEntry,
+    CompatibilityKey,
     Customer,
     Issuance,
     License,
@@ -70,6 +71,33 @@ class SecretBox(Protocol):
 
     def unseal(self, sealed: bytes, context: bytes) -> bytes | None:
         """What was sealed for *context*; None if it does not open."""
+        ...
+
+
+class PrivateKeys(Protocol):
+    """The private halves of compatibility keys, at rest outside the database."""
+
+    def keep(self, key: CompatibilityKey, pem: str) -> None:
+        """
+        Keep the private key *pem* for *key*, durably.
+
+        Raises:
+            StateError: ``data_not_writable``.
+        """
+        ...
+
+    def forget(self, key: CompatibilityKey) -> None:
+        """Remove what `keep` kept for *key*, whose record was never stored; fine if there is nothing."""
+        ...
+
+    def signer(self, key: CompatibilityKey) -> Signer:
+        """
+        The signer of *key*, after a check that it is exactly the key that the record names.
+
+        Raises:
+            StateError: ``missing_file``, ``data_not_readable``.
+            MalformedError: ``bad_key_file``.
+        """
         ...
 
 
@@ -186,6 +214,21 @@ class ApiKeyChange(Struct):
 
     api_key: ApiKey
     audit: AuditEntry | None
+
+
+class KeyContext(Struct):
+    """
+    What exists of what a new compatibility key names.
+
+    Attributes:
+        product_known: Its product exists.
+        is_taken: Its id or its public key is stored already, for whichever product.
+        active: The product's key that signs until now.
+    """
+
+    product_known: bool
+    is_taken: bool
+    active: CompatibilityKey | None
 
 
 class LicenseFilter(Struct):
@@ -341,6 +384,22 @@ class Storage(Protocol):
 
     async def change_api_key(self, api_key_id: str, change: Callable[[ApiKey], ApiKeyChange]) -> ApiKey | None:
         """Change an API key; None if there is none."""
+        ...
+
+    async def add_compatibility_key(
+        self, key: CompatibilityKey, decide: Callable[[KeyContext], tuple[AuditEntry, ...]]
+    ) -> CompatibilityKey | None:
+        """Store a key as its product's active one, with the audit rows of *decide*; gives the one it replaces."""
+        ...
+
+    async def compatibility_key(self, kid: str) -> CompatibilityKey | None:
+        """One compatibility key."""
+        ...
+
+    async def compatibility_keys(
+        self, product: str | None, *, after: str | None, limit: int
+    ) -> tuple[CompatibilityKey, ...]:
+        """Compatibility keys of a product, or of all, newest first."""
         ...
 
     async def ping(self) -> None:

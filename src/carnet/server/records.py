@@ -13,7 +13,10 @@ from typing import Any, Generic, Literal, TypeVar
 from carnet.core._base import Struct
 from carnet.core.instant import Instant
 from carnet.core.model import LicenseStatus, LicenseType, Policy
+from carnet.formats.keys import KeyState
 
+CompatibilityAlgorithm = Literal["EdDSA", "ES256", "RS256"]
+KeyOrigin = Literal["created", "imported"]
 ActorKind = Literal["device", "vendor", "operator", "system"]
 ArtifactKind = Literal["token", "machine-file"]
 SubjectKind = Literal["license", "activation"]
@@ -168,3 +171,22 @@ class ApiKey(Struct):
 
     def __repr__(self) -> str:
         return f"ApiKey(id={self.id!r}, name={self.name!r}, last_four={self.last_four!r})"
+
+
+class CompatibilityKey(Struct):
+    """
+    The public record of a product's compatibility key (design.md §4): it fixes the key's algorithm (SEC-01).
+
+    The private half is nowhere here: it lies sealed in a file named by `id`. Of a product's keys at most one is
+    `active` and signs; a replaced one is `verify-only` since `replaced_at`.
+    """
+
+    id: str
+    product: str
+    kid: str
+    alg: CompatibilityAlgorithm
+    state: KeyState
+    origin: KeyOrigin
+    public_pem: str
+    created_at: Instant
+    replaced_at: Instant | None

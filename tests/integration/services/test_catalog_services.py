@@ -248,7 +248,7 @@ def test_what_clients_need_to_trust_is_published(tmp_path: Path) -> None:
         root = read_root(installation.trust.roots[-1])
         assert root.issuer == installation.issuer
         assert root.version == 1
-        jwks = installation.trust.jwks()["keys"]
+        jwks = (await installation.trust.jwks())["keys"]
         published = {public_key_from_jwk(jwk).kid for jwk in jwks}
         assert published == {key.kid for key in root.keys} - {key.kid for key in root.role_keys("root")}
         assert len(jwks) == 4

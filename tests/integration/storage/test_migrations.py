@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
@@ -19,8 +21,8 @@ SECOND = """
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "9999"
+down_revision = "0002"
 branch_labels = None
 depends_on = None
 
@@ -58,7 +60,7 @@ def schema_of(path: Path) -> dict[str, list[str]]:
 def planted(folder: Path, more: str = "pass") -> tuple[Path, ...]:
     versions = folder / "versions"
     versions.mkdir()
-    (versions / "0002_color.py").write_text(SECOND.format(more=more))
+    (versions / "9999_color.py").write_text(SECOND.format(more=more))
     return (versions,)
 
 
@@ -95,7 +97,7 @@ def test_a_new_database_is_at_the_newest_revision_and_upgrading_it_again_changes
     assert not schema_state(path).is_current
     state = upgrade(path)
     assert state.is_current
-    assert state.current == state.latest == "0001"
+    assert state.current == state.latest == REVISION
     before = path.read_bytes()
     said: list[str] = []
     assert upgrade(path, say=said.append) == schema_state(path) == state
@@ -110,20 +112,67 @@ def test_an_older_database_with_data_goes_forward_says_so_and_leaves_a_copy(tmp_
     said: list[str] = []
     state = upgrade(path, versions=versions, say=said.append)
     assert state.is_current
-    assert state.current == "0002"
+    assert state.current == "9999"
     connection = sqlite3.connect(path)
     assert connection.execute("SELECT id, name, color FROM products").fetchall() == [("hustl", "Hustl", "blue")]
     assert connection.execute("SELECT count(*) FROM policies").fetchone() == (1,)
     connection.close()
     assert len(said) == 1
-    assert "0001" in said[0]
-    assert "0002" in said[0]
-    copy = tmp_path / "carnet.db.before-0002"
+    assert REVISION in said[0]
+    assert "9999" in said[0]
+    copy = tmp_path / "carnet.db.before-9999"
     assert str(copy) in said[0]
     assert copy.stat().st_mode & 0o077 == 0
     connection = sqlite3.connect(copy)
     assert connection.execute("SELECT id FROM products").fetchall() == [("hustl",)]
-    assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
+    assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(REVISION,)]
+    connection.close()
+
+
+def first_schema(path: Path) -> None:
+    """A database as the first version of the program left it: only the first script has run."""
+    engine = sa.create_engine(f"sqlite:///{path}")
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+    engine.dispose()
+
+
+def test_a_database_of_the_first_schema_with_data_gets_the_table_of_compatibility_keys(tmp_path: Path) -> None:
+    path, new = tmp_path / "carnet.db", tmp_path / "new.db"
+    first_schema(path)
+    before = schema_of(path)
+    assert not any("compatibility_keys" in name for name in before)
+    connection = sqlite3.connect(path)
+    with connection:
+        connection.execute("INSERT INTO products VALUES ('hustl', 'Hustl', '{}', 1)")
+        connection.execute("INSERT INTO policies VALUES ('p1', 'hustl', 'plan', '{}', 'perpetual', NULL, 1, 1)")
+        connection.execute("INSERT INTO customers VALUES ('c1', 'Ada', NULL, '{}', 1)")
+    connection.close()
+    assert schema_state(path).current == "0001"
+    assert upgrade(path).current == REVISION
+    upgrade(new)
+    assert schema_of(path) == schema_of(new)
+    assert {name: parts for name, parts in schema_of(path).items() if name in before} == before  # it only adds
+    connection = sqlite3.connect(path)
+    assert connection.execute("SELECT id FROM products").fetchall() == [("hustl",)]
+    assert connection.execute("SELECT id, product_id FROM policies").fetchall() == [("p1", "hustl")]
+    assert connection.execute("SELECT name FROM customers").fetchall() == [("Ada",)]
+    connection.execute("PRAGMA foreign_keys = ON")
+    row = "INSERT INTO compatibility_keys VALUES (?, ?, ?, ?, ?, 'created', ?, 1, NULL)"
+    connection.execute(row, ("k1", "hustl", "kid-1", "ES256", "active", "pem 1"))
+    connection.execute(row, ("k2", "hustl", "kid-2", "RS256", "verify-only", "pem 2"))
+    for broken in (
+        ("k3", "hustl", "kid-3", "ES256", "active", "pem 3"),  # a second active key
+        ("k3", "hustl", "kid-1", "ES256", "verify-only", "pem 3"),  # an id twice
+        ("k3", "hustl", "kid-3", "ES256", "verify-only", "pem 1"),  # a key twice
+        ("k3", "hustl", "kid-3", "HS256", "verify-only", "pem 3"),
+        ("k3", "nowhere", "kid-3", "ES256", "verify-only", "pem 3"),
+    ):
+        with pytest.raises(sqlite3.IntegrityError):
+            connection.execute(row, broken)
     connection.close()
 
 
@@ -156,7 +205,7 @@ def test_a_database_from_a_newer_program_is_refused_and_not_touched(tmp_path: Pa
         with pytest.raises(StateError) as caught:
             call(path)
         assert caught.value.code == "database_too_new"
-        assert "0002" in caught.value.message
+        assert "9999" in caught.value.message
         assert caught.value.fix
     assert path.read_bytes() == before
 
@@ -181,7 +230,7 @@ def test_of_processes_that_start_at_once_one_migrates_and_the_others_find_it_don
     ]
     for process in running:
         out, err = process.communicate(timeout=60)
-        assert (process.returncode, out.decode().strip(), err.decode()) == (0, "0001", "")
+        assert (process.returncode, out.decode().strip(), err.decode()) == (0, REVISION, "")
 
 
 def test_a_new_database_is_readable_by_its_owner_only(tmp_path: Path) -> None:

@@ -1,21 +1,53 @@
-"""`carnet key heal`: look for typing errors in a license key. Works anywhere, knows no server, stores nothing."""
+"""
+`carnet key heal`: look for typing errors in a license key. Works anywhere, knows no server, stores nothing.
+`carnet key create|import|list|export`: the compatibility keys of products, for the vendor on the server.
+"""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from carnet.cli import exits, typing_errors
-from carnet.cli.output import Output
+from carnet.cli.output import Output, facts, when
 from carnet.cli.parser import Parser, leaf
-from carnet.cli.secrets import HOW, add_license_key_options, license_key
+from carnet.cli.secrets import HOW, add_license_key_options, license_key, passphrase
+from carnet.cli.vendor import add_installation_options, add_list_options, administer, collect, show_list
+from carnet.cli.views import text_of
+from carnet.cli.words import add_name, name
 from carnet.core.errors import MalformedError, UsageError
+
+if TYPE_CHECKING:
+    from carnet.server.domain.keys.commands import AddedKey
+    from carnet.server.records import CompatibilityKey
+
+_ALGORITHMS = ("EdDSA", "ES256", "RS256")
+_MAX_PEM_FILE = 65536
+"""More than any key needs; the service says what is too large."""
 
 
 def configure(parser: Parser) -> None:
-    """Add `heal`."""
+    """Add the subcommands."""
     group = parser.commands("command")
     heal = leaf(group, "heal", "propose the license key that a mistyped one was meant to be", _heal)
     add_license_key_options(heal, positional=True)
+    create = leaf(group, "create", "make a product's compatibility key; the former one then only verifies", _create)
+    create.add_argument("--product", required=True, help="whose key it is")
+    create.add_argument("--alg", required=True, choices=_ALGORITHMS, help="what it signs with, for ever")
+    take = leaf(group, "import", "take over a private key that your customers' apps have pinned already", _import)
+    take.add_argument("--product", required=True, help="whose key it is")
+    take.add_argument("--pem-file", required=True, metavar="FILE", help="holds the private key in PEM")
+    take.add_argument("--pem-passphrase-file", metavar="FILE", help="holds the passphrase of that PEM")
+    take.add_argument("--kid", help="the id that apps know it by (default: its RFC 7638 thumbprint)")
+    listing = leaf(group, "list", "compatibility keys, newest first", _list)
+    listing.add_argument("--product", help="only this product's")
+    add_list_options(listing)
+    export = leaf(group, "export", "print the public half, for apps to pin", _export)
+    add_name(export, "--kid", "the key's id; write --kid=ID where it begins with a hyphen")
+    export.add_argument("--format", choices=("pem", "jwk"), default="pem", help="how (default pem)")
+    for command in (create, take, listing, export):
+        add_installation_options(command)
 
 
 def _heal(options: argparse.Namespace, out: Output) -> int:
@@ -37,3 +69,87 @@ def _heal(options: argparse.Namespace, out: Output) -> int:
         typing_errors.show(healing, out)
     out.data({"exact": healing.exact, **typing_errors.as_json(healing)}, healing.key)
     return exits.OK
+
+
+def _create(options: argparse.Namespace, out: Output) -> int:
+    from carnet.server.domain.keys.commands import CreateKey
+    from carnet.server.records import OPERATOR
+
+    command = CreateKey(product=options.product, alg=options.alg)
+    added = administer(options, out, lambda installation: installation.keys.create(command, OPERATOR))
+    return _show_added(added, out)
+
+
+def _import(options: argparse.Namespace, out: Output) -> int:
+    from carnet.server.domain.keys.commands import ImportKey
+    from carnet.server.records import OPERATOR
+
+    with open(options.pem_file, "rb") as file:  # noqa: PTH123 - pathlib is not loaded on devices
+        pem = file.read(_MAX_PEM_FILE)
+    secret = None if options.pem_passphrase_file is None else passphrase(options.pem_passphrase_file)
+    command = ImportKey(product=options.product, pem=pem, passphrase=secret, kid=options.kid)
+    added = administer(options, out, lambda installation: installation.keys.import_pem(command, OPERATOR))
+    out.say("The private key is sealed in the data directory: keep the file you gave offline, or destroy it.")
+    return _show_added(added, out)
+
+
+def _list(options: argparse.Namespace, out: Output) -> int:
+    page = administer(
+        options,
+        out,
+        lambda installation: collect(
+            lambda after, most: installation.keys.list(options.product, after=after, limit=most), options
+        ),
+    )
+    show_list(out, page, _json, _COLUMNS, "No compatibility keys.")
+    return exits.OK
+
+
+def _export(options: argparse.Namespace, out: Output) -> int:
+    from carnet.cli.output import as_json
+    from carnet.server.domain.keys.service import jwk_of, pem_of
+
+    kid = name(options, "kid")
+    key = administer(options, out, lambda installation: installation.keys.get(kid))
+    out.say(f"A compatibility key of {key.product}, {key.state}: it is in no root; whoever pins it trusts it alone.")
+    if options.format == "jwk":
+        jwk = jwk_of(key)
+        out.data(jwk, as_json(jwk))
+    else:
+        pem = pem_of(key)
+        out.data({**_json(key), "pem": pem}, pem.rstrip("\n"))
+    return exits.OK
+
+
+def _show_added(added: AddedKey, out: Output) -> int:
+    key, former = added.key, added.former
+    rows = [("Key", key.kid), ("Product", key.product), ("Algorithm", key.alg), ("State", key.state)]
+    former_kid = None if former is None else former.kid
+    out.data({**_json(key), "replaces": former_kid}, facts([*rows, ("Replaces", former_kid)]))
+    if former is not None:
+        out.say("The key that it replaces now only verifies: what it signed stays genuine, nothing new is signed.")
+    out.say("It is in no root: give apps its public half with carnet key export.")
+    return exits.OK
+
+
+def _json(key: CompatibilityKey) -> dict[str, Any]:
+    return {
+        "kid": key.kid,
+        "product": key.product,
+        "alg": key.alg,
+        "state": key.state,
+        "origin": key.origin,
+        "created_at": str(key.created_at),
+        "replaced_at": text_of(key.replaced_at),
+    }
+
+
+_COLUMNS: Mapping[str, Callable[[CompatibilityKey], object]] = {
+    "KEY": lambda key: key.kid,
+    "PRODUCT": lambda key: key.product,
+    "ALGORITHM": lambda key: key.alg,
+    "STATE": lambda key: key.state,
+    "FROM": lambda key: key.origin,
+    "MADE": lambda key: when(key.created_at),
+    "REPLACED": lambda key: when(key.replaced_at, "-"),
+}

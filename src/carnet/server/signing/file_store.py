@@ -93,10 +93,16 @@ def make_store(
 
 
 class FileSigningKeys:
-    """`ports.SigningKeys` over an opened store. Make one with `open_store`."""
+    """
+    `ports.SigningKeys` over an opened store. Make one with `open_store`.
 
-    def __init__(self, signers: dict[Role, Ed25519Signer]) -> None:
+    Attributes:
+        kek: The key-encryption key, for what else lies sealed in the same folder (`compatibility`).
+    """
+
+    def __init__(self, signers: dict[Role, Ed25519Signer], kek: bytes) -> None:
         self._signers = signers
+        self.kek = kek
 
     def signer(self, role: Role) -> Signer:
         """See `ports.SigningKeys`."""
@@ -158,7 +164,7 @@ def open_store(folder: Path, *, passphrase: bytes | None, key_file: Path) -> Fil
         roles, signer = _open_key(path, kek)
         for role in roles:
             signers[role] = signer
-    return FileSigningKeys(signers)
+    return FileSigningKeys(signers, kek)
 
 
 def read_file(path: Path, *, max_bytes: int = MAX_PUBLIC_BODY) -> bytes:

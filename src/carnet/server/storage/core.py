@@ -15,10 +15,12 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
+from carnet.core._base import replace
 from carnet.server.ports import (
     ApiKeyChange,
     Details,
     IndexPlace,
+    KeyContext,
     LicenseChange,
     LicenseContext,
     LicenseFilter,
@@ -30,6 +32,7 @@ from carnet.server.records import (
     Activation,
     ApiKey,
     AuditEntry,
+    CompatibilityKey,
     Customer,
     Issuance,
     License,
@@ -41,6 +44,7 @@ from carnet.server.storage.tables import (
     activations,
     api_keys,
     audit,
+    compatibility_keys,
     customers,
     issuances,
     licenses,
@@ -319,6 +323,48 @@ class CoreStore(ABC):
             return made.api_key
 
         return await self._write(work)
+
+    # ── compatibility keys ───────────────────────────────────────────────────────────────────────────────────────────
+
+    async def add_compatibility_key(
+        self, key: CompatibilityKey, decide: Callable[[KeyContext], tuple[AuditEntry, ...]]
+    ) -> CompatibilityKey | None:
+        """See `ports.Storage`."""
+        table = compatibility_keys
+
+        def work(connection: sa.Connection) -> CompatibilityKey | None:
+            # The product's row is the lock under which its active key changes.
+            product = sa.select(products.c.id).where(products.c.id == key.product).with_for_update()
+            is_same = sa.or_(table.c.kid == key.kid, table.c.public_pem == key.public_pem)
+            is_active = sa.and_(table.c.product_id == key.product, table.c.state == "active")
+            product_known = connection.execute(product).first() is not None
+            row = connection.execute(sa.select(table).where(is_active)).first()
+            active = None if row is None else rows.compatibility_key_from(row)
+            context = KeyContext(product_known=product_known, is_taken=_exists(connection, is_same), active=active)
+            entries = decide(context)
+            former = None if active is None else replace(active, state="verify-only", replaced_at=key.created_at)
+            if former is not None:
+                values = rows.compatibility_key_values(former)
+                connection.execute(sa.update(table).where(table.c.id == former.id).values(values))
+            connection.execute(sa.insert(table), rows.compatibility_key_values(key))
+            for entry in entries:
+                _add_audit(connection, entry)
+            return former
+
+        return await self._write(work)
+
+    async def compatibility_key(self, kid: str) -> CompatibilityKey | None:
+        """See `ports.Storage`."""
+        query = sa.select(compatibility_keys).where(compatibility_keys.c.kid == kid)
+        return await self._one(query, rows.compatibility_key_from)
+
+    async def compatibility_keys(
+        self, product: str | None, *, after: str | None, limit: int
+    ) -> tuple[CompatibilityKey, ...]:
+        """See `ports.Storage`."""
+        table = compatibility_keys
+        query = sa.select(table) if product is None else sa.select(table).where(table.c.product_id == product)
+        return await self._newest(query, table.c.id, after, limit, rows.compatibility_key_from)
 
     # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -21,6 +21,7 @@ from carnet.server.records import (
     Actor,
     ApiKey,
     AuditEntry,
+    CompatibilityKey,
     Customer,
     Issuance,
     License,
@@ -317,4 +318,34 @@ def api_key_values(api_key: ApiKey) -> Mapping[str, Any]:
         "created_at": int(api_key.created_at),
         "expires_at": api_key.expires_at,
         "revoked_at": api_key.revoked_at,
+    }
+
+
+def compatibility_key_from(row: Sequence[Any]) -> CompatibilityKey:
+    """A row of `compatibility_keys`."""
+    return CompatibilityKey(
+        id=row[0],
+        product=row[1],
+        kid=row[2],
+        alg=row[3],
+        state=row[4],
+        origin=row[5],
+        public_pem=row[6],
+        created_at=Instant(row[7]),
+        replaced_at=_instant(row[8]),
+    )
+
+
+def compatibility_key_values(key: CompatibilityKey) -> Mapping[str, Any]:
+    """The columns of *key*."""
+    return {
+        "id": key.id,
+        "product_id": key.product,
+        "kid": key.kid,
+        "alg": key.alg,
+        "state": key.state,
+        "origin": key.origin,
+        "public_pem": key.public_pem,
+        "created_at": int(key.created_at),
+        "replaced_at": key.replaced_at,
     }

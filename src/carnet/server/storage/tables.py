@@ -7,6 +7,7 @@ Invariants that the database itself holds:
 * `licenses.seats_used` never exceeds `seat_limit` by more than the seats that were held when the limit was lowered
   (design.md §2 rule 6); the storage also raises it only by a conditional update.
 * one held seat per license and device: the partial unique index `uq_activations_seat`.
+* one active compatibility key per product: the partial unique index `uq_compatibility_keys_active`.
 * a status list position belongs to one subject for ever (SEC-26).
 
 Times are Unix seconds, JSON is canonical text (`formats.strict_json.dump_json`), ids are text.
@@ -39,8 +40,8 @@ NAMES = {
 }
 """Constraints have names of ours, the same on every database, so that migrations can find them."""
 
-REVISION = "0001"
-"""The newest migration: the one that makes these tables. A database at it needs no look at the scripts."""
+REVISION = "0002"
+"""The newest migration: with those before it, it makes these tables. A database at it needs no look at the scripts."""
 
 metadata = MetaData(naming_convention=NAMES)
 
@@ -214,4 +215,31 @@ api_keys = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger),
     Column("revoked_at", BigInteger),
+)
+
+# Public halves only; the private ones are sealed files (SEC-25). The record fixes the algorithm (SEC-01), and neither
+# an id nor a key comes twice (SEC-06).
+compatibility_keys = Table(
+    "compatibility_keys",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("product_id", Text, ForeignKey("products.id"), nullable=False),
+    Column("kid", Text, nullable=False, unique=True),
+    Column("alg", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("public_pem", Text, nullable=False, unique=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("replaced_at", BigInteger),
+    CheckConstraint("alg IN ('EdDSA', 'ES256', 'RS256')", name="alg"),
+    CheckConstraint("state IN ('announced', 'active', 'verify-only', 'retired', 'compromised')", name="state"),
+    CheckConstraint("origin IN ('created', 'imported')", name="origin"),
+    Index(
+        "uq_compatibility_keys_active",
+        "product_id",
+        unique=True,
+        sqlite_where=text("state = 'active'"),
+        postgresql_where=text("state = 'active'"),
+    ),
+    Index(None, "product_id", "id"),
 )

@@ -31,13 +31,12 @@ class TimeReply(msgspec.Struct, kw_only=True):
 
 
 class Published:
-    """The public files of one app as they are served, each made once."""
+    """The root files of one app as they are served, each made once."""
 
     def __init__(self, trust: TrustService) -> None:
         roots = [root.encode() for root in trust.roots]
         self.roots = [Cacheable(root, media_type=ROOT_MEDIA_TYPE, cache_control=FOREVER) for root in roots]
         self.newest = Cacheable(roots[-1], media_type=ROOT_MEDIA_TYPE, cache_control=SHORT)
-        self.jwks = Cacheable(dump_json(trust.jwks()), media_type=JWKS_MEDIA_TYPE, cache_control=SHORT)
 
 
 @get("/v1/root", operation_id="newestRoot", tags=_TAGS, response_description="The file.", responses=_NOT_MODIFIED)
@@ -79,14 +78,17 @@ async def root(
     tags=_TAGS,
     response_description="The JWK set.",
     responses=_NOT_MODIFIED,
+    opt={"problems": ("unavailable",)},
 )
-async def jwks(request: Request[Any, Any, Any], published: NamedDependency[Published]) -> Response[dict[str, Any]]:
+async def jwks(request: Request[Any, Any, Any], trust: NamedDependency[TrustService]) -> Response[dict[str, Any]]:
     """
     Get the public keys that artifacts are verified with, for plain JOSE libraries.
 
-    Pin what you fetch: TLS alone is no trust anchor. Clients that follow the root file need none of this.
+    Pin what you fetch: TLS alone is no trust anchor. Clients that follow the root file need none of this. A key with
+    the member `carnet_product` is the compatibility key of that product and stands in no root.
     """
-    return published.jwks.answer(request)
+    content = dump_json(await trust.jwks())
+    return Cacheable(content, media_type=JWKS_MEDIA_TYPE, cache_control=SHORT).answer(request)
 
 
 @get(

@@ -10,6 +10,7 @@ from carnet.formats.keys import KeyRing
 from carnet.formats.time_answer import TimeAnswer, issue_time_answer
 from carnet.server.domain.checks import check_nonce
 from carnet.server.domain.ids import Ids
+from carnet.server.domain.keys.service import KeyService, jwk_of
 from carnet.server.ports import Clock, SigningKeys
 
 _PUBLISHED = ("announced", "active", "verify-only")
@@ -33,10 +34,19 @@ class TrustService:
         issuer: This installation's id.
         clock: The server's time.
         ids: For time answers.
+        compatibility: The products' compatibility keys.
     """
 
     def __init__(
-        self, *, roots: tuple[str, ...], ring: KeyRing, keys: SigningKeys, issuer: str, clock: Clock, ids: Ids
+        self,
+        *,
+        roots: tuple[str, ...],
+        ring: KeyRing,
+        keys: SigningKeys,
+        issuer: str,
+        clock: Clock,
+        ids: Ids,
+        compatibility: KeyService,
     ) -> None:
         self.roots = roots
         self._ring = ring
@@ -44,16 +54,22 @@ class TrustService:
         self._issuer = issuer
         self._clock = clock
         self._ids = ids
+        self._compatibility = compatibility
 
-    def jwks(self) -> dict[str, Any]:
-        """The keys that artifacts may be verified with, as a JWK set (RFC 7517 §5); root keys are not among them."""
+    async def jwks(self) -> dict[str, Any]:
+        """
+        The keys that artifacts may be verified with, as a JWK set (RFC 7517 §5); root keys are not among them.
+
+        Those of the root come first; then the products' compatibility keys, which say so (design.md §4).
+        """
         ring = self._ring
         published = {
             trusted.key.kid: trusted.key
             for trusted in ring.keys()  # noqa: SIM118 - a key ring is not a dictionary
             if trusted.role != "root" and trusted.state in _PUBLISHED
         }
-        return {"keys": [key.to_jwk() for key in published.values()]}
+        compatibility = await self._compatibility.published()
+        return {"keys": [key.to_jwk() for key in published.values()] + [jwk_of(key) for key in compatibility]}
 
     def time(self, nonce: str) -> SignedTime:
         """

@@ -1,0 +1,3 @@
+"""Compatibility keys: one public key per product, for clients that cannot follow a root."""
+
+from __future__ import annotations

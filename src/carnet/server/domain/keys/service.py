@@ -1,0 +1,215 @@
+"""
+Compatibility keys of products: create, import, list, export, sign (design.md §4, specs/keys.md §6).
+
+They are not in the root: whoever pins one trusts that one key and nothing else. A product has at most one that signs;
+adding another turns it verify-only, so that what it signed stays genuine and nothing new is signed with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+from carnet.core.errors import MalformedError, UsageError
+from carnet.formats.jose_keys import generate_private_pem, private_pem, public_key_from_pem, public_pem, signer_from_pem
+from carnet.formats.keys import Algorithm, KeyRing, PublicKey, Signer
+from carnet.server.domain.audit.entries import entry
+from carnet.server.domain.checks import MAX_PAGE, check_page, check_slug, invalid
+from carnet.server.domain.ids import Ids
+from carnet.server.domain.keys.commands import ALGORITHMS, AddedKey, CreateKey, ImportKey
+from carnet.server.domain.pages import page_of
+from carnet.server.domain.products.service import product_not_found
+from carnet.server.ports import Clock, KeyContext, PrivateKeys, Storage
+from carnet.server.records import Actor, AuditEntry, CompatibilityAlgorithm, CompatibilityKey, KeyOrigin, Page
+
+PRODUCT_MEMBER: Final = "carnet_product"
+"""The JWK member by which a compatibility key says that it is one, and whose; readers ignore it (RFC 7517 §4)."""
+
+_PUBLISHED: Final = ("announced", "active", "verify-only")
+_JOSE: Final[dict[Algorithm, CompatibilityAlgorithm]] = {"Ed25519": "EdDSA", "ES256": "ES256", "RS256": "RS256"}
+_OURS: Final[dict[CompatibilityAlgorithm, Algorithm]] = {jose: ours for ours, jose in _JOSE.items()}
+
+
+class KeyService:
+    """
+    What can be done with compatibility keys.
+
+    Args:
+        storage: Their public records.
+        clock: The server's time.
+        ids: For records.
+        private: Their private halves.
+        ring: The installation's own keys, none of which may become a compatibility key.
+    """
+
+    def __init__(self, storage: Storage, clock: Clock, ids: Ids, private: PrivateKeys, ring: KeyRing) -> None:
+        self._storage = storage
+        self._clock = clock
+        self._ids = ids
+        self._private = private
+        self._own = tuple(trusted.key for trusted in ring.keys())  # noqa: SIM118 - a key ring is not a dictionary
+        self._signers: dict[str, Signer] = {}
+
+    async def create(self, command: CreateKey, actor: Actor) -> AddedKey:
+        """
+        Make a key pair, from now on the product's active one; its id is the RFC 7638 thumbprint (SEC-02).
+
+        Raises:
+            UsageError: ``invalid_argument``; ``product_not_found``.
+            StateError: ``data_not_writable``.
+        """
+        if command.alg not in ALGORITHMS:
+            raise invalid("alg", f"one of {', '.join(ALGORITHMS)}")
+        pem = await asyncio.to_thread(generate_private_pem, _OURS[command.alg])
+        return await self._add(command.product, pem, signer_from_pem(pem).public_key, "created", actor)
+
+    async def import_pem(self, command: ImportKey, actor: Actor) -> AddedKey:
+        """
+        Take over a key pair, from now on the product's active one.
+
+        Raises:
+            MalformedError: ``bad_key``: not a private key of a known kind, or one that SEC-06 refuses; ``bad_kid``;
+                ``too_large``.
+            UsageError: ``wrong_passphrase``; ``product_not_found``; ``key_exists``: the key or its id is known
+                here, of whatever product or of the installation itself.
+            StateError: ``data_not_writable``.
+        """
+        signer = signer_from_pem(command.pem, kid=command.kid, passphrase=command.passphrase)
+        pem = private_pem(command.pem, passphrase=command.passphrase)
+        return await self._add(command.product, pem, signer.public_key, "imported", actor)
+
+    async def list(
+        self, product: str | None = None, *, after: str | None = None, limit: int = 50
+    ) -> Page[CompatibilityKey]:
+        """
+        Keys of a product, or of all, newest first: at most *limit* (1 to 500) older than the record id *after*.
+
+        Raises:
+            UsageError: ``product_not_found``.
+        """
+        found = await self._storage.compatibility_keys(product, after=after, limit=check_page(limit) + 1)
+        if product is not None and not found and await self._storage.product(product) is None:
+            raise product_not_found(product)
+        return page_of(found, limit, lambda key: key.id)
+
+    async def get(self, kid: str) -> CompatibilityKey:
+        """
+        One key by its id.
+
+        Raises:
+            UsageError: ``key_not_found``.
+        """
+        found = await self._storage.compatibility_key(kid)
+        if found is None:
+            raise UsageError("key_not_found", "There is no such compatibility key.", "List the keys, and check its id.")
+        return found
+
+    async def signer(self, kid: str) -> Signer:
+        """
+        What signs with the active key *kid*. The record is read every time, so that a replaced key signs no more.
+
+        Raises:
+            UsageError: ``key_not_found``; ``key_not_active``: it only verifies.
+            StateError: ``missing_file``, ``data_not_readable``.
+            MalformedError: ``bad_key_file``: the sealed file is not this record's.
+        """
+        key = await self.get(kid)
+        if key.state != "active":
+            raise UsageError(
+                "key_not_active", f"This key is {key.state}: it signs nothing new.", "Use the product's active key."
+            )
+        signer = self._signers.get(key.id)
+        if signer is None:
+            signer = await asyncio.to_thread(self._private.signer, key)
+            self._signers[key.id] = signer
+        return signer
+
+    async def published(self) -> tuple[CompatibilityKey, ...]:
+        """Every key that something may be verified with, newest first: what the JWKS shows."""
+        found: list[CompatibilityKey] = []
+        after: str | None = None
+        while True:
+            page = await self._storage.compatibility_keys(None, after=after, limit=MAX_PAGE)
+            found += page
+            if len(page) < MAX_PAGE:
+                return tuple(key for key in found if key.state in _PUBLISHED)
+            after = page[-1].id
+
+    async def _add(self, product: str, pem: str, public: PublicKey, origin: KeyOrigin, actor: Actor) -> AddedKey:
+        check_slug("product", product)
+        if any(public.kid == own.kid or public.raw == own.raw for own in self._own):
+            raise _known()
+        now = self._clock.now()
+        key = CompatibilityKey(
+            id=self._ids.new(now),
+            product=product,
+            kid=public.kid,
+            alg=_JOSE[public.alg],
+            state="active",
+            origin=origin,
+            public_pem=public_pem(public),
+            created_at=now,
+            replaced_at=None,
+        )
+
+        def decide(context: KeyContext) -> tuple[AuditEntry, ...]:
+            if not context.product_known:
+                raise product_not_found(product)
+            if context.is_taken:
+                raise _known()
+            former = context.active
+            made = entry(
+                now,
+                actor,
+                f"key.{origin}",
+                key.kid,
+                product=product,
+                alg=key.alg,
+                replaces=None if former is None else former.kid,
+            )
+            if former is None:
+                return (made,)
+            return made, entry(now, actor, "key.replaced", former.kid, product=product, replaced_by=key.kid)
+
+        # The private half is durable before the record is: no record ever lacks its key. Killed in between, a sealed
+        # file that nothing names is left.
+        await asyncio.to_thread(self._private.keep, key, pem)
+        try:
+            former = await self._storage.add_compatibility_key(key, decide)
+        except UsageError:  # `decide` refused: the record was certainly not stored
+            await asyncio.to_thread(self._private.forget, key)
+            raise
+        return AddedKey(key=key, former=former)
+
+
+def public_key_of(key: CompatibilityKey) -> PublicKey:
+    """
+    The public key of a record, checked like any other (SEC-06) and of the record's algorithm (SEC-01).
+
+    Raises:
+        MalformedError: ``bad_key``.
+    """
+    public = public_key_from_pem(key.public_pem, key.kid)
+    if _JOSE[public.alg] != key.alg:
+        raise MalformedError(
+            "bad_key", "This key's record names another algorithm than its key has.", "Restore it from your backup."
+        )
+    return public
+
+
+def pem_of(key: CompatibilityKey) -> str:
+    """The public half as PEM (SubjectPublicKeyInfo), bare: some libraries refuse any text before it."""
+    return public_pem(public_key_of(key))
+
+
+def jwk_of(key: CompatibilityKey) -> dict[str, Any]:
+    """The public half as a JSON Web Key, which says by `PRODUCT_MEMBER` that it is a compatibility key."""
+    return {**public_key_of(key).to_jwk(), PRODUCT_MEMBER: key.product}
+
+
+def _known() -> UsageError:
+    return UsageError(
+        "key_exists",
+        "This key, or another one with its id, is here already; nothing was changed.",
+        "List the keys, of all products. A key that signs for the installation itself cannot be a product's too.",
+    )
