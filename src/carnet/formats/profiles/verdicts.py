@@ -105,7 +105,7 @@ def judge(
 
 def open_profile(token: str | bytes, ring: KeyRing, algorithms: tuple[Algorithm, ...]) -> tuple[dict[str, Any], str]:
     """
-    The claims of a token whose signature fits, and the id of its key; specs/token-profiles.md §3, steps 1 to 9.
+    The claims of a token whose signature fits, and the id of its key; specs/token-profiles.md §6, steps 1 to 9.
 
     Raises:
         MalformedError, NotGenuineError: As `open_jws`; ``wrong_algorithm`` also for a trusted key whose algorithm is
