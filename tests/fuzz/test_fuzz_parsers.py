@@ -22,7 +22,7 @@ GUIDED = importlib.util.find_spec("atheris") is not None
 RUNS = 10_000_000 if LONG else 200_000
 
 
-@pytest.mark.timeout(0 if LONG else 280)
+@pytest.mark.timeout(0 if LONG else 1200)
 @pytest.mark.parametrize("name", PARSERS)
 def test_sec_11_no_input_makes_a_parser_do_anything_undocumented(name: str) -> None:
     engine = "atheris" if GUIDED else "random"
