@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from support.decisions import DEVICE, ISSUED
-
 from carnet.core._base import replace
 from carnet.core.instant import DAY, Instant
 from carnet.core.model import Grant
@@ -14,6 +12,7 @@ from carnet.formats.license_key import generate_license_key
 from carnet.formats.license_token import issue_license_token
 from carnet.formats.machine_file import seal_machine_file
 from carnet.formats.root import build_root, sign_root
+from support.decisions import DEVICE, ISSUED
 
 ROOT_SIGNER = Ed25519Signer(b"R" * 32)
 TOKEN_SIGNER = Ed25519Signer(b"T" * 32)

@@ -15,7 +15,7 @@ from typing import Any
 from carnet.core._base import Struct
 from carnet.core.errors import CarnetError, NotGenuineError, StateError
 from carnet.core.instant import Instant
-from carnet.formats.encoding import b64url_decode, b64url_encode
+from carnet.formats.encoding import b64url_decode, b64url_encode, sha256
 from carnet.formats.keys import ROLES, Ed25519Signer, KeyRing, Role, Signer
 from carnet.formats.limits import MAX_PUBLIC_BODY
 from carnet.formats.strict_json import dump_json, parse_object
@@ -76,6 +76,10 @@ def make_store(
     for roles in groups:
         seed = random(KEY_BYTES)
         signer = Ed25519Signer(seed)
+        while not signer.kid[0].isalnum():
+            # Other vendors' SDKs refuse a key id that begins with '-' or '_' (contracts/licenseseat.md §1.5); 1 in 32.
+            seed = sha256(seed)
+            signer = Ed25519Signer(seed)
         content = {
             "format": _KEY_FORMAT,
             "kid": signer.kid,
