@@ -72,10 +72,10 @@ def numbers_of(private: Private) -> list[bytes]:
 
 
 def searched_for(private: Private) -> set[bytes]:
-    """Every spelling in which a private key could lie around: raw, hex, both base64, DER, and lines of its PEM."""
+    """Every spelling in which a private key could lie around: raw, DER and PEM, each also in hex and both base64."""
     der = private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     spelled: set[bytes] = set()
-    for secret in (*numbers_of(private), der):
+    for secret in (*numbers_of(private), der, pem_from(private)):
         encoded = base64.b64encode(secret).rstrip(b"=")
         spelled |= {
             secret,
