@@ -287,7 +287,11 @@ def _policy(policy: Policy, term_seconds: int | None) -> bytes:
 
 
 def _taken_apart(payload: Reader, kid: str) -> Grant:
-    """What the fields say, in whatever order and form they stand; nothing is checked."""
+    """
+    What the fields say, in whatever order and form they stand; nothing is checked.
+
+    Each turn of a loop takes a byte or more, so the payload's size bounds the work, whatever a count says.
+    """
     payload.take(2)
     issued_at, product, license_id = payload.time(), payload.text(), payload.text()
     grant: dict[str, Any] = {"not_before": issued_at, "license_expires_at": None}
@@ -308,9 +312,9 @@ def _taken_apart(payload: Reader, kid: str) -> Grant:
         elif tag == _FEATURES:
             keys = payload.text().split(".")
         elif tag == _FEATURE_ENDS:
-            ends = {payload.varint(): payload.time() for _ in range(payload.count())}
+            ends = {payload.varint(): payload.time() for _ in range(payload.varint())}
         elif tag == _FEATURE_CEILINGS:
-            ceilings = {payload.varint(): payload.text() for _ in range(payload.count())}
+            ceilings = {payload.varint(): payload.text() for _ in range(payload.varint())}
         elif tag == _NAME:
             policy["name"] = payload.text()
         elif tag == _TERM_GRACE:
@@ -326,7 +330,7 @@ def _taken_apart(payload: Reader, kid: str) -> Grant:
         elif tag == _CEILING:
             policy["below_version"] = payload.text()
         elif tag == _DOMAINS:
-            policy["domains"] = tuple([payload.text() for _ in range(payload.count())])
+            policy["domains"] = tuple([payload.text() for _ in range(payload.varint())])
         elif tag == _COUNTDOWN:
             policy["clock_strictness"] = "countdown"
         elif tag == _STATUS_AGE:

@@ -83,6 +83,15 @@ def test_any_two_symbols_of_a_group_swapped_are_noticed_and_their_group_named() 
                 assert located("".join(symbols)) == [(group + 1, "mistyped")]
 
 
+def test_characters_outside_the_alphabet_never_cancel_out() -> None:
+    for start in range(0, 64, 8):
+        for one, other in itertools.combinations(range(start, start + 8), 2):
+            symbols = list(TEXT.replace("-", ""))
+            symbols[one] = symbols[other] = "U"
+            assert located("".join(symbols)) == [(start // 8 + 1, "mistyped")]
+            assert code_of("".join(symbols)) == "mistyped_key"
+
+
 def test_a_symbol_left_out_or_too_many_is_located_in_its_group_or_beside_it() -> None:
     flat = TEXT.replace("-", "")
     for place in range(0, len(flat), 3):

@@ -257,6 +257,16 @@ def test_keys_that_share_a_hint_are_all_tried(order: tuple[int, ...]) -> None:
     assert code_of(signed(payload_of(), same_hint(3)), ring) == "bad_signature"
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_sec_02_a_key_of_another_role_is_not_tried_even_if_it_shares_the_hint(order: int) -> None:
+    keys = [
+        TrustedKey(role="license-key", key=SIGNER.public_key),
+        TrustedKey(role="token", key=same_hint(1).public_key),
+    ]
+    forged = signed(payload_of(), same_hint(1))
+    assert code_of(forged, KeyRing(keys[::order])) == "bad_signature"
+
+
 @pytest.mark.parametrize(
     ("state", "code"),
     [("announced", None), ("verify-only", None), ("retired", "retired_key"), ("compromised", "compromised_key")],
