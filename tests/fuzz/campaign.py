@@ -72,10 +72,22 @@ class Campaign:
                 "runs": self.done,
                 "runs_per_cpu_second": round(self.done / seconds),
                 "compared": self.compared,
-                "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+                "peak_mib": _peak_mib(),
                 "outcomes": dict(self.outcomes.most_common()),
             }
         )
+
+
+def _peak_mib() -> int:
+    """
+    This process's own peak. `ru_maxrss` would not do on Linux: it starts with what the parent had when it forked, and
+    the parent is a test run with thousands of tests behind it.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        line = next(line for line in status.read_text("ascii").splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) // 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
 def guided(campaign: Campaign, atheris: ModuleType, seed: int) -> None:
