@@ -6,7 +6,7 @@ import argparse
 import platform
 import sys
 
-from bench import process, verification
+from bench import process, signed_keys, verification
 from bench.report import Row
 
 
@@ -19,7 +19,7 @@ def main(argv: list[str]) -> int:
         f"Python {platform.python_version()}, {platform.machine()}; medians of {rounds} interleaved rounds", flush=True
     )
     found: list[Row] = []
-    for measure in (verification.rows, process.rows, verification.healing_rows):
+    for measure in (verification.rows, process.rows, signed_keys.rows, verification.healing_rows):
         for row in measure(rounds):
             print(row.line(), flush=True)
             found.append(row)
