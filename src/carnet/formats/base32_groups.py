@@ -18,7 +18,7 @@ from typing import Final, Literal, NoReturn
 
 from carnet.core._base import Struct
 from carnet.core.errors import MalformedError
-from carnet.formats.license_key import _SEPARATORS, _VALUES, ALPHABET, MAX_TYPED_CHARACTERS
+from carnet.formats.license_key import ALPHABET, MAX_TYPED_CHARACTERS, SYMBOL_VALUES, is_separator
 from carnet.formats.reed_solomon import multiply
 
 GROUP_SYMBOLS: Final = 8
@@ -35,8 +35,8 @@ _LETTERS: Final = ALPHABET.encode().ljust(256)
 _DIGITS: Final = b"0123456789abcdefghijklmnopqrstuv".ljust(256)  # as `int` writes base 32
 _READABLE: Final = ALPHABET.encode().ljust(256, b"?")
 _UNREADABLE: Final = 255
-_SYMBOLS: Final = bytes(_VALUES.get(chr(code), _UNREADABLE) for code in range(256))
-_ASCII_SEPARATORS: Final = bytes(code for code in range(128) if chr(code) in _SEPARATORS or chr(code).isspace())
+_SYMBOLS: Final = bytes(SYMBOL_VALUES.get(chr(code), _UNREADABLE) for code in range(256))
+_ASCII_SEPARATORS: Final = bytes(code for code in range(128) if is_separator(chr(code)))
 _WHOLE: Final = (0, 2, 4, 5, 7)
 """How many symbols beyond a multiple of eight whole bytes take (RFC 4648 §6)."""
 
@@ -179,7 +179,7 @@ def _values(text: str) -> bytes:
             "Give the key alone, without other text.",
         )
     if not text.isascii():
-        kept = [character for character in text if not (character in _SEPARATORS or character.isspace())]
+        kept = [character for character in text if not is_separator(character)]
         text = "".join([character if character.isascii() else "?" for character in kept])
     return text.encode("ascii").translate(_SYMBOLS, _ASCII_SEPARATORS)
 

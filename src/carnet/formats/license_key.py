@@ -28,8 +28,11 @@ _GROUPED_CHARACTERS = WORD_SYMBOLS + WORD_SYMBOLS // _GROUP - 1
 _MAX_CHANGES = 2
 _RANDOM_BYTES = 13  # 104 bits, of which the first 100 are used
 
-_VALUES = {letter: value for value, symbol in enumerate(ALPHABET) for letter in (symbol, symbol.lower())}
-_VALUES.update({alias: _VALUES[meant] for alias, meant in zip("OoIiLl", "001111", strict=True)})
+SYMBOL_VALUES: dict[str, int] = {
+    letter: value for value, symbol in enumerate(ALPHABET) for letter in (symbol, symbol.lower())
+}
+SYMBOL_VALUES.update({alias: SYMBOL_VALUES[meant] for alias, meant in zip("OoIiLl", "001111", strict=True)})
+"""What each accepted letter stands for, Crockford's aliases among them; other characters are unreadable."""
 
 _SEPARATORS = frozenset(
     "-_.,:;/\\|+=~'\"`()[]{}<>"
@@ -106,7 +109,7 @@ def canonical_license_key(text: str) -> str | None:
     """
     if len(text) > MAX_TYPED_CHARACTERS:
         return None
-    typed = [character for character in text if not _is_separator(character)]
+    typed = [character for character in text if not is_separator(character)]
     word = _readable(typed)
     return _grouped(word) if len(word) == len(typed) == WORD_SYMBOLS and is_codeword(word) else None
 
@@ -132,7 +135,7 @@ def heal_license_key(text: str) -> Healing | None:
     in_place = _typed_in_place(text.strip())
     if in_place is not None:
         return _heal_substitutions(in_place)
-    typed = [character for character in text if not _is_separator(character)]
+    typed = [character for character in text if not is_separator(character)]
     if len(typed) == WORD_SYMBOLS:
         return _heal_substitutions(typed)
     if len(typed) == WORD_SYMBOLS - 1:
@@ -152,7 +155,8 @@ def last_four(key: str) -> str:
     return key[-4:] if len(key) >= 8 else key[len(key) - len(key) // 2 :]
 
 
-def _is_separator(character: str) -> bool:
+def is_separator(character: str) -> bool:
+    """Whether *character* only groups what is typed: a blank, a dash or their like (specs/license-key.md)."""
     return character in _SEPARATORS or character.isspace()
 
 
@@ -170,7 +174,7 @@ def _typed_in_place(text: str) -> list[str] | None:
     if len(text) != _GROUPED_CHARACTERS:
         return None
     borders = range(_GROUP, _GROUPED_CHARACTERS, _GROUP + 1)
-    if not all(_is_separator(text[border]) for border in borders):
+    if not all(is_separator(text[border]) for border in borders):
         return None
     return [character for place, character in enumerate(text) if place not in borders]
 
@@ -178,13 +182,13 @@ def _typed_in_place(text: str) -> list[str] | None:
 def _heal_substitutions(typed: list[str]) -> Healing | None:
     # An unreadable character takes part as a 0. If that happens to be right, the decoder sees no error there and it
     # still counts as a change, so errors + erasures stay within two (design.md §5).
-    codeword = correct([_VALUES.get(character, 0) for character in typed])
+    codeword = correct([SYMBOL_VALUES.get(character, 0) for character in typed])
     if codeword is None:
         return None
     changes = tuple(
         Change(position=place + 1, typed=character, corrected=ALPHABET[symbol])
         for place, (character, symbol) in enumerate(zip(typed, codeword, strict=True))
-        if _VALUES.get(character) != symbol
+        if SYMBOL_VALUES.get(character) != symbol
     )
     if len(changes) > _MAX_CHANGES:
         return None
@@ -209,7 +213,7 @@ def _heal_missing(typed: list[str]) -> Healing | None:
 def _heal_extra(typed: list[str]) -> Healing | None:
     """One character is too many: the unreadable one if there is one, else one whose value is the sum of all 26."""
     word = _readable(typed)
-    unreadable = [place for place, character in enumerate(typed) if character not in _VALUES]
+    unreadable = [place for place, character in enumerate(typed) if character not in SYMBOL_VALUES]
     surplus = _sum(word)
     proposals: dict[str, Change] = {}
     for place in unreadable or [place for place, symbol in enumerate(word) if symbol == surplus]:
@@ -228,7 +232,7 @@ def _only(proposals: dict[str, Change]) -> Healing | None:
 
 
 def _readable(typed: Sequence[str]) -> list[int]:
-    return [_VALUES[character] for character in typed if character in _VALUES]
+    return [SYMBOL_VALUES[character] for character in typed if character in SYMBOL_VALUES]
 
 
 def _sum(word: Sequence[int]) -> int:
