@@ -42,7 +42,7 @@ from carnet.server.signing.file_store import FileSigningKeys, open_store, read_f
 from carnet.server.signing.sealing import KEY_BYTES, SealingBox
 from carnet.server.storage.founding import owner
 from carnet.server.storage.migrate import upgrade
-from carnet.server.storage.sqlite import SqliteStorage
+from carnet.server.storage.sqlite.store import SqliteStorage
 
 __all__ = [
     "Check",

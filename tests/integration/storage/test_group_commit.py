@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from carnet.core.errors import StateError
-from carnet.server.storage.sqlite import JoinedConnection, connect
-from carnet.server.storage.writer import GroupCommitWriter, StorageError
+from carnet.server.storage.sqlite.connection import JoinedConnection, connect
+from carnet.server.storage.sqlite.writer import GroupCommitWriter, StorageError
 
 
 def database(folder: Path) -> Path:
@@ -249,7 +249,7 @@ def test_a_caller_that_gave_up_waiting_harms_nobody(tmp_path: Path) -> None:
 def test_another_process_holding_the_lock_gives_a_retryable_error_and_then_all_is_well(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("carnet.server.storage.sqlite.BUSY_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr("carnet.server.storage.sqlite.connection.BUSY_TIMEOUT_SECONDS", 0.05)
     path = database(tmp_path)
 
     async def story() -> None:
@@ -287,8 +287,8 @@ WRITES_FOR_EVER = """
 import asyncio, sys
 from pathlib import Path
 from typing import Any
-from carnet.server.storage.sqlite import JoinedConnection, connect
-from carnet.server.storage.writer import GroupCommitWriter
+from carnet.server.storage.sqlite.connection import JoinedConnection, connect
+from carnet.server.storage.sqlite.writer import GroupCommitWriter
 
 async def client(writer, number):
     for turn in range(10_000):

@@ -14,9 +14,9 @@ from sqlalchemy.pool import StaticPool
 from carnet.core.instant import Instant
 from carnet.server.records import ApiKey, AuditEntry
 from carnet.server.storage import rows
-from carnet.server.storage.sqlite import JoinedConnection, connect
+from carnet.server.storage.sqlite.connection import JoinedConnection, connect
+from carnet.server.storage.sqlite.writer import storage_error
 from carnet.server.storage.tables import api_keys, audit, installation
-from carnet.server.storage.writer import storage_error
 
 
 def found(path: Path, *, issuer: str, created_at: Instant, api_key: ApiKey, entry: AuditEntry) -> None:

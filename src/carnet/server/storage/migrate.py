@@ -19,9 +19,9 @@ from sqlalchemy.pool import StaticPool
 
 from carnet.core._base import Struct
 from carnet.core.errors import StateError
-from carnet.server.storage.sqlite import JoinedConnection, connect
+from carnet.server.storage.sqlite.connection import JoinedConnection, connect
+from carnet.server.storage.sqlite.writer import storage_error
 from carnet.server.storage.tables import REVISION
-from carnet.server.storage.writer import storage_error
 
 if TYPE_CHECKING:
     from alembic.config import Config

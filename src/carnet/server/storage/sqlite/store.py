@@ -9,7 +9,6 @@ threads on connections of their own. Other processes (the CLI) may open the same
 from __future__ import annotations
 
 import asyncio
-import os
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -23,69 +22,16 @@ from sqlalchemy.pool import QueuePool, StaticPool
 from carnet.core.errors import StateError
 from carnet.server.ports import IndexPlace, NextIndex, SeatChanges, SeatFacts, SeatQuery, StorageStats
 from carnet.server.records import ApiKey
-from carnet.server.storage import rows, sqlite_seats
+from carnet.server.storage import rows
 from carnet.server.storage.core import CoreStore
-from carnet.server.storage.writer import GroupCommitWriter, storage_error
+from carnet.server.storage.sqlite import seats
+from carnet.server.storage.sqlite.connection import JoinedConnection, connect, connect_reader
+from carnet.server.storage.sqlite.writer import GroupCommitWriter, storage_error
 
 _T = TypeVar("_T")
 
-BUSY_TIMEOUT_SECONDS = 15.0
-"""How long a writer waits for another process's transaction."""
-
 _ADMIN_READERS = 2
-_CACHED_STATEMENTS = 256
 _API_KEY = "SELECT * FROM api_keys WHERE token_hash = ?"
-
-
-class JoinedConnection(sqlite3.Connection):
-    """
-    A connection on which only the writer ends transactions.
-
-    SQLAlchemy commits and rolls back through these two methods; its work is a part of the writer's transaction, which
-    ends by the writer's own COMMIT statement.
-    """
-
-    def commit(self) -> None:
-        """Leave the transaction to the writer."""
-
-    def rollback(self) -> None:
-        """Leave the transaction to the writer."""
-
-
-def connect(path: Path, *, factory: type[sqlite3.Connection] = sqlite3.Connection) -> sqlite3.Connection:
-    """
-    A connection with our settings: explicit transactions, WAL, FULL, foreign keys, a busy timeout.
-
-    A new database file is readable by its owner only; SQLite gives its WAL the same permissions.
-
-    Raises:
-        sqlite3.Error: It cannot be opened or is not a database.
-    """
-    if not path.exists():
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    connection = sqlite3.connect(
-        path,
-        timeout=BUSY_TIMEOUT_SECONDS,
-        isolation_level=None,
-        check_same_thread=False,
-        cached_statements=_CACHED_STATEMENTS,
-        factory=factory,
-    )
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")  # REL-03: acknowledged means durable
-        connection.execute("PRAGMA foreign_keys = ON")
-    except sqlite3.Error:
-        connection.close()
-        raise
-    return connection
-
-
-def connect_reader(path: Path) -> sqlite3.Connection:
-    """A connection that cannot write."""
-    connection = connect(path)
-    connection.execute("PRAGMA query_only = ON")
-    return connection
 
 
 class SqliteStorage(CoreStore):
@@ -148,13 +94,13 @@ class SqliteStorage(CoreStore):
     async def find_seat(self, query: SeatQuery) -> SeatFacts:
         """See `ports.Storage`."""
         try:
-            return sqlite_seats.find(self._hot_reader(), query)
+            return seats.find(self._hot_reader(), query)
         except sqlite3.Error as error:
             raise storage_error(error) from error
 
     async def change_seat(self, query: SeatQuery, decide: Callable[[SeatFacts, NextIndex], SeatChanges[_T]]) -> _T:
         """See `ports.Storage`."""
-        return await self._writer.submit(lambda connection: sqlite_seats.change(connection, query, decide, self._place))
+        return await self._writer.submit(lambda connection: seats.change(connection, query, decide, self._place))
 
     async def api_key_by_hash(self, token_hash: bytes) -> ApiKey | None:
         """See `ports.Storage`."""

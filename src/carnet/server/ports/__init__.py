@@ -1,0 +1,54 @@
+"""
+What the services need from outside, as protocols: a clock, randomness, signers, and storage.
+
+Storage is asynchronous and speaks in records, never in SQL. The four calls that devices make are one operation each
+(design.md §9): `find_seat` is one read; `change_seat` locks the license, shows its facts to a pure function of the
+domain, and writes what that function returns, all in one transaction. A driver for another database implements the same
+protocol with its own statements.
+"""
+
+from __future__ import annotations
+
+from carnet.server.ports.access import AccessStore, ApiKeyChange, KeyContext
+from carnet.server.ports.catalog import CatalogStore, Details, PolicyChange
+from carnet.server.ports.licenses import (
+    IndexPlace,
+    LicenseChange,
+    LicenseContext,
+    LicenseFilter,
+    LicenseStore,
+    NewLicense,
+    NextIndex,
+)
+from carnet.server.ports.outside import Clock, PrivateKeys, Random, SecretBox, SigningKeys
+from carnet.server.ports.seats import MAX_HOLDERS, ProofUse, SeatChanges, SeatFacts, SeatQuery, SeatStore
+from carnet.server.ports.storage import Storage, StorageStats
+
+__all__ = [
+    "MAX_HOLDERS",
+    "AccessStore",
+    "ApiKeyChange",
+    "CatalogStore",
+    "Clock",
+    "Details",
+    "IndexPlace",
+    "KeyContext",
+    "LicenseChange",
+    "LicenseContext",
+    "LicenseFilter",
+    "LicenseStore",
+    "NewLicense",
+    "NextIndex",
+    "PolicyChange",
+    "PrivateKeys",
+    "ProofUse",
+    "Random",
+    "SeatChanges",
+    "SeatFacts",
+    "SeatQuery",
+    "SeatStore",
+    "SecretBox",
+    "SigningKeys",
+    "Storage",
+    "StorageStats",
+]

@@ -1,0 +1,71 @@
+"""
+What is sold and to whom, as storage keeps it: products, policies, customers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeAlias
+
+from carnet.core._base import Struct
+from carnet.server.records import AuditEntry, Customer, Product, StoredPolicy
+
+Details: TypeAlias = Mapping[str, Any]
+"""A plain JSON object."""
+
+
+class PolicyChange(Struct):
+    """A policy's new rules, and the audit row."""
+
+    policy: StoredPolicy
+    audit: AuditEntry
+
+
+class CatalogStore(Protocol):
+    """Products, policies, customers."""
+
+    async def add_product(self, product: Product, presets: tuple[StoredPolicy, ...], entry: AuditEntry) -> bool:
+        """Store a product with its policies; False if its slug is taken."""
+        ...
+
+    async def product(self, product: str) -> Product | None:
+        """One product."""
+        ...
+
+    async def products(self, *, after: str | None, limit: int) -> tuple[Product, ...]:
+        """Products by slug."""
+        ...
+
+    async def add_policy(self, policy: StoredPolicy, entry: AuditEntry) -> bool:
+        """Store a policy; False if the product has one of that name. Its product must exist."""
+        ...
+
+    async def policy(self, product: str, name: str) -> StoredPolicy | None:
+        """One policy of a product."""
+        ...
+
+    async def policies(self, product: str, *, after: str | None, limit: int) -> tuple[StoredPolicy, ...]:
+        """Policies of a product by name."""
+        ...
+
+    async def change_policy(
+        self, product: str, name: str, change: Callable[[StoredPolicy, tuple[Details, ...]], PolicyChange]
+    ) -> StoredPolicy | None:
+        """
+        Change a policy and the seat limits of the licenses that follow it; None if there is none.
+
+        *change* is also given the different overrides that licenses of the policy have.
+        """
+        ...
+
+    async def add_customer(self, customer: Customer, entry: AuditEntry) -> None:
+        """Store a customer."""
+        ...
+
+    async def customer(self, customer_id: str) -> Customer | None:
+        """One customer."""
+        ...
+
+    async def customers(self, *, after: str | None, limit: int) -> tuple[Customer, ...]:
+        """Customers, newest first."""
+        ...

@@ -1,0 +1,80 @@
+"""
+Licenses as storage keeps them, and the status list positions that are given with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
+
+from carnet.core._base import Struct
+from carnet.core.model import LicenseStatus, LicenseType
+from carnet.server.records import AuditEntry, License, StoredPolicy
+
+NextIndex: TypeAlias = Callable[[], int]
+"""The next status list position, for whoever is stored with it in the same transaction; never given to two (SEC-26)."""
+
+IndexPlace: TypeAlias = Callable[[int], int]
+"""Sequence number (0, 1, …) to position: shard times 131,072 plus the index within it."""
+
+
+class LicenseContext(Struct):
+    """What exists of what a new license names."""
+
+    product_known: bool
+    policy: StoredPolicy | None
+    customer_known: bool
+
+
+class NewLicense(Struct):
+    """A license to store with its audit row. Its `status_index` is what the builder was given."""
+
+    license: License
+    audit: AuditEntry
+
+
+class LicenseChange(Struct):
+    """A license's new status and term, and the audit row; `audit` None means that nothing changes."""
+
+    license: License
+    audit: AuditEntry | None
+
+
+class LicenseFilter(Struct):
+    """Which licenses to list; None does not restrict."""
+
+    product: str | None = None
+    customer: str | None = None
+    status: LicenseStatus | None = None
+    type: LicenseType | None = None
+
+
+class LicenseStore(Protocol):
+    """Licenses."""
+
+    async def add_license(
+        self,
+        *,
+        product: str,
+        policy: str,
+        customer: str | None,
+        build: Callable[[LicenseContext, NextIndex], NewLicense],
+    ) -> License:
+        """Store the license that *build* makes of what exists."""
+        ...
+
+    async def license(self, license_id: str) -> License | None:
+        """One license."""
+        ...
+
+    async def license_by_key(self, lookups: tuple[bytes, ...]) -> License | None:
+        """One license by the keyed hashes of its key; the first that hits wins."""
+        ...
+
+    async def licenses(self, which: LicenseFilter, *, after: str | None, limit: int) -> tuple[License, ...]:
+        """Licenses, newest first."""
+        ...
+
+    async def change_license(self, license_id: str, change: Callable[[License], LicenseChange]) -> License | None:
+        """Change a license's status or term; None if there is none."""
+        ...

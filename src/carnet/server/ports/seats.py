@@ -1,0 +1,122 @@
+"""
+Seats as storage keeps them: one read finds what a device asks about, one transaction changes it (design.md §9).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar
+
+from carnet.core._base import Struct
+from carnet.core.instant import Instant
+from carnet.server.ports.licenses import NextIndex
+from carnet.server.records import Activation, AuditEntry, Issuance, License
+
+_T = TypeVar("_T")
+_T_co = TypeVar("_T_co", covariant=True)
+
+MAX_HOLDERS = 50
+"""How many seat holders a refusal lists; more would help nobody and cost every refused request."""
+
+
+class SeatQuery(Struct):
+    """
+    Which license and which device's activation a call is about.
+
+    Attributes:
+        product: As the caller named it; only asked whether it exists.
+        lookups: Keyed hashes of the typed license key: as typed first, then canonical; the first hit wins (R-80). Empty
+            when the activation is named instead.
+        activation_id: The activation itself; its license follows.
+        fingerprint: The device; its held activation, or else its latest one. Ignored beside an `activation_id`.
+        proof_id: A device proof's id, to learn whether it was seen before.
+        with_holders: Whether the seat holders are wanted when every seat is taken.
+    """
+
+    product: str
+    lookups: tuple[bytes, ...] = ()
+    activation_id: str | None = None
+    fingerprint: str | None = None
+    proof_id: str | None = None
+    with_holders: bool = False
+
+
+class SeatFacts(Struct):
+    """
+    What storage knows about a `SeatQuery`, all from one moment.
+
+    Attributes:
+        product_known: The named product exists.
+        license: None: no license has that key or activation.
+        activation: Held or given back; None: that device never had one.
+        holders: The oldest held activations, at most `MAX_HOLDERS`; only where asked for and no seat is free.
+        proof_seen: The proof's id was used before.
+    """
+
+    product_known: bool
+    license: License | None = None
+    activation: Activation | None = None
+    holders: tuple[Activation, ...] = ()
+    proof_seen: bool = False
+
+
+class ProofUse(Struct):
+    """A device proof that was used `at`; its id is remembered `until` it could not be fresh any more (SEC-45)."""
+
+    id: str
+    at: Instant
+    until: Instant
+
+
+class SeatChanges(Struct, Generic[_T_co]):
+    """
+    What a decision writes, all of it or nothing, and what its caller is told after the commit.
+
+    Attributes:
+        outcome: Given back by `change_seat` once everything is durable.
+        take: A new activation that takes a seat; storage counts it against the limit once more.
+        update: An activation whose changeable columns are written.
+        free: An activation to give its seat back; its `deactivated_at` is set.
+        issuances: Claims that will be signed after the commit.
+        audit: Rows for the audit.
+        proof_use: A device proof that must not work again.
+    """
+
+    outcome: _T_co
+    take: Activation | None = None
+    update: Activation | None = None
+    free: Activation | None = None
+    issuances: tuple[Issuance, ...] = ()
+    audit: tuple[AuditEntry, ...] = ()
+    proof_use: ProofUse | None = None
+
+
+class SeatStore(Protocol):
+    """Activations, and the register of what was signed for them."""
+
+    async def find_seat(self, query: SeatQuery) -> SeatFacts:
+        """The facts, from one read."""
+        ...
+
+    async def change_seat(self, query: SeatQuery, decide: Callable[[SeatFacts, NextIndex], SeatChanges[_T]]) -> _T:
+        """
+        Lock, read, decide, write, commit; then the outcome.
+
+        Raises:
+            StateError: ``seat_guard``: the decision takes a seat that the database knows is not there; nothing written.
+        """
+        ...
+
+    async def activation(self, activation_id: str) -> Activation | None:
+        """One activation."""
+        ...
+
+    async def activations(
+        self, license_id: str, *, include_deactivated: bool, after: str | None, limit: int
+    ) -> tuple[Activation, ...]:
+        """Activations of a license, newest first."""
+        ...
+
+    async def issuance(self, jti: str) -> Issuance | None:
+        """One line of the register of everything signed."""
+        ...

@@ -1,0 +1,46 @@
+"""
+Everything durable, as one protocol that a driver implements.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from carnet.core._base import Struct
+from carnet.server.ports.access import AccessStore
+from carnet.server.ports.catalog import CatalogStore
+from carnet.server.ports.licenses import LicenseStore
+from carnet.server.ports.seats import SeatStore
+
+
+class StorageStats(Struct):
+    """Counters of the writer since start, for metrics: jobs per commit is how well grouping works."""
+
+    commits: int = 0
+    jobs: int = 0
+    failed_jobs: int = 0
+    largest_group: int = 0
+    waiting: int = 0
+
+
+class Storage(CatalogStore, LicenseStore, SeatStore, AccessStore, Protocol):
+    """
+    Everything durable. Every method that writes returns only after the commit.
+
+    Callables given to a method are pure, run inside its transaction, possibly in another thread, and may raise: then
+    nothing is written and the exception reaches the caller.
+
+    Raises (all methods): `StateError` ``storage_unavailable``, ``storage_busy`` (both retryable), ``storage_closed``.
+    """
+
+    async def ping(self) -> None:
+        """Prove that a write transaction can begin and end."""
+        ...
+
+    def stats(self) -> StorageStats:
+        """The writer's counters."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what waits, then stop."""
+        ...

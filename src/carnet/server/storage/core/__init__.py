@@ -1,0 +1,20 @@
+"""
+Everything that is not on the hot path, in SQLAlchemy Core, the same for every database (design.md §9).
+
+A driver says how a unit of work gets a connection inside a write transaction (`_write`) or a reading one (`_read`).
+Each unit takes the row it changes for itself before it decides; on SQLite the write lock already does that, elsewhere
+`FOR UPDATE` does.
+"""
+
+from __future__ import annotations
+
+from carnet.server.storage.core.access import AccessPart
+from carnet.server.storage.core.activations import ActivationPart
+from carnet.server.storage.core.catalog import CatalogPart
+from carnet.server.storage.core.licenses import LicensePart
+
+__all__ = ["CoreStore"]
+
+
+class CoreStore(CatalogPart, LicensePart, ActivationPart, AccessPart):
+    """The part of `ports.Storage` that devices do not wait for."""

@@ -1,0 +1,111 @@
+"""
+Products, policies and customers in SQLAlchemy Core.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import sqlalchemy as sa
+
+from carnet.server.ports import Details, PolicyChange
+from carnet.server.records import AuditEntry, Customer, Product, StoredPolicy
+from carnet.server.storage import rows
+from carnet.server.storage.core.unit import CoreUnits, add_audit, insert, policy_by_name
+from carnet.server.storage.tables import customers, licenses, policies, products
+
+
+class CatalogPart(CoreUnits):
+    """`ports.CatalogStore`."""
+
+    async def add_product(self, product: Product, presets: tuple[StoredPolicy, ...], entry: AuditEntry) -> bool:
+        """See `ports.Storage`."""
+
+        def work(connection: sa.Connection) -> bool:
+            if not insert(connection, products, rows.product_values(product)):
+                return False
+            for policy in presets:
+                connection.execute(sa.insert(policies), rows.policy_values(policy))
+            add_audit(connection, entry)
+            return True
+
+        return await self._write(work)
+
+    async def product(self, product: str) -> Product | None:
+        """See `ports.Storage`."""
+        return await self._one(sa.select(products).where(products.c.id == product), rows.product_from)
+
+    async def products(self, *, after: str | None, limit: int) -> tuple[Product, ...]:
+        """See `ports.Storage`."""
+        query = sa.select(products).order_by(products.c.id).limit(limit)
+        return await self._all(query if after is None else query.where(products.c.id > after), rows.product_from)
+
+    async def add_policy(self, policy: StoredPolicy, entry: AuditEntry) -> bool:
+        """See `ports.Storage`."""
+
+        def work(connection: sa.Connection) -> bool:
+            if not insert(connection, policies, rows.policy_values(policy)):
+                return False
+            add_audit(connection, entry)
+            return True
+
+        return await self._write(work)
+
+    async def policy(self, product: str, name: str) -> StoredPolicy | None:
+        """See `ports.Storage`."""
+        return await self._one(policy_by_name(product, name), rows.policy_from)
+
+    async def policies(self, product: str, *, after: str | None, limit: int) -> tuple[StoredPolicy, ...]:
+        """See `ports.Storage`."""
+        query = sa.select(policies).where(policies.c.product_id == product).order_by(policies.c.name).limit(limit)
+        return await self._all(query if after is None else query.where(policies.c.name > after), rows.policy_from)
+
+    async def change_policy(
+        self, product: str, name: str, change: Callable[[StoredPolicy, tuple[Details, ...]], PolicyChange]
+    ) -> StoredPolicy | None:
+        """See `ports.Storage`."""
+
+        def work(connection: sa.Connection) -> StoredPolicy | None:
+            row = connection.execute(policy_by_name(product, name).with_for_update()).first()
+            if row is None:
+                return None
+            old = rows.policy_from(row)
+            overridden = connection.scalars(
+                sa.select(licenses.c.overrides).where(licenses.c.policy_id == old.id).distinct()
+            )
+            made = change(old, tuple(rows.read_json(overrides) for overrides in overridden))
+            stored = made.policy
+            connection.execute(sa.update(policies).where(policies.c.id == stored.id), rows.policy_values(stored))
+            limit = stored.policy.seat_limit
+            # users-ask 10: seats that are held stay held when the limit sinks below them; only new ones are refused.
+            over = sa.case((licenses.c.seats_used > limit, licenses.c.seats_used - limit), else_=0) if limit else 0
+            connection.execute(
+                sa.update(licenses)
+                .where(
+                    licenses.c.policy_id == stored.id,
+                    licenses.c.seat_limit_is_own == 0,
+                    licenses.c.seat_limit.is_distinct_from(limit),
+                )
+                .values(seat_limit=limit, seats_over=over)
+            )
+            add_audit(connection, made.audit)
+            return stored
+
+        return await self._write(work)
+
+    async def add_customer(self, customer: Customer, entry: AuditEntry) -> None:
+        """See `ports.Storage`."""
+
+        def work(connection: sa.Connection) -> None:
+            connection.execute(sa.insert(customers), rows.customer_values(customer))
+            add_audit(connection, entry)
+
+        await self._write(work)
+
+    async def customer(self, customer_id: str) -> Customer | None:
+        """See `ports.Storage`."""
+        return await self._one(sa.select(customers).where(customers.c.id == customer_id), rows.customer_from)
+
+    async def customers(self, *, after: str | None, limit: int) -> tuple[Customer, ...]:
+        """See `ports.Storage`."""
+        return await self._newest(sa.select(customers), customers.c.id, after, limit, rows.customer_from)

@@ -1,0 +1,105 @@
+"""
+Licenses in SQLAlchemy Core.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import sqlalchemy as sa
+
+from carnet.server.ports import LicenseChange, LicenseContext, LicenseFilter, NewLicense, NextIndex
+from carnet.server.records import License
+from carnet.server.storage import rows
+from carnet.server.storage.core.unit import CoreUnits, add_audit, exists, policy_by_name
+from carnet.server.storage.tables import customers, licenses, policies, products, status_indices
+
+_LICENSE = sa.select(licenses, policies.c.body).join(policies, licenses.c.policy_id == policies.c.id)
+
+
+class LicensePart(CoreUnits):
+    """`ports.LicenseStore`."""
+
+    async def add_license(
+        self,
+        *,
+        product: str,
+        policy: str,
+        customer: str | None,
+        build: Callable[[LicenseContext, NextIndex], NewLicense],
+    ) -> License:
+        """See `ports.Storage`."""
+
+        def work(connection: sa.Connection) -> License:
+            row = connection.execute(policy_by_name(product, policy).with_for_update(read=True)).first()
+            context = LicenseContext(
+                product_known=exists(connection, products.c.id == product),
+                policy=None if row is None else rows.policy_from(row),
+                customer_known=customer is not None and exists(connection, customers.c.id == customer),
+            )
+            sequences: dict[int, int] = {}
+
+            def next_index() -> int:
+                sequence = self._last_sequence(connection) + len(sequences) + 1
+                position = self._place(sequence - 1)
+                sequences[position] = sequence
+                return position
+
+            made = build(context, next_index)
+            stored = made.license
+            connection.execute(
+                sa.insert(status_indices),
+                {
+                    "sequence": sequences[stored.status_index],
+                    "position": stored.status_index,
+                    "subject": "license",
+                    "subject_id": stored.id,
+                },
+            )
+            connection.execute(sa.insert(licenses), rows.license_values(stored))
+            add_audit(connection, made.audit)
+            return stored
+
+        return await self._write(work)
+
+    async def license(self, license_id: str) -> License | None:
+        """See `ports.Storage`."""
+        return await self._one(_LICENSE.where(licenses.c.id == license_id), rows.license_from)
+
+    async def license_by_key(self, lookups: tuple[bytes, ...]) -> License | None:
+        """See `ports.Storage`."""
+        found = await self._all(_LICENSE.where(licenses.c.key_lookup.in_(lookups)), rows.license_from)
+        return min(found, key=lambda each: lookups.index(each.key_lookup), default=None)
+
+    async def licenses(self, which: LicenseFilter, *, after: str | None, limit: int) -> tuple[License, ...]:
+        """See `ports.Storage`."""
+        query = _LICENSE
+        if which.product is not None:
+            query = query.where(licenses.c.product_id == which.product)
+        if which.customer is not None:
+            query = query.where(licenses.c.customer_id == which.customer)
+        if which.status is not None:
+            query = query.where(licenses.c.status == which.status)
+        if which.type is not None:
+            query = query.where(licenses.c.type == which.type)
+        return await self._newest(query, licenses.c.id, after, limit, rows.license_from)
+
+    async def change_license(self, license_id: str, change: Callable[[License], LicenseChange]) -> License | None:
+        """See `ports.Storage`."""
+
+        def work(connection: sa.Connection) -> License | None:
+            query = _LICENSE.where(licenses.c.id == license_id).with_for_update(of=licenses)
+            row = connection.execute(query).first()
+            if row is None:
+                return None
+            made = change(rows.license_from(row))
+            if made.audit is not None:
+                connection.execute(
+                    sa.update(licenses)
+                    .where(licenses.c.id == license_id)
+                    .values(status=made.license.status, expires_at=made.license.expires_at)
+                )
+                add_audit(connection, made.audit)
+            return made.license
+
+        return await self._write(work)

@@ -1,0 +1,136 @@
+"""
+Rows of licenses and activations, to records and back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from carnet.core.instant import Instant
+from carnet.server.records import Activation, License
+from carnet.server.storage.rows.values import instant, overridden, policy_of, read_json, write_json
+
+LICENSE_WIDTH = 19
+"""Columns of `licenses`; the policy's body follows them."""
+
+
+def license_from(row: Sequence[Any]) -> License:
+    """A row of `licenses`, then `policies.body`."""
+    (
+        license_id,
+        product,
+        policy_id,
+        customer,
+        kind,
+        status,
+        lookup,
+        sealed,
+        last_four,
+        overrides,
+        metadata,
+        created_at,
+        starts_at,
+        expires_at,
+        seat_limit,
+        _own_limit,
+        seats_used,
+        seats_over,
+        status_index,
+        body,
+    ) = row
+    policy = policy_of(body)
+    return License(
+        id=license_id,
+        product=product,
+        policy_id=policy_id,
+        policy=policy,
+        customer=customer,
+        type=kind,
+        status=status,
+        key_lookup=lookup,
+        key_sealed=sealed,
+        key_last_four=last_four,
+        overrides={} if overrides == "{}" else read_json(overrides),
+        effective=policy if overrides == "{}" else overridden(body, overrides),
+        metadata={} if metadata == "{}" else read_json(metadata),
+        created_at=Instant(created_at),
+        starts_at=instant(starts_at),
+        expires_at=instant(expires_at),
+        seat_limit=seat_limit,
+        seats_used=seats_used,
+        seats_over=seats_over,
+        status_index=status_index,
+    )
+
+
+def license_values(stored: License) -> dict[str, Any]:
+    """The columns of *stored*."""
+    return {
+        "id": stored.id,
+        "product_id": stored.product,
+        "policy_id": stored.policy_id,
+        "customer_id": stored.customer,
+        "type": stored.type,
+        "status": stored.status,
+        "key_lookup": stored.key_lookup,
+        "key_sealed": stored.key_sealed,
+        "key_last_four": stored.key_last_four,
+        "overrides": write_json(dict(stored.overrides)),
+        "metadata": write_json(dict(stored.metadata)),
+        "created_at": int(stored.created_at),
+        "starts_at": stored.starts_at,
+        "expires_at": stored.expires_at,
+        "seat_limit": stored.seat_limit,
+        "seat_limit_is_own": int("seat_limit" in stored.overrides),
+        "seats_used": stored.seats_used,
+        "seats_over": stored.seats_over,
+        "status_index": stored.status_index,
+    }
+
+
+ACTIVATION_WIDTH = 15
+"""Columns of `activations`; the license's product follows them."""
+
+
+def activation_from(row: Sequence[Any]) -> Activation:
+    """A row of `activations`, then the license's product."""
+    return Activation(
+        id=row[0],
+        license_id=row[1],
+        fingerprint=row[2],
+        device_name=row[3],
+        platform=row[4],
+        public_key=row[5],
+        components=() if row[6] == "[]" else tuple((kind, digest) for kind, digest in read_json(row[6])),
+        user=row[7],
+        domain=row[8],
+        app_version=row[9],
+        created_at=Instant(row[10]),
+        refreshed_at=Instant(row[11]),
+        covered_until=Instant(row[12]),
+        deactivated_at=instant(row[13]),
+        status_index=row[14],
+        product=row[15],
+    )
+
+
+def activation_values(activation: Activation) -> tuple[Any, ...]:
+    """The columns of *activation*, in the table's order."""
+    return (
+        activation.id,
+        activation.license_id,
+        activation.fingerprint,
+        activation.device_name,
+        activation.platform,
+        activation.public_key,
+        write_json([list(component) for component in activation.components]) if activation.components else "[]",
+        activation.user,
+        activation.domain,
+        activation.app_version,
+        activation.created_at,
+        activation.refreshed_at,
+        activation.covered_until,
+        activation.deactivated_at,
+        activation.status_index,
+    )

@@ -1,0 +1,3 @@
+"""The embedded database: one file, one writer, readers in process."""
+
+from __future__ import annotations

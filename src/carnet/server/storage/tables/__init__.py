@@ -1,0 +1,44 @@
+"""
+The tables, once, for every database: SQLAlchemy Core metadata, from which migrations are made and tested.
+
+Belongs here: columns, keys, constraints, indexes. Not here: queries, mapping, drivers.
+
+Invariants that the database itself holds:
+* `licenses.seats_used` never exceeds `seat_limit` by more than the seats that were held when the limit was lowered
+  (design.md §2 rule 6); the storage also raises it only by a conditional update.
+* one held seat per license and device: the partial unique index `uq_activations_seat`.
+* one active compatibility key per product: the partial unique index `uq_compatibility_keys_active`.
+* a status list position belongs to one subject for ever (SEC-26).
+
+Times are Unix seconds, JSON is canonical text (`formats.strict_json.dump_json`), ids are text.
+"""
+
+from __future__ import annotations
+
+from carnet.server.storage.tables.access import api_keys, compatibility_keys
+from carnet.server.storage.tables.base import NAMES, SEQUENCE, metadata
+from carnet.server.storage.tables.catalog import customers, installation, policies, products
+from carnet.server.storage.tables.licenses import activations, licenses, status_indices
+from carnet.server.storage.tables.register import audit, issuances, seen_proofs
+
+__all__ = [
+    "NAMES",
+    "REVISION",
+    "SEQUENCE",
+    "activations",
+    "api_keys",
+    "audit",
+    "compatibility_keys",
+    "customers",
+    "installation",
+    "issuances",
+    "licenses",
+    "metadata",
+    "policies",
+    "products",
+    "seen_proofs",
+    "status_indices",
+]
+
+REVISION = "0002"
+"""The newest migration: with those before it, it makes these tables. A database at it needs no look at the scripts."""

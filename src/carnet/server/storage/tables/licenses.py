@@ -1,0 +1,95 @@
+"""
+Licenses, their activations, and the status list positions of both.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    SmallInteger,
+    Table,
+    Text,
+    text,
+)
+
+from carnet.server.storage.tables.base import SEQUENCE, metadata
+
+licenses = Table(
+    "licenses",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("product_id", Text, ForeignKey("products.id"), nullable=False),
+    Column("policy_id", Text, ForeignKey("policies.id"), nullable=False),
+    Column("customer_id", Text, ForeignKey("customers.id")),
+    Column("type", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    # SEC-32: a keyed hash to find the license by, a sealed copy for re-issue; the key itself is nowhere.
+    Column("key_lookup", LargeBinary, nullable=False, unique=True),
+    Column("key_sealed", LargeBinary, nullable=False),
+    Column("key_last_four", Text, nullable=False),
+    Column("overrides", Text, nullable=False),
+    Column("metadata", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("starts_at", BigInteger),
+    Column("expires_at", BigInteger),
+    # The limit in force, own or the policy's, kept here so that one row can be locked, compared and counted up.
+    Column("seat_limit", BigInteger),
+    Column("seat_limit_is_own", SmallInteger, nullable=False),
+    Column("seats_used", BigInteger, nullable=False),
+    Column("seats_over", BigInteger, nullable=False),
+    Column("status_index", BigInteger, nullable=False, unique=True),
+    CheckConstraint("type IN ('perpetual', 'timed', 'trial')", name="type"),
+    CheckConstraint("status IN ('active', 'suspended', 'revoked')", name="status"),
+    CheckConstraint("expires_at IS NULL OR starts_at IS NULL OR starts_at < expires_at", name="term"),
+    CheckConstraint("seats_used >= 0 AND seats_over >= 0", name="seats_counted"),
+    CheckConstraint("seat_limit IS NULL OR seats_used <= seat_limit + seats_over", name="seats_within_limit"),
+    Index(None, "product_id", "id"),
+    Index(None, "customer_id", "id"),
+    Index(None, "policy_id"),
+)
+
+activations = Table(
+    "activations",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("license_id", Text, ForeignKey("licenses.id"), nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("device_name", Text, nullable=False),
+    Column("platform", Text, nullable=False),
+    Column("public_key", LargeBinary),
+    Column("components", Text, nullable=False),
+    Column("user_id", Text),
+    Column("domain", Text),
+    Column("app_version", Text),
+    Column("created_at", BigInteger, nullable=False),
+    Column("refreshed_at", BigInteger, nullable=False),
+    Column("covered_until", BigInteger, nullable=False),
+    Column("deactivated_at", BigInteger),
+    Column("status_index", BigInteger, nullable=False, unique=True),
+    Index(
+        "uq_activations_seat",
+        "license_id",
+        "fingerprint",
+        unique=True,
+        sqlite_where=text("deactivated_at IS NULL"),
+        postgresql_where=text("deactivated_at IS NULL"),
+    ),
+    Index(None, "license_id", "id"),
+    Index(None, "license_id", "fingerprint", "id"),
+)
+
+status_indices = Table(
+    "status_indices",
+    metadata,
+    Column("sequence", SEQUENCE, primary_key=True, autoincrement=True),
+    Column("position", BigInteger, nullable=False, unique=True),
+    Column("subject", Text, nullable=False),
+    Column("subject_id", Text, nullable=False),
+    CheckConstraint("subject IN ('license', 'activation')", name="subject"),
+    sqlite_autoincrement=True,  # never hands out a number twice, not even after a delete
+)
