@@ -16,9 +16,11 @@ from carnet.core.model import LicenseStatus, LicenseType, Policy
 from carnet.formats.keys import KeyState
 
 CompatibilityAlgorithm = Literal["EdDSA", "ES256", "RS256"]
+TokenProfile = Literal["native-jwt", "keyforge", "traffic-orchestrator"]
+KeyUse = Literal["traffic-orchestrator", "other"]
 KeyOrigin = Literal["created", "imported"]
 ActorKind = Literal["device", "vendor", "operator", "system"]
-ArtifactKind = Literal["token", "machine-file"]
+ArtifactKind = Literal["token", "machine-file", "license-key", "offline-token", "compatibility-token"]
 SubjectKind = Literal["license", "activation"]
 
 _T = TypeVar("_T")
@@ -57,7 +59,12 @@ class Product(Struct):
 
 
 class StoredPolicy(Struct):
-    """A policy of a product, with what a new license under it starts as."""
+    """
+    A policy of a product, with what a new license under it starts as.
+
+    `token_algorithm` is what compatibility tokens of its licenses must be signed with (R-02); None takes whatever the
+    product's active compatibility key has. It is about other clients only, and stands in no artifact.
+    """
 
     id: str
     product: str
@@ -66,6 +73,7 @@ class StoredPolicy(Struct):
     duration_seconds: int | None
     created_at: Instant
     updated_at: Instant
+    token_algorithm: CompatibilityAlgorithm | None = None
 
 
 class Customer(Struct):
@@ -178,7 +186,9 @@ class CompatibilityKey(Struct):
     The public record of a product's compatibility key (design.md §4): it fixes the key's algorithm (SEC-01).
 
     The private half is nowhere here: it lies sealed in a file named by `id`. Of a product's keys at most one is
-    `active` and signs; a replaced one is `verify-only` since `replaced_at`.
+    `active` and signs; a replaced one is `verify-only` since `replaced_at`; a `retired` one verifies nothing any more.
+    `signs_for` is what its first token was for: the key of Traffic Orchestrator tokens signs nothing else, ever
+    (contracts/traffic-orchestrator.md §3.1). None: it has signed nothing.
     """
 
     id: str
@@ -190,3 +200,5 @@ class CompatibilityKey(Struct):
     public_pem: str
     created_at: Instant
     replaced_at: Instant | None
+    retired_at: Instant | None = None
+    signs_for: KeyUse | None = None

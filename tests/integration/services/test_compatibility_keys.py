@@ -363,7 +363,7 @@ def test_sec_01_a_record_or_file_that_was_changed_signs_nothing(tmp_path: Path) 
         told("bad_key" if changed.startswith("public_pem") else "bad_key_file")
         with connection:
             connection.execute("DELETE FROM compatibility_keys WHERE kid = ?", (kid,))
-            connection.execute("INSERT INTO compatibility_keys VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+            connection.execute("INSERT INTO compatibility_keys VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
         connection.close()
 
     async def works(installation: Installation) -> None:

@@ -9,7 +9,7 @@ protocol with its own statements.
 
 from __future__ import annotations
 
-from carnet.server.ports.access import AccessStore, ApiKeyChange, KeyContext
+from carnet.server.ports.access import AccessStore, ApiKeyChange, KeyChange, KeyContext
 from carnet.server.ports.catalog import CatalogStore, Details, PolicyChange
 from carnet.server.ports.licenses import (
     IndexPlace,
@@ -32,6 +32,7 @@ __all__ = [
     "Clock",
     "Details",
     "IndexPlace",
+    "KeyChange",
     "KeyContext",
     "LicenseChange",
     "LicenseContext",

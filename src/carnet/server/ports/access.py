@@ -18,6 +18,13 @@ class ApiKeyChange(Struct):
     audit: AuditEntry | None
 
 
+class KeyChange(Struct):
+    """A compatibility key's new state, and the audit row; `audit` None means that nothing changes."""
+
+    key: CompatibilityKey
+    audit: AuditEntry | None
+
+
 class KeyContext(Struct):
     """
     What exists of what a new compatibility key names.
@@ -70,6 +77,16 @@ class AccessStore(Protocol):
 
     async def compatibility_key(self, kid: str) -> CompatibilityKey | None:
         """One compatibility key."""
+        ...
+
+    async def active_compatibility_key(self, product: str) -> CompatibilityKey | None:
+        """The one key of a product that signs."""
+        ...
+
+    async def change_compatibility_key(
+        self, kid: str, change: Callable[[CompatibilityKey], KeyChange]
+    ) -> CompatibilityKey | None:
+        """Change a compatibility key's state or use; None if there is none."""
         ...
 
     async def compatibility_keys(

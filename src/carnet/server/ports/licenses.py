@@ -9,7 +9,7 @@ from typing import Protocol, TypeAlias
 
 from carnet.core._base import Struct
 from carnet.core.model import LicenseStatus, LicenseType
-from carnet.server.records import AuditEntry, License, StoredPolicy
+from carnet.server.records import AuditEntry, Issuance, License, StoredPolicy
 
 NextIndex: TypeAlias = Callable[[], int]
 """The next status list position, for whoever is stored with it in the same transaction; never given to two (SEC-26)."""
@@ -27,10 +27,15 @@ class LicenseContext(Struct):
 
 
 class NewLicense(Struct):
-    """A license to store with its audit row. Its `status_index` is what the builder was given."""
+    """
+    A license to store with its audit row. Its `status_index` is what the builder was given.
+
+    `issuances` are claims about it that will be signed after the commit.
+    """
 
     license: License
     audit: AuditEntry
+    issuances: tuple[Issuance, ...] = ()
 
 
 class LicenseChange(Struct):
@@ -52,15 +57,15 @@ class LicenseFilter(Struct):
 class LicenseStore(Protocol):
     """Licenses."""
 
-    async def add_license(
+    async def add_licenses(
         self,
         *,
         product: str,
         policy: str,
         customer: str | None,
-        build: Callable[[LicenseContext, NextIndex], NewLicense],
-    ) -> License:
-        """Store the license that *build* makes of what exists."""
+        build: Callable[[LicenseContext, NextIndex], tuple[NewLicense, ...]],
+    ) -> tuple[NewLicense, ...]:
+        """Store the licenses, one or more, that *build* makes of what exists: all of them or none."""
         ...
 
     async def license(self, license_id: str) -> License | None:

@@ -76,7 +76,7 @@ class LicenseService:
         metadata = check_metadata("metadata", command.metadata)
         key = generate_license_key(self._random)
 
-        def build(context: LicenseContext, next_index: NextIndex) -> NewLicense:
+        def build(context: LicenseContext, next_index: NextIndex) -> tuple[NewLicense, ...]:
             if not context.product_known:
                 raise product_not_found(command.product)
             if context.policy is None:
@@ -124,12 +124,12 @@ class LicenseService:
                 overrides=overrides or None,
                 key_last_four=made.key_last_four,
             )
-            return NewLicense(license=made, audit=audit)
+            return (NewLicense(license=made, audit=audit),)
 
-        stored = await self._storage.add_license(
+        (stored,) = await self._storage.add_licenses(
             product=command.product, policy=command.policy, customer=command.customer, build=build
         )
-        return CreatedLicense(license=license_view(stored), key=key)
+        return CreatedLicense(license=license_view(stored.license), key=key)
 
     async def get(self, license_id: str) -> LicenseView:
         """

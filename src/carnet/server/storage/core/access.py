@@ -9,7 +9,7 @@ from collections.abc import Callable
 import sqlalchemy as sa
 
 from carnet.core._base import replace
-from carnet.server.ports import ApiKeyChange, KeyContext
+from carnet.server.ports import ApiKeyChange, KeyChange, KeyContext
 from carnet.server.records import ApiKey, AuditEntry, CompatibilityKey
 from carnet.server.storage import rows
 from carnet.server.storage.core.unit import CoreUnits, add_audit, exists
@@ -96,6 +96,31 @@ class AccessPart(CoreUnits):
         """See `ports.Storage`."""
         query = sa.select(compatibility_keys).where(compatibility_keys.c.kid == kid)
         return await self._one(query, rows.compatibility_key_from)
+
+    async def active_compatibility_key(self, product: str) -> CompatibilityKey | None:
+        """See `ports.Storage`."""
+        table = compatibility_keys
+        query = sa.select(table).where(table.c.product_id == product, table.c.state == "active")
+        return await self._one(query, rows.compatibility_key_from)
+
+    async def change_compatibility_key(
+        self, kid: str, change: Callable[[CompatibilityKey], KeyChange]
+    ) -> CompatibilityKey | None:
+        """See `ports.Storage`."""
+        table = compatibility_keys
+
+        def work(connection: sa.Connection) -> CompatibilityKey | None:
+            row = connection.execute(sa.select(table).where(table.c.kid == kid).with_for_update()).first()
+            if row is None:
+                return None
+            made = change(rows.compatibility_key_from(row))
+            if made.audit is not None:
+                values = rows.compatibility_key_values(made.key)
+                connection.execute(sa.update(table).where(table.c.id == made.key.id).values(values))
+                add_audit(connection, made.audit)
+            return made.key
+
+        return await self._write(work)
 
     async def compatibility_keys(
         self, product: str | None, *, after: str | None, limit: int

@@ -12,7 +12,7 @@ from carnet.server.ports import LicenseChange, LicenseContext, LicenseFilter, Ne
 from carnet.server.records import License
 from carnet.server.storage import rows
 from carnet.server.storage.core.unit import CoreUnits, add_audit, exists, policy_by_name
-from carnet.server.storage.tables import customers, licenses, policies, products, status_indices
+from carnet.server.storage.tables import audit, customers, issuances, licenses, policies, products, status_indices
 
 _LICENSE = sa.select(licenses, policies.c.body).join(policies, licenses.c.policy_id == policies.c.id)
 
@@ -20,45 +20,51 @@ _LICENSE = sa.select(licenses, policies.c.body).join(policies, licenses.c.policy
 class LicensePart(CoreUnits):
     """`ports.LicenseStore`."""
 
-    async def add_license(
+    async def add_licenses(
         self,
         *,
         product: str,
         policy: str,
         customer: str | None,
-        build: Callable[[LicenseContext, NextIndex], NewLicense],
-    ) -> License:
+        build: Callable[[LicenseContext, NextIndex], tuple[NewLicense, ...]],
+    ) -> tuple[NewLicense, ...]:
         """See `ports.Storage`."""
 
-        def work(connection: sa.Connection) -> License:
+        def work(connection: sa.Connection) -> tuple[NewLicense, ...]:
             row = connection.execute(policy_by_name(product, policy).with_for_update(read=True)).first()
             context = LicenseContext(
                 product_known=exists(connection, products.c.id == product),
                 policy=None if row is None else rows.policy_from(row),
                 customer_known=customer is not None and exists(connection, customers.c.id == customer),
             )
+            last: list[int] = []
             sequences: dict[int, int] = {}
 
             def next_index() -> int:
-                sequence = self._last_sequence(connection) + len(sequences) + 1
+                if not last:
+                    last.append(self._last_sequence(connection))
+                sequence = last[0] + len(sequences) + 1
                 position = self._place(sequence - 1)
                 sequences[position] = sequence
                 return position
 
             made = build(context, next_index)
-            stored = made.license
-            connection.execute(
-                sa.insert(status_indices),
+            places = [
                 {
-                    "sequence": sequences[stored.status_index],
-                    "position": stored.status_index,
+                    "sequence": sequences[each.license.status_index],
+                    "position": each.license.status_index,
                     "subject": "license",
-                    "subject_id": stored.id,
-                },
-            )
-            connection.execute(sa.insert(licenses), rows.license_values(stored))
-            add_audit(connection, made.audit)
-            return stored
+                    "subject_id": each.license.id,
+                }
+                for each in made
+            ]
+            connection.execute(sa.insert(status_indices), places)
+            connection.execute(sa.insert(licenses), [rows.license_values(each.license) for each in made])
+            register = [rows.issuance_columns(issuance) for each in made for issuance in each.issuances]
+            if register:
+                connection.execute(sa.insert(issuances), register)
+            connection.execute(sa.insert(audit), [rows.audit_values(each.audit) for each in made])
+            return made
 
         return await self._write(work)
 

@@ -29,7 +29,13 @@ from carnet.server.storage.rows.licenses import (
     license_from,
     license_values,
 )
-from carnet.server.storage.rows.register import audit_from, audit_values, issuance_from, issuance_values
+from carnet.server.storage.rows.register import (
+    audit_from,
+    audit_values,
+    issuance_columns,
+    issuance_from,
+    issuance_values,
+)
 from carnet.server.storage.rows.values import read_json, write_json
 
 __all__ = [
@@ -45,6 +51,7 @@ __all__ = [
     "compatibility_key_values",
     "customer_from",
     "customer_values",
+    "issuance_columns",
     "issuance_from",
     "issuance_values",
     "license_from",

@@ -52,6 +52,8 @@ def compatibility_key_from(row: Sequence[Any]) -> CompatibilityKey:
         public_pem=row[6],
         created_at=Instant(row[7]),
         replaced_at=instant(row[8]),
+        retired_at=instant(row[9]),
+        signs_for=row[10],
     )
 
 
@@ -67,4 +69,6 @@ def compatibility_key_values(key: CompatibilityKey) -> Mapping[str, Any]:
         "public_pem": key.public_pem,
         "created_at": int(key.created_at),
         "replaced_at": key.replaced_at,
+        "retired_at": key.retired_at,
+        "signs_for": key.signs_for,
     }

@@ -38,6 +38,7 @@ def policy_from(row: Sequence[Any]) -> StoredPolicy:
         duration_seconds=row[5],
         created_at=Instant(row[6]),
         updated_at=Instant(row[7]),
+        token_algorithm=row[8],
     )
 
 
@@ -52,6 +53,7 @@ def policy_values(stored: StoredPolicy) -> dict[str, Any]:
         "duration_seconds": stored.duration_seconds,
         "created_at": int(stored.created_at),
         "updated_at": int(stored.updated_at),
+        "token_algorithm": stored.token_algorithm,
     }
 
 

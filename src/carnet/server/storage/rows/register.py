@@ -10,6 +10,7 @@ from typing import Any
 from carnet.core.instant import Instant
 from carnet.server.records import Actor, AuditEntry, Issuance
 from carnet.server.storage.rows.values import read_json, write_json
+from carnet.server.storage.tables import issuances
 
 
 def issuance_from(row: Sequence[Any]) -> Issuance:
@@ -38,6 +39,11 @@ def issuance_values(issuance: Issuance) -> tuple[Any, ...]:
         issuance.expires_at,
         issuance.claims,
     )
+
+
+def issuance_columns(issuance: Issuance) -> dict[str, Any]:
+    """The columns of *issuance*, by name."""
+    return dict(zip(issuances.c.keys(), issuance_values(issuance), strict=True))
 
 
 def audit_from(row: Sequence[Any]) -> AuditEntry:

@@ -45,6 +45,12 @@ compatibility_keys = Table(
     Column("public_pem", Text, nullable=False, unique=True),
     Column("created_at", BigInteger, nullable=False),
     Column("replaced_at", BigInteger),
+    Column("retired_at", BigInteger),
+    Column(
+        "signs_for",
+        Text,
+        CheckConstraint("signs_for IN ('traffic-orchestrator', 'other')", name="signs_for"),
+    ),
     CheckConstraint("alg IN ('EdDSA', 'ES256', 'RS256')", name="alg"),
     CheckConstraint("state IN ('announced', 'active', 'verify-only', 'retired', 'compromised')", name="state"),
     CheckConstraint("origin IN ('created', 'imported')", name="origin"),

@@ -46,6 +46,11 @@ policies = Table(
     Column("duration_seconds", BigInteger),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+    Column(
+        "token_algorithm",
+        Text,
+        CheckConstraint("token_algorithm IN ('EdDSA', 'ES256', 'RS256')", name="token_algorithm"),
+    ),
     UniqueConstraint("product_id", "name"),
     CheckConstraint("license_type IN ('perpetual', 'timed', 'trial')", name="license_type"),
     CheckConstraint("duration_seconds IS NULL OR duration_seconds >= 1", name="duration"),
