@@ -10,6 +10,7 @@ protocol with its own statements.
 from __future__ import annotations
 
 from carnet.server.ports.access import AccessStore, ApiKeyChange, KeyChange, KeyContext
+from carnet.server.ports.backup import BackupStore, TakeTable
 from carnet.server.ports.catalog import CatalogStore, Details, PolicyChange
 from carnet.server.ports.licenses import (
     IndexPlace,
@@ -28,6 +29,7 @@ __all__ = [
     "MAX_HOLDERS",
     "AccessStore",
     "ApiKeyChange",
+    "BackupStore",
     "CatalogStore",
     "Clock",
     "Details",
@@ -52,4 +54,5 @@ __all__ = [
     "SigningKeys",
     "Storage",
     "StorageStats",
+    "TakeTable",
 ]

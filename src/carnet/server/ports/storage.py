@@ -8,6 +8,7 @@ from typing import Protocol
 
 from carnet.core._base import Struct
 from carnet.server.ports.access import AccessStore
+from carnet.server.ports.backup import BackupStore
 from carnet.server.ports.catalog import CatalogStore
 from carnet.server.ports.licenses import LicenseStore
 from carnet.server.ports.seats import SeatStore
@@ -23,7 +24,7 @@ class StorageStats(Struct):
     waiting: int = 0
 
 
-class Storage(CatalogStore, LicenseStore, SeatStore, AccessStore, Protocol):
+class Storage(CatalogStore, LicenseStore, SeatStore, AccessStore, BackupStore, Protocol):
     """
     Everything durable. Every method that writes returns only after the commit.
 

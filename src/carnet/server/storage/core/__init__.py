@@ -12,9 +12,10 @@ from carnet.server.storage.core.access import AccessPart
 from carnet.server.storage.core.activations import ActivationPart
 from carnet.server.storage.core.catalog import CatalogPart
 from carnet.server.storage.core.licenses import LicensePart
+from carnet.server.storage.core.snapshot import SnapshotPart
 
 __all__ = ["CoreStore"]
 
 
-class CoreStore(CatalogPart, LicensePart, ActivationPart, AccessPart):
+class CoreStore(CatalogPart, LicensePart, ActivationPart, AccessPart, SnapshotPart):
     """The part of `ports.Storage` that devices do not wait for."""
