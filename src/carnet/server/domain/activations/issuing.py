@@ -26,7 +26,7 @@ from carnet.formats.strict_json import dump_json, parse_object
 from carnet.server.domain.ids import Ids
 from carnet.server.domain.status.allocation import StatusAllocator
 from carnet.server.ports import Random, SigningKeys
-from carnet.server.records import Activation, Issuance, License
+from carnet.server.records import Activation, ArtifactKind, Issuance, License
 
 _ENTROPY_BYTES = 32
 
@@ -88,28 +88,7 @@ class Issuing:
             license_starts_at=license_.starts_at,
             license_expires_at=license_.expires_at,
         )
-        token = Grant(
-            kind="token",
-            id=self._ids.new(now),
-            issuer=self._issuer,
-            product=license_.product,
-            license_id=license_.id,
-            issued_at=window.issued_at,
-            not_before=window.not_before,
-            offline_until=window.token_until,
-            policy=token_policy(policy),
-            activation_id=activation.id,
-            device=activation.fingerprint,
-            customer=license_.customer,
-            license_starts_at=license_.starts_at,
-            license_expires_at=license_.expires_at,
-            entitlements=tuple(
-                each for each in policy.entitlements if each.expires_at is None or now < each.expires_at
-            ),
-            license_status_ref=self._status.ref(license_.status_index),
-            activation_status_ref=self._status.ref(activation.status_index),
-            kid=self._keys.signer("token").kid,
-        )
+        token = self.token_grant(license_, activation, window, now, kid=self._keys.signer("token").kid)
         machine_file = replace(
             token,
             kind="machine-file",
@@ -118,8 +97,44 @@ class Issuing:
             policy=replace(policy, entitlements=()),  # the grant's own entitlements are what counts
             kid=self._keys.signer("machine-file").kid,
         )
-        issuances = tuple(_issuance(grant) for grant in (token, machine_file))
+        issuances = (issuance_of(token, "token"), issuance_of(machine_file, "machine-file"))
         return Prepared(window=window, token=token, machine_file=machine_file, issuances=issuances)
+
+    def token_grant(
+        self, license_: License, activation: Activation | None, window: OfflineWindow, now: Instant, *, kid: str
+    ) -> Grant:
+        """
+        What a license token says, under a new id.
+
+        Args:
+            license_: Allowed to issue now.
+            activation: The seat; None for a token that is bound to no device.
+            window: Its times.
+            now: The server's time.
+            kid: The key that will sign.
+        """
+        return Grant(
+            kind="token",
+            id=self._ids.new(now),
+            issuer=self._issuer,
+            product=license_.product,
+            license_id=license_.id,
+            issued_at=window.issued_at,
+            not_before=window.not_before,
+            offline_until=window.token_until,
+            policy=token_policy(license_.effective),
+            activation_id=None if activation is None else activation.id,
+            device=None if activation is None else activation.fingerprint,
+            customer=license_.customer,
+            license_starts_at=license_.starts_at,
+            license_expires_at=license_.expires_at,
+            entitlements=tuple(
+                each for each in license_.effective.entitlements if each.expires_at is None or now < each.expires_at
+            ),
+            license_status_ref=self._status.ref(license_.status_index),
+            activation_status_ref=None if activation is None else self._status.ref(activation.status_index),
+            kid=kid,
+        )
 
     def sign(self, prepared: Prepared, activation: Activation, license_key: str) -> Artifacts:
         """
@@ -149,13 +164,14 @@ class Issuing:
             trusted = self._ring.find("machine-file", sealer.kid)
             is_sound = trusted == sealer.public_key and verify_license_token(token, self._ring) == prepared.token
         except CarnetError as error:  # nothing that the device did: it is an outage, and what was committed stays
-            raise _signing_failed() from error
+            raise signing_failed() from error
         if not is_sound:
-            raise _signing_failed()
+            raise signing_failed()
         return Artifacts(token=token, machine_file=machine_file)
 
 
-def _signing_failed() -> StateError:
+def signing_failed() -> StateError:
+    """The error for an artifact that could not be made from claims that are committed."""
     return StateError(
         "signing_failed",
         "An artifact could not be signed, or did not verify afterwards; nothing was handed out.",
@@ -163,12 +179,12 @@ def _signing_failed() -> StateError:
     )
 
 
-def _issuance(grant: Grant) -> Issuance:
-    assert grant.kind in {"token", "machine-file"}  # noqa: S101 - made above
-    assert grant.kid is not None  # noqa: S101 - made above
+def issuance_of(grant: Grant, kind: ArtifactKind) -> Issuance:
+    """The line of the register for *grant*, which must name the key that will sign it."""
+    assert grant.kid is not None  # noqa: S101 - whoever draws up a grant to be signed names the key
     return Issuance(
         jti=grant.id,
-        kind="token" if grant.kind == "token" else "machine-file",
+        kind=kind,
         kid=grant.kid,
         license_id=grant.license_id,
         activation_id=grant.activation_id,

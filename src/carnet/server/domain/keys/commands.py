@@ -47,3 +47,11 @@ class AddedKey(Struct):
 
     key: CompatibilityKey
     former: CompatibilityKey | None
+
+
+class BrokenKey(Struct):
+    """An active key that cannot sign, and why. The server serves on; this key signs nothing until it is well again."""
+
+    kid: str
+    product: str
+    problem: str

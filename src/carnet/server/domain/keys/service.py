@@ -1,8 +1,12 @@
 """
-Compatibility keys of products: create, import, list, export, sign (design.md §4, specs/keys.md §6).
+Compatibility keys of products: create, import, list, export, sign, retire (design.md §4, specs/keys.md §6).
 
 They are not in the root: whoever pins one trusts that one key and nothing else. A product has at most one that signs;
-adding another turns it verify-only, so that what it signed stays genuine and nothing new is signed with it.
+adding another turns it verify-only, so that what it signed stays genuine and nothing new is signed with it. A retired
+one is published no more, and its private half is gone.
+
+They sign license tokens and nothing else (`formats.keys.COMPATIBLE_ROLES`), and one that signs Traffic Orchestrator
+tokens signs those only (contracts/traffic-orchestrator.md §3.1).
 """
 
 from __future__ import annotations
@@ -10,22 +14,32 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
-from carnet.core.errors import MalformedError, UsageError
+from carnet.core._base import replace
+from carnet.core.errors import CarnetError, MalformedError, StateError, UsageError
 from carnet.formats.jose_keys import generate_private_pem, private_pem, public_key_from_pem, public_pem, signer_from_pem
 from carnet.formats.keys import Algorithm, KeyRing, PublicKey, Signer
 from carnet.server.domain.audit.entries import entry
 from carnet.server.domain.checks import MAX_PAGE, check_page, check_slug, invalid
 from carnet.server.domain.ids import Ids
-from carnet.server.domain.keys.commands import ALGORITHMS, AddedKey, CreateKey, ImportKey
+from carnet.server.domain.keys.commands import ALGORITHMS, AddedKey, BrokenKey, CreateKey, ImportKey
 from carnet.server.domain.pages import page_of
 from carnet.server.domain.products.service import product_not_found
-from carnet.server.ports import Clock, KeyContext, PrivateKeys, Storage
-from carnet.server.records import Actor, AuditEntry, CompatibilityAlgorithm, CompatibilityKey, KeyOrigin, Page
+from carnet.server.ports import Clock, KeyChange, KeyContext, PrivateKeys, Storage
+from carnet.server.records import (
+    Actor,
+    AuditEntry,
+    CompatibilityAlgorithm,
+    CompatibilityKey,
+    KeyOrigin,
+    KeyUse,
+    Page,
+)
 
 PRODUCT_MEMBER: Final = "carnet_product"
 """The JWK member by which a compatibility key says that it is one, and whose; readers ignore it (RFC 7517 §4)."""
 
 _PUBLISHED: Final = ("announced", "active", "verify-only")
+_PROOF: Final = b"carnet/v1/start-up-proof\0compatibility-key"
 _JOSE: Final[dict[Algorithm, CompatibilityAlgorithm]] = {"Ed25519": "EdDSA", "ES256": "ES256", "RS256": "RS256"}
 _OURS: Final[dict[CompatibilityAlgorithm, Algorithm]] = {jose: ours for ours, jose in _JOSE.items()}
 
@@ -101,8 +115,91 @@ class KeyService:
         """
         found = await self._storage.compatibility_key(kid)
         if found is None:
-            raise UsageError("key_not_found", "There is no such compatibility key.", "List the keys, and check its id.")
+            raise _not_found()
         return found
+
+    async def active(self, product: str) -> CompatibilityKey:
+        """
+        The key that tokens of *product* for other clients are signed with.
+
+        Raises:
+            UsageError: ``no_compatibility_key``: the product has none that signs.
+        """
+        found = await self._storage.active_compatibility_key(product)
+        if found is None:
+            raise UsageError(
+                "no_compatibility_key",
+                f"The product {product[:100]} has no active compatibility key, which such tokens are signed with.",
+                f"Make one: carnet key create --product {product[:100]} --alg EdDSA, ES256 or RS256.",
+            )
+        return found
+
+    async def reserve(self, kid: str, use: KeyUse, actor: Actor) -> CompatibilityKey:
+        """
+        Say what the key *kid* signs for, before it signs its first token; durable, and never changed afterwards.
+
+        Clients of Traffic Orchestrator check neither the type nor the issuer of a token, so whatever else its key
+        signed could pass as one (contracts/traffic-orchestrator.md §3.1).
+
+        Raises:
+            UsageError: ``key_not_found``; ``key_use_conflict``: it has signed tokens of the other kind.
+        """
+        now = self._clock.now()
+
+        def change(key: CompatibilityKey) -> KeyChange:
+            if key.signs_for is not None and key.signs_for != use:
+                ours = "Traffic Orchestrator tokens" if key.signs_for == "traffic-orchestrator" else "other tokens"
+                raise UsageError(
+                    "key_use_conflict",
+                    f"The key {key.kid} signs {ours}; a key for Traffic Orchestrator tokens signs nothing else, ever.",
+                    "Make another key for these tokens, in a product of their own if both are wanted at once.",
+                )
+            if key.signs_for == use:
+                return KeyChange(key=key, audit=None)
+            audit = entry(now, actor, "key.reserved", key.kid, product=key.product, signs_for=use)
+            return KeyChange(key=replace(key, signs_for=use), audit=audit)
+
+        changed = await self._storage.change_compatibility_key(kid, change)
+        if changed is None:
+            raise _not_found()
+        return changed
+
+    async def retire(self, kid: str, actor: Actor, *, even_active: bool = False) -> CompatibilityKey:
+        """
+        End a key for good: it leaves the JWKS, and its private half is destroyed. Retiring it twice changes nothing.
+
+        Tokens it signed are refused by whoever reads the JWKS; who pinned the key itself must drop it.
+
+        Args:
+            kid: Its id.
+            actor: Who.
+            even_active: Whether the key that signs now may end, so that the product is left without one.
+
+        Raises:
+            UsageError: ``key_not_found``; ``conflict``: it is active and *even_active* was not said.
+            StateError: ``data_not_writable``: the record says retired, and its file is still there.
+        """
+        now = self._clock.now()
+
+        def change(key: CompatibilityKey) -> KeyChange:
+            if key.state == "retired":
+                return KeyChange(key=key, audit=None)
+            if key.state == "active" and not even_active:
+                raise UsageError(
+                    "conflict",
+                    f"The key {key.kid} is the one that signs for {key.product} now.",
+                    "Make another key first, or say that it shall end although it is active.",
+                )
+            audit = entry(now, actor, "key.retired", key.kid, product=key.product, before=key.state)
+            return KeyChange(key=replace(key, state="retired", retired_at=now), audit=audit)
+
+        retired = await self._storage.change_compatibility_key(kid, change)
+        if retired is None:
+            raise _not_found()
+        self._signers.pop(retired.id, None)
+        # After the record: killed in between, a sealed file is left that nothing uses, and retiring again removes it.
+        await asyncio.to_thread(self._private.forget, retired)
+        return retired
 
     async def signer(self, kid: str) -> Signer:
         """
@@ -110,7 +207,7 @@ class KeyService:
 
         Raises:
             UsageError: ``key_not_found``; ``key_not_active``: it only verifies.
-            StateError: ``missing_file``, ``data_not_readable``.
+            StateError: ``missing_file``, ``data_not_readable``; ``signing_failed``: what it signs does not verify.
             MalformedError: ``bad_key_file``: the sealed file is not this record's.
         """
         key = await self.get(kid)
@@ -120,8 +217,38 @@ class KeyService:
             )
         signer = self._signers.get(key.id)
         if signer is None:
-            signer = await asyncio.to_thread(self._private.signer, key)
+            signer = await asyncio.to_thread(self._proven, key)
             self._signers[key.id] = signer
+        return signer
+
+    async def prove(self) -> tuple[BrokenKey, ...]:
+        """
+        Open every active key, sign with it, and verify under the record's public half (SEC-25).
+
+        Returns:
+            Those that failed; each signs nothing until it is well again. It is looked at anew at every call.
+        """
+        broken: list[BrokenKey] = []
+        for key in await self.published():
+            if key.state != "active":
+                continue
+            try:
+                self._signers[key.id] = await asyncio.to_thread(self._proven, key)
+            except CarnetError as error:
+                self._signers.pop(key.id, None)
+                broken.append(BrokenKey(kid=key.kid, product=key.product, problem=error.message))
+        return tuple(broken)
+
+    def _proven(self, key: CompatibilityKey) -> Signer:
+        signer = self._private.signer(key)
+        try:
+            public_key_of(key).verify(signer.sign(_PROOF), _PROOF)
+        except CarnetError as error:
+            raise StateError(
+                "signing_failed",
+                f"What the key {key.kid} signs does not verify under its own public half.",
+                "Restore the keys directory from your backup.",
+            ) from error
         return signer
 
     async def published(self) -> tuple[CompatibilityKey, ...]:
@@ -205,6 +332,10 @@ def pem_of(key: CompatibilityKey) -> str:
 def jwk_of(key: CompatibilityKey) -> dict[str, Any]:
     """The public half as a JSON Web Key, which says by `PRODUCT_MEMBER` that it is a compatibility key."""
     return {**public_key_of(key).to_jwk(), PRODUCT_MEMBER: key.product}
+
+
+def _not_found() -> UsageError:
+    return UsageError("key_not_found", "There is no such compatibility key.", "List the keys, and check its id.")
 
 
 def _known() -> UsageError:
