@@ -1,9 +1,9 @@
 """
 An independent check of `specs/vectors/`: written from the pages of `specs/`, importing nothing of Carnet.
 
-`python tools/check_vectors.py` goes through the vectors of license tokens, answers, root files and machine files with
-PyNaCl, pyca's primitives and the standard library's JSON, compares outcome and code, and prints a line for each
-folder and each vector that it sees otherwise; it ends with 1 if there is one.
+`python tools/check_vectors.py` goes through the vectors of keys, license tokens, token profiles, answers, root files
+and machine files with PyNaCl, pyca's AES, arithmetic of its own and the standard library's JSON, compares outcome and
+code, and prints a line for each folder and each vector that it sees otherwise; it ends with 1 if there is one.
 
 It does not judge what a sealer of machine files must refuse, and counts those vectors as such. Where there is a time,
 it compares the outcome that product, device and times alone give, not the whole decision.
@@ -23,6 +23,7 @@ from typing import Any, Final
 ROOT: Final = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT)]
 
+from tools.independent_keys import NAMES, fits, keys, load_key, thumbprint, trusted  # noqa: E402
 from tools.independent_machine_file import NotJudged, machine_file  # noqa: E402 - found on the path that is set above
 from tools.independent_reading import (  # noqa: E402
     TEN_YEARS,
@@ -33,19 +34,15 @@ from tools.independent_reading import (  # noqa: E402
     check,
     check_entitlements,
     check_status,
-    fits,
     is_integer,
     is_kid,
     is_text,
     is_time,
     json_object,
     kind,
-    load_key,
     plain_decision,
     text_of,
-    thumbprint,
     to_base64url,
-    trusted,
 )
 
 VECTORS: Final = ROOT / "specs" / "vectors"
@@ -72,8 +69,7 @@ def open_token(vector: dict[str, Any], token: str, typ: str, role: str) -> dict[
     check(header["typ"] == typ, "wrong_type")
     check(is_kid(header["kid"]), "bad_kid")
     jwk = trusted(vector, role, header["kid"])
-    names = {"OKP": ["EdDSA", "Ed25519"], "EC": ["ES256"], "RSA": ["RS256"]}
-    check(header["alg"] in names[jwk["kty"]], "wrong_algorithm")
+    check(header["alg"] in NAMES[jwk["kty"]], "wrong_algorithm")
     check(fits(jwk, base64url(parts[2]), f"{parts[0]}.{parts[1]}".encode()), "bad_signature")
     return json_object(base64url(parts[1]))
 
@@ -250,6 +246,7 @@ def root_file(vector: dict[str, Any]) -> str:
 # ── all of them ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 FOLDERS: Final = {
+    "keys": keys,
     "license-token": license_token,
     "answer": answer,
     "root": root_file,

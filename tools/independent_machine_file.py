@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 sys.path[:0] = [str(Path(__file__).resolve().parent.parent)]
 
+from tools.independent_keys import fits, trusted  # noqa: E402
 from tools.independent_reading import (  # noqa: E402 - found on the path that is set above
     TEN_YEARS,
     Bad,
@@ -28,7 +29,6 @@ from tools.independent_reading import (  # noqa: E402 - found on the path that i
     check,
     check_entitlements,
     check_status,
-    fits,
     is_integer,
     is_text,
     is_time,
@@ -36,7 +36,6 @@ from tools.independent_reading import (  # noqa: E402 - found on the path that i
     kind,
     plain_decision,
     text_of,
-    trusted,
 )
 
 MAX_FILE: Final = 262_144

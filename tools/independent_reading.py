@@ -1,26 +1,18 @@
 """
-What `check_vectors.py` reads with: strict JSON, Base64, times, keys and the parts that several formats share.
+What `check_vectors.py` reads with: strict JSON, Base64, times and the parts that several formats share.
 
-Written from `specs/conventions.md`, `strict-json.md` and `keys.md`; imports nothing of Carnet.
+Written from `specs/conventions.md`, `strict-json.md` and `license-token.md`; imports nothing of Carnet.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import json
 import re
 from datetime import datetime
 from typing import Any, Final, NoReturn
 from unicodedata import category
-
-import nacl.exceptions
-import nacl.signing
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 TEN_YEARS: Final = 315_360_000
 LAST_TIME: Final = 253402300799
@@ -142,69 +134,17 @@ def is_time(value: Any) -> bool:
     return is_integer(value, 1, LAST_TIME)
 
 
+def is_kid(value: Any) -> bool:
+    """A key id (keys.md §2)."""
+    return isinstance(value, str) and re.fullmatch("[A-Za-z0-9_-]{1,64}", value) is not None
+
+
 def kind(data: bytes) -> bytes:
     """Undo what editors do at the edges (conventions.md §4)."""
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         data = data.decode("utf-16").encode()
     lines = data.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
     return b"\n".join(line.strip(b" \t") for line in lines).strip(b"\n")
-
-
-# ── keys.md ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def fits(jwk: dict[str, str], signature: bytes, message: bytes) -> bool:
-    """Whether *signature* over *message* is the key's."""
-    try:
-        if jwk["kty"] == "OKP":
-            check(len(signature) == 64, "bad_signature")
-            nacl.signing.VerifyKey(base64url(jwk["x"])).verify(message, signature)
-        elif jwk["kty"] == "EC":
-            check(len(signature) == 64, "bad_signature")
-            x, y = (int.from_bytes(base64url(jwk[name]), "big") for name in "xy")
-            der = encode_dss_signature(int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big"))
-            ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key().verify(
-                der, message, ec.ECDSA(hashes.SHA256())
-            )
-        else:
-            n, e = (int.from_bytes(base64url(jwk[name]), "big") for name in "ne")
-            rsa.RSAPublicNumbers(e, n).public_key().verify(signature, message, padding.PKCS1v15(), hashes.SHA256())
-    except (Bad, InvalidSignature, nacl.exceptions.BadSignatureError, ValueError):
-        return False
-    return True
-
-
-def trusted(vector: dict[str, Any], role: str, kid: str) -> dict[str, str]:
-    """The key with this id among the vector's keys for *role*."""
-    for jwk in vector.get("keys", {}).get(role, ()):
-        if jwk["kid"] == kid:
-            return dict(jwk)
-    raise Bad("unknown_key")
-
-
-def is_kid(value: Any) -> bool:
-    """A key id (keys.md §2)."""
-    return isinstance(value, str) and re.fullmatch("[A-Za-z0-9_-]{1,64}", value) is not None
-
-
-def load_key(text: str) -> bytes:
-    """An Ed25519 public key that passes keys.md §3."""
-    raw = base64url(text)
-    y = int.from_bytes(raw, "little") & (2**255 - 1)
-    low = (
-        0,
-        1,
-        2**255 - 20,
-        0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7,
-        0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826,
-    )
-    check(len(raw) == 32 and y < 2**255 - 19 and y not in low, "bad_key")
-    return raw
-
-
-def thumbprint(x: str) -> str:
-    """The id of an Ed25519 key (keys.md §2)."""
-    return to_base64url(hashlib.sha256(f'{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}'.encode()).digest())
 
 
 # ── what several formats share ───────────────────────────────────────────────────────────────────────────────────────

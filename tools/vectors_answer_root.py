@@ -44,6 +44,7 @@ from support.format_scenarios import (  # noqa: E402 - found on the path that is
     scenario,
     write,
 )
+from support.vector_keys import STATES, record  # noqa: E402
 
 # ── answer ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -95,6 +96,10 @@ def answer() -> Iterator[Scenario]:
     yield asked("refusal-for-grant", "4", "Taking a refusal with artifacts beside it.", refused)
     by_token_key = forged({**_ANSWER_HEADER, "kid": TOKEN_SIGNER.kid}, _ANSWER_CLAIMS)
     yield asked("key-of-another-role", "4", "Looking up keys without their role.", by_token_key)
+    for state, catches in STATES:
+        keys = {"answer": [record(ANSWER_SIGNER, state)]}
+        given = {"answer": granted, "question": _QUESTION}
+        yield scenario(f"answer/key-{state}", "4", catches, given, keys=keys)
     yield asked("license-token", "4", "Taking another kind of artifact.", TOKEN)
     head, payload, signature = granted.split(".")
     changed = f"{head}.{refused.split('.')[1]}.{signature}"

@@ -1,5 +1,5 @@
 """
-Makes the vectors of keys, strict JSON and bundles: `specs/vectors/{keys,strict-json,bundle}/`.
+Makes the vectors of strict JSON and bundles: `specs/vectors/{strict-json,bundle}/`.
 
 `python tools/vectors_formats.py` writes them; `tests/unit/formats/test_format_vectors.py` makes them
 again, compares, and runs them. The inputs are written here by hand, with fixed keys; the outcomes are what
@@ -18,7 +18,7 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
 from carnet.formats.answer import issue_answer  # noqa: E402
 from carnet.formats.bundle import Bundle, write_bundle  # noqa: E402
-from carnet.formats.encoding import armor, b64url_decode, b64url_encode  # noqa: E402
+from carnet.formats.encoding import armor  # noqa: E402
 from carnet.formats.root import sign_root  # noqa: E402
 from carnet.formats.strict_json import dump_json  # noqa: E402
 from support.format_scenarios import (  # noqa: E402 - found on the path that is set above
@@ -26,93 +26,11 @@ from support.format_scenarios import (  # noqa: E402 - found on the path that is
     ANSWER_SIGNER,
     ROOT_SIGNERS,
     TOKEN,
-    TOKEN_SIGNER,
     Scenario,
     root_of,
     scenario,
     write,
 )
-
-_FIELD = 2**255 - 19
-_ORDER = 2**252 + 27742317777372353535851937790883648493
-
-
-# ── keys ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def keys() -> Iterator[Scenario]:
-    """Public keys as bytes and as JWK, and bare signatures."""
-
-    def raw(name: str, section: str, catches: str, key: bytes) -> Scenario:
-        return scenario(f"keys/{name}", section, catches, {"public_key_hex": key.hex()})
-
-    rfc = b64url_decode("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "The key")
-    yield raw("rfc-8037", "2", "A thumbprint over other members, another order, or with blanks.", rfc)
-    yield raw("of-seed-01", "2", "Another derivation of the public key than RFC 8032's.", TOKEN_SIGNER.public_key.raw)
-    low = {
-        "identity": 1,
-        "order-2": _FIELD - 1,
-        "order-4": 0,
-        "order-8-a": 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7,
-        "order-8-b": 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826,
-    }
-    for name, y in low.items():
-        for sign in (0, 1):
-            yield raw(
-                f"low-order-{name}-{sign}",
-                "3",
-                "Loading a point of low order, under which one signature fits many messages.",
-                (y | sign << 255).to_bytes(32, "little"),
-            )
-    for name, y in (("p", _FIELD), ("p-plus-1", _FIELD + 1), ("p-plus-2", _FIELD + 2), ("all-ones", 2**255 - 1)):
-        yield raw(
-            f"non-canonical-{name}",
-            "3",
-            "Reducing y instead of refusing it: two encodings of a key.",
-            y.to_bytes(32, "little"),
-        )
-    for size in (0, 31, 33, 64):
-        yield raw(f"size-{size}", "3", "Padding, cutting or hashing a key of another size.", bytes([7]) * size)
-
-    def jwk(name: str, catches: str, change: dict[str, Any], without: str = "") -> Scenario:
-        value = {**TOKEN_SIGNER.public_key.to_jwk(), **change}
-        value.pop(without, None)
-        return scenario(f"keys/{name}", "4", catches, {"jwk": value})
-
-    yield jwk("jwk", "Refusing a key as we publish it ourselves.", {})
-    yield jwk("jwk-no-kid", "Needing a kid where the thumbprint is the key's id.", {}, "kid")
-    yield jwk("jwk-own-kid", "Overwriting the id that another vendor gave its key.", {"kid": "org-2026-a"})
-    yield jwk("jwk-alg-ed25519", "Knowing only one of the two names of the algorithm.", {"alg": "Ed25519"})
-    yield jwk("jwk-alg-es256", "Taking the key's type from one member and its use from another.", {"alg": "ES256"})
-    yield jwk("jwk-private", "Loading a private key where a public one belongs, and so spreading it.", {"d": "AAAA"})
-    yield jwk("jwk-use-enc", "Verifying with a key that is for encryption.", {"use": "enc"})
-    yield jwk("jwk-key-ops-sign", "Ignoring key_ops.", {"key_ops": ["sign"]})
-    yield jwk("jwk-crv-x25519", "Taking any 32 bytes of an OKP key for Ed25519.", {"crv": "X25519"})
-    yield jwk(
-        "jwk-x-padded",
-        "Decoding x with padding: two spellings of a key.",
-        {"x": TOKEN_SIGNER.public_key.to_jwk()["x"] + "="},
-    )
-    yield jwk(
-        "jwk-x-low-order", "Checking raw keys but not those from a JWK.", {"x": b64url_encode(b"\x01" + bytes(31))}
-    )
-    yield jwk("jwk-kid-path", "Using a kid as a path or in a query.", {"kid": "../../etc/passwd"})
-    yield jwk("jwk-kid-65", "Having no bound on the length of a kid.", {"kid": "x" * 65})
-
-    message, signature = "carnet", TOKEN_SIGNER.sign(b"carnet")
-
-    def signed(name: str, catches: str, value: bytes, text: str = message) -> Scenario:
-        given = {"public_key_hex": TOKEN_SIGNER.public_key.raw.hex(), "message": text, "signature_hex": value.hex()}
-        return scenario(f"keys/{name}", "5", catches, given)
-
-    larger = (int.from_bytes(signature[32:], "little") + _ORDER).to_bytes(32, "little")
-    yield signed("signature", "Refusing a genuine signature.", signature)
-    yield signed("signature-other-message", "Not looking at the message.", signature, "carneT")
-    yield signed("signature-large-s", "Taking S modulo the group order: a second spelling.", signature[:32] + larger)
-    yield signed("signature-short", "Reading past the end of a short signature.", signature[:63])
-    yield signed("signature-long", "Ignoring what follows a signature.", signature + b"\x00")
-    yield signed("signature-zero", "Taking an empty signature for a good one.", bytes(64))
-
 
 # ── strict JSON ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -237,7 +155,7 @@ def bundle() -> Iterator[Scenario]:
     yield content("blanks", "Having two spellings of one bundle.", b'{"format": 1}')
 
 
-PARTS = (keys, strict_json, bundle)
+PARTS = (strict_json, bundle)
 
 if __name__ == "__main__":
-    print(f"{write(PARTS)} vectors of keys, strict JSON and bundles")
+    print(f"{write(PARTS)} vectors of strict JSON and bundles")

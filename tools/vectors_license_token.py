@@ -8,6 +8,7 @@ again, compares, and runs them. The inputs are written here by hand, with fixed 
 
 from __future__ import annotations
 
+import hmac
 import json
 import sys
 from collections.abc import Iterator
@@ -22,7 +23,8 @@ from carnet.core.instant import DAY, Instant  # noqa: E402
 from carnet.core.model import Grant, StatusRef  # noqa: E402
 from carnet.formats.answer import TYP as ANSWER_TYP  # noqa: E402
 from carnet.formats.encoding import b64url_encode  # noqa: E402
-from carnet.formats.keys import Ed25519Signer  # noqa: E402
+from carnet.formats.jose_keys import public_pem  # noqa: E402
+from carnet.formats.keys import Ed25519Signer, PublicKey, Signer  # noqa: E402
 from carnet.formats.license_token import TYP, issue_license_token  # noqa: E402
 from carnet.formats.root import sign_root  # noqa: E402
 from carnet.formats.strict_json import dump_json  # noqa: E402
@@ -45,6 +47,8 @@ from support.format_scenarios import (  # noqa: E402 - found on the path that is
     scenario,
     write,
 )
+from support.jose_scenarios import ES256, RS256, es256_variants, rs256_variants  # noqa: E402
+from support.vector_keys import STATES, record  # noqa: E402
 
 _FULL = replace(
     GRANT,
@@ -82,7 +86,16 @@ def token(name: str, section: str, catches: str, text: Any) -> Scenario:
 
 def license_token() -> Iterator[Scenario]:
     """Tokens in every layer."""
-    for part in (_token_genuine, _token_form, _token_header, _token_keys, _token_claims, _token_times, _token_decided):
+    for part in (
+        _token_genuine,
+        _token_form,
+        _token_header,
+        _token_keys,
+        _token_compatible,
+        _token_claims,
+        _token_times,
+        _token_decided,
+    ):
         yield from part()
 
 
@@ -185,6 +198,64 @@ def _token_keys() -> Iterator[Scenario]:
         "Verifying with another key than the named one.",
         forged(HEADER, CLAIMS, OTHER_SIGNER),
     )
+    for state, catches in STATES:
+        keys = {"token": [record(TOKEN_SIGNER, state)]}
+        yield scenario(f"license-token/key-{state}", "5", catches, {"token": TOKEN}, keys=keys)
+
+
+def _token_compatible() -> Iterator[Scenario]:
+    """Tokens under the keys of ES256 and RS256, and every way to mix algorithms up (RFC 8725 §2.1, §3.1)."""
+    signers: dict[str, Signer] = {"ed25519": TOKEN_SIGNER, "es256": ES256, "rs256": RS256}
+    keys = {"token": [signer.public_key for signer in signers.values()]}
+
+    def of(name: str, catches: str, text: str, section: str = "4") -> Scenario:
+        return scenario(f"license-token/{name}", section, catches, {"token": text}, keys=keys)
+
+    for name, signer, variants in (("es256", ES256, es256_variants), ("rs256", RS256, rs256_variants)):
+        genuine = issue_license_token(GRANT, signer)
+        yield of(name, "Refusing a token for apps that read no other algorithm.", genuine, "2")
+        signed = genuine.rpartition(".")[0]
+        for variant, catches, signature in variants(signed.encode()):
+            yield of(f"{name}-{variant}", catches, f"{signed}.{b64url_encode(signature)}")
+        payload = b64url_encode(dump_json({**CLAIMS, "sub": "license-2"}))
+        yield of(f"{name}-payload-of-another", "Not covering the payload.", replaced(genuine, 1, payload))
+        header = {**HEADER, "kid": signer.kid}
+        for alg in ("EdDSA", "ES256", "RS256", "ES384", "PS256", "RS512", "HS256", "none"):
+            if alg != signer.public_key.alg:
+                catches = "Taking the algorithm from the token."
+                yield of(f"{name}-alg-{alg.lower()}", catches, forged({**header, "alg": alg}, CLAIMS, signer))
+        for form, secret in _secrets(signer.public_key):
+            catches = "Verifying with HMAC, the public key as its secret: everyone knows it."
+            text = _with_hmac({**header, "alg": "HS256"}, secret)
+            yield of(f"{name}-hs256-with-{form}", catches, text)
+            text = _with_hmac({**header, "alg": signer.public_key.alg}, secret)
+            yield of(f"{name}-hmac-under-its-own-alg-with-{form}", "Choosing the check by the signature's size.", text)
+        for other, another in signers.items():
+            if another is not signer:
+                alg = {"ed25519": "EdDSA", "es256": "ES256", "rs256": "RS256"}[other]
+                catches = "Verifying with another key than the named one."
+                text = forged({**HEADER, "kid": another.kid, "alg": alg}, CLAIMS, signer)
+                yield of(f"{name}-named-{other}", catches, text)
+
+
+def _secrets(key: PublicKey) -> Iterator[tuple[str, bytes]]:
+    pem = public_pem(key)
+    yield "pem", pem.encode()
+    yield "pem-without-newline", pem.strip().encode()
+    yield "jwk", dump_json(key.to_jwk())
+    yield "nothing", b""
+
+
+def _with_hmac(header: dict[str, Any], secret: bytes) -> str:
+    signed = f"{b64url_encode(dump_json(header))}.{b64url_encode(dump_json(CLAIMS))}"
+    return f"{signed}.{b64url_encode(hmac.digest(secret, signed.encode(), 'sha256'))}"
+
+
+def replaced(text: str, place: int, part: str) -> str:
+    """The compact token *text* with another *part*."""
+    parts = text.split(".")
+    parts[place] = part
+    return ".".join(parts)
 
 
 def _token_claims() -> Iterator[Scenario]:

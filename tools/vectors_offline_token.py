@@ -35,6 +35,7 @@ from support.offline_tokens import (  # noqa: E402
 )
 from support.sealed_vectors import grant_to_json, write  # noqa: E402
 from support.signed_vectors import Scenario, scenario  # noqa: E402
+from support.vector_keys import STATES, KeyRecord, record  # noqa: E402
 
 GONE: Any = object()
 OTHER = Ed25519Signer(bytes(range(1, 33)), kid="org-2026-a")
@@ -48,7 +49,7 @@ def verify(
     catches: str,
     text: Any,
     *,
-    keys: tuple[Ed25519Signer, ...] = (SIGNER,),
+    keys: tuple[Ed25519Signer | KeyRecord, ...] = (SIGNER,),
     now: int | None = None,
     **given: Any,
 ) -> Scenario:
@@ -138,6 +139,8 @@ def documents() -> Iterator[Scenario]:
 def authenticity() -> Iterator[Scenario]:
     """Whose signature, over what."""
     yield verify("unknown-key", "5", "Taking any valid signature.", document(key_id="org-2026-b"))
+    for state, catches in STATES:
+        yield verify(f"key-{state}", "5", catches, document(), keys=(record(SIGNER, state),))
     yield verify("other-key", "5", "Trusting a key id instead of a key.", resigned(TOKEN, signer=OTHER))
     changed = CANONICAL.replace('"seat_limit":3', '"seat_limit":30')
     both = {**document(canonical=changed), "token": {**TOKEN, "seat_limit": 30}}

@@ -37,6 +37,7 @@ from support.signed_keys import (  # noqa: E402
     signed,
 )
 from support.signed_vectors import Scenario, scenario  # noqa: E402
+from support.vector_keys import STATES, KeyRecord, record  # noqa: E402
 
 SEED = bytes(range(32)).hex()
 FEATURES = tuple(Entitlement(key=key) for key in ("export-pdf", "batch", "updates"))
@@ -57,7 +58,7 @@ def verify(
     catches: str,
     key: Any,
     *,
-    keys: tuple[Ed25519Signer, ...] = (SIGNER,),
+    keys: tuple[Ed25519Signer | KeyRecord, ...] = (SIGNER,),
     now: int | None = None,
     **given: Any,
 ) -> Scenario:
@@ -191,6 +192,8 @@ def bits() -> Iterator[Scenario]:
 def genuine() -> Iterator[Scenario]:
     """Whose signature, over what."""
     yield verify("unknown-key", "6", "Taking any valid signature.", KEY, keys=(OTHER_SIGNER,))
+    for state, catches in STATES:
+        yield verify(f"key-{state}", "6", catches, KEY, keys=(record(SIGNER, state),))
     yield verify("two-keys", "6", "Trying only the first key.", KEY, keys=(OTHER_SIGNER, SIGNER))
     wrong_role = verify("wrong-role", "6", "A key of another role.", KEY)
     wrong_role["keys"] = {"token": wrong_role["keys"]["license-key"]}
@@ -198,6 +201,8 @@ def genuine() -> Iterator[Scenario]:
     yield wrong_role
     twin = Ed25519Signer(bytes([7]) * 32, kid=SIGNER.kid[:2] + "-twin")
     yield verify("same-hint-first", "5.1", "Taking the hint for the id of the key.", KEY, keys=(twin, SIGNER))
+    catches = "Giving up at a retired key where another one of the same hint verifies."
+    yield verify("same-hint-retired", "5.1", catches, KEY, keys=(record(twin, "retired"), record(SIGNER)))
     of_twin = issue_signed_key(replace(key_grant(), issuer=twin.kid, kid=twin.kid), twin)
     yield verify("same-hint-second", "5.1", "Trying one key of each hint.", of_twin, keys=(SIGNER, twin))
     yield verify("same-hint-stranger", "5.1", "Trusting a hint.", of_twin)

@@ -16,11 +16,12 @@ from carnet.core.model import Entitlement, Grant, Policy, StatusRef
 from carnet.formats.answer import Answer, digest_artifacts
 from carnet.formats.encoding import b64url_encode
 from carnet.formats.jws import unverified_jws
-from carnet.formats.keys import Ed25519Signer, PublicKey, Role
+from carnet.formats.keys import Ed25519Signer, PublicKey, Role, Signer
 from carnet.formats.license_token import TYP, issue_license_token
 from carnet.formats.root import Root, build_root
 from carnet.formats.strict_json import dump_json
 from support.format_vectors import run_format_vector
+from support.vector_keys import record
 
 VECTORS = Path(__file__).resolve().parents[2] / "specs" / "vectors"
 
@@ -106,7 +107,7 @@ def root_of(**change: Any) -> Root:
     return build_root(**{**told, **change})
 
 
-def forged(header: Any, payload: Any, by: Ed25519Signer = TOKEN_SIGNER) -> str:
+def forged(header: Any, payload: Any, by: Signer = TOKEN_SIGNER) -> str:
     """A compact JWS of any header and payload (JSON values or exact bytes), with a signature that fits."""
     parts = [b64url_encode(part if isinstance(part, bytes) else dump_json(part)) for part in (header, payload)]
     return ".".join((*parts, b64url_encode(by.sign(".".join(parts).encode()))))
@@ -116,7 +117,9 @@ def scenario(name: str, section: str, catches: str, given: dict[str, Any], **mor
     """The scenario with its members in order and its outcome."""
     made: Scenario = {"id": name, "spec": f"{name.partition('/')[0]}.md §{section}", "catches": catches, "input": given}
     if "keys" in more:
-        made["keys"] = {role: [key.to_jwk() for key in keys] for role, keys in more["keys"].items()}
+        made["keys"] = {
+            role: [key if isinstance(key, dict) else record(key) for key in keys] for role, keys in more["keys"].items()
+        }
     if "now" in more:
         made["now"] = str(more["now"])
     made["expect"] = run_format_vector(made)

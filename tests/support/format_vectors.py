@@ -11,11 +11,12 @@ from carnet.core.instant import parse_instant
 from carnet.core.rules import decide
 from carnet.formats.answer import check_binding, verify_answer
 from carnet.formats.bundle import read_bundle
-from carnet.formats.keys import KeyRing, TrustedKey, load_ed25519, public_key_from_jwk
+from carnet.formats.keys import load_ed25519, public_key_from_jwk
 from carnet.formats.license_token import verify_license_token
 from carnet.formats.root import Root, anchor, next_root, read_root
 from carnet.formats.strict_json import dump_json, parse_json
 from support.decisions import to_json
+from support.vector_keys import ring_of
 
 Outcome = dict[str, Any]
 
@@ -44,20 +45,14 @@ def text_of(described: Any) -> str:
     return "".join(text_of(part) for part in described)
 
 
-def ring_of(vector: Mapping[str, Any]) -> KeyRing:
-    """The trusted keys of *vector*."""
-    return KeyRing(
-        TrustedKey(role=role, key=public_key_from_jwk(jwk)) for role, keys in vector["keys"].items() for jwk in keys
-    )
-
-
 def _keys(vector: Mapping[str, Any]) -> Outcome:
     given = vector["input"]
-    if "jwk" in given:
-        return {"outcome": "ok", "value": {"kid": public_key_from_jwk(given["jwk"]).kid}}
-    key = load_ed25519(bytes.fromhex(given["public_key_hex"]))
+    if "find" in given:
+        return {"outcome": "ok", "value": {"alg": ring_of(vector).find(**given["find"]).alg}}
+    key = public_key_from_jwk(given["jwk"]) if "jwk" in given else load_ed25519(bytes.fromhex(given["public_key_hex"]))
     if "signature_hex" not in given:
-        return {"outcome": "ok", "value": {"kid": key.kid, "jwk": key.to_jwk()}}
+        shown = {} if "jwk" in given else {"jwk": key.to_jwk()}
+        return {"outcome": "ok", "value": {"kid": key.kid, **shown}}
     key.verify(bytes.fromhex(given["signature_hex"]), given["message"].encode())
     return {"outcome": "ok"}
 

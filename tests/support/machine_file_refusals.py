@@ -25,6 +25,7 @@ from support.machine_files import (
     with_times,
 )
 from support.sealed_vectors import Scenario, scenario
+from support.vector_keys import STATES, KeyRecord, record
 
 CONTRACT_KEY, CONTRACT_DEVICE = "KT4Q-9ZXW-22LM-7PRD", "fp-7c1e40aa9d3b"
 OTHER_KEY = "Y5NNE-9SGEE-ZSEJK-TZSVJ-EBPAG"
@@ -48,7 +49,7 @@ def opened(
     *,
     license_key: str = LICENSE_KEY,
     fingerprint: str = FINGERPRINT,
-    signers: tuple[Ed25519Signer, ...] = (SIGNER,),
+    signers: tuple[Ed25519Signer | KeyRecord, ...] = (SIGNER,),
     **judged: str,
 ) -> Scenario:
     """A scenario that opens *file*; with `product` and `now`, one that judges it too."""
@@ -57,7 +58,7 @@ def opened(
         given = {"file_hex": file.hex(), **{member: given[member] for member in ("license_key", "fingerprint")}}
     if judged:
         given["product"] = judged["product"]
-    keys = [signer.public_key for signer in signers]
+    keys = [signer if isinstance(signer, dict) else record(signer) for signer in signers]
     return scenario(f"machine-file/{name}", section, catches, given, keys=keys, now=judged.get("now"))
 
 
@@ -138,6 +139,8 @@ def framed() -> Iterator[Scenario]:
 
 def authentic() -> Iterator[Scenario]:
     """Steps 5 to 8."""
+    for state, catches in STATES:
+        yield opened(f"key-{state}", "7", catches, SMALL, signers=(record(SIGNER, state),))
     yield opened("unknown-key", "7", "Trying every key.", SMALL, signers=(OTHER,))
     yield opened("unknown-kid", "7", "Falling back to the only key.", wrapped({**ENVELOPE, "kid": "org-2026-c"}))
     yield opened("kid-case", "7", "Folding the case of a key id.", wrapped({**ENVELOPE, "kid": "ORG-2026-A"}))

@@ -16,7 +16,7 @@ from carnet.core.rules import decide
 from carnet.formats.encoding import sha256_hex
 from carnet.formats.fingerprint import check_device_identifier, check_fingerprint, native_fingerprint
 from carnet.formats.key_strength import estimated_bits
-from carnet.formats.keys import Ed25519Signer, KeyRing, PublicKey, TrustedKey, public_key_from_jwk
+from carnet.formats.keys import Ed25519Signer, PublicKey
 from carnet.formats.license_key import canonical_license_key, generate_license_key, heal_license_key
 from carnet.formats.machine_file import (
     _encryption_key,
@@ -27,6 +27,7 @@ from carnet.formats.machine_file import (
     seal_plaintext,
 )
 from support.decisions import to_json
+from support.vector_keys import KeyRecord, record, ring_of
 
 VECTORS = Path(__file__).resolve().parents[2] / "specs" / "vectors"
 
@@ -47,12 +48,12 @@ def scenario(
     catches: str,
     given: dict[str, Any],
     *,
-    keys: Iterable[PublicKey] = (),
+    keys: Iterable[PublicKey | KeyRecord] = (),
     now: str | None = None,
 ) -> Scenario:
     """The scenario with its members in order and its outcome; *name* is ``folder/case``, *section* of that page."""
     made: Scenario = {"id": name, "spec": f"{name.partition('/')[0]}.md §{section}", "catches": catches, "input": given}
-    trusted = [key.to_jwk() for key in keys]
+    trusted = [key if isinstance(key, dict) else record(key) for key in keys]
     if trusted:
         made["keys"] = {"machine-file": trusted}
     if now is not None:
@@ -173,10 +174,7 @@ def _machine_file(vector: Mapping[str, Any]) -> Outcome:
     if "seal" in given:
         return _seal(given["seal"])
     data = bytes.fromhex(given["file_hex"]) if "file_hex" in given else text_of(given["file"]).encode()
-    ring = KeyRing(
-        TrustedKey(role=role, key=public_key_from_jwk(jwk)) for role, keys in vector["keys"].items() for jwk in keys
-    )
-    grant = open_machine_file(data, ring, license_key=given["license_key"], fingerprint=given["fingerprint"])
+    grant = open_machine_file(data, ring_of(vector), license_key=given["license_key"], fingerprint=given["fingerprint"])
     if "now" not in vector:
         return {"outcome": "ok", "value": grant_to_json(grant)}
     evidence = Evidence(grants=(grant,), device=given["fingerprint"])

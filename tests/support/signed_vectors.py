@@ -12,11 +12,12 @@ from carnet.core.errors import CarnetError, MalformedError, NotGenuineError, Usa
 from carnet.core.instant import parse_instant
 from carnet.core.model import Grant
 from carnet.core.rules import decide
-from carnet.formats.keys import Ed25519Signer, KeyRing, Role, TrustedKey, public_key_from_jwk
+from carnet.formats.keys import Ed25519Signer, Role
 from carnet.formats.offline_token import issue_offline_token, verify_offline_token
 from carnet.formats.signed_key import issue_signed_key, locate_typing_errors, verify_signed_key
 from carnet.formats.signed_key_payload import write_payload
 from support.sealed_vectors import grant_from_json, grant_to_json, text_of
+from support.vector_keys import KeyRecord, record, ring_of
 
 Scenario = dict[str, Any]
 Outcome = dict[str, Any]
@@ -35,13 +36,13 @@ def scenario(
     given: dict[str, Any],
     *,
     role: Role | None = None,
-    keys: Iterable[Ed25519Signer] = (),
+    keys: Iterable[Ed25519Signer | KeyRecord] = (),
     now: str | None = None,
 ) -> Scenario:
     """The scenario with its members in order and its outcome; *name* is ``folder/case``, *section* of that page."""
     made: Scenario = {"id": name, "spec": f"{name.partition('/')[0]}.md §{section}", "catches": catches, "input": given}
     if role is not None:
-        made["keys"] = {role: [signer.public_key.to_jwk() for signer in keys]}
+        made["keys"] = {role: [key if isinstance(key, dict) else record(key) for key in keys]}
     if now is not None:
         made["now"] = now
     made["expect"] = run_vector(made)
@@ -55,13 +56,6 @@ def run_vector(vector: Mapping[str, Any]) -> Outcome:
         return run(vector)
     except CarnetError as refusal:
         return {"outcome": _LAYERS[type(refusal)], "code": refusal.code}
-
-
-def ring_of(vector: Mapping[str, Any]) -> KeyRing:
-    """The keys that *vector* trusts."""
-    return KeyRing(
-        TrustedKey(role=role, key=public_key_from_jwk(jwk)) for role, keys in vector["keys"].items() for jwk in keys
-    )
 
 
 def _grant(value: Mapping[str, Any]) -> Grant:

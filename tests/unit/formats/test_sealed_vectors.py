@@ -65,7 +65,11 @@ def test_a_second_reader_stops_at_the_same_layer_in_every_vector() -> None:
     for name, vector in OPENED.items():
         given = vector["input"]
         data = bytes.fromhex(given["file_hex"]) if "file_hex" in given else text_of(given["file"]).encode()
-        keys = {jwk["kid"]: base64.urlsafe_b64decode(jwk["x"] + "=") for jwk in vector["keys"]["machine-file"]}
+        keys = {
+            jwk["kid"]: base64.urlsafe_b64decode(jwk["x"] + "=")
+            for jwk in vector["keys"]["machine-file"]
+            if jwk.get("state") not in ("retired", "compromised")
+        }
         expected = vector["expect"]["outcome"]
         try:
             content = open_by_the_book(data, keys, given["license_key"], given["fingerprint"])
@@ -125,7 +129,7 @@ def test_every_code_that_a_page_names_has_a_vector(page: str) -> None:
         *("seat_limit", "plan_key", "starts_at", "ends_at", "expires_at", "act_status", "token_ttl", "term_grace"),
         *("max_ttl", "status_age", "status_list", "lic_nbf", "hardware_locked", "named_user", "license_key"),
         *("device_name", "seed_hex", "entropy_hex", "nonce_hex", "key_hex", "random_hex", "device_identifier"),
-        *("tools", "vectors_machine_file", "retired_key", "compromised_key"),  # states of keys: specs/keys.md
+        *("tools", "vectors_machine_file"),
     }
     assert named - no_codes - shown == set()
 
