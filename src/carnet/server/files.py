@@ -47,7 +47,7 @@ class Files:
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
 
     def remove(self, path: Path) -> None:
         """
@@ -85,7 +85,8 @@ def _told(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _sync_folder(path: Path) -> None:
+def sync_folder(path: Path) -> None:
+    """Make the names in *path* durable."""
     if os.name == "nt":  # Windows syncs names by itself and cannot open folders
         return
     descriptor = os.open(path, os.O_RDONLY)

@@ -8,7 +8,8 @@ Pure but for the stream it is given. Knows no database: parts are files and rows
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any, Final
 
 import msgspec
@@ -34,8 +35,7 @@ _INFO: Final = b"carnet/v1/backup"
 _LENGTH_BYTES: Final = 4
 _FIX: Final = "Use another backup; check each with: carnet backup verify FILE"
 
-Row = Sequence[Any]
-"""One row: integers, text, bytes and None, in the order of its columns."""
+_VALUES: Final = frozenset({int, float, str, bytes, type(None)})
 
 
 class Head(Struct):
@@ -65,11 +65,11 @@ class FilePart(msgspec.Struct, tag="file", array_like=True, frozen=True):
 
 
 class RowsPart(msgspec.Struct, tag="rows", array_like=True, frozen=True):
-    """Some rows of a table, in the order in which references allow them to be written."""
+    """Some rows of a table: numbers, text, bytes and None, in the order of its columns."""
 
     table: str
     columns: list[str]
-    rows: list[list[int | float | str | bytes | None]]
+    rows: list[list[Any]]
 
 
 class EndPart(msgspec.Struct, tag="end", array_like=True, frozen=True):
@@ -153,17 +153,17 @@ def read_parts(stream: IO[bytes], head: Head, secret: bytes) -> Iterator[Part]:
             ``backup_damaged``: cut, swapped or changed later on. What was yielded before is genuine, but not whole.
     """
     opener, context, number = AESGCM(_key(secret, head.salt)), MAGIC + _head_line(head), 0
-    counted: dict[str, int] = {}
+    counted: Counter[str] = Counter()
     while True:
         part, is_last = _open(stream, opener, context, number)
         number += 1
         if isinstance(part, RowsPart):
-            if any(len(row) != len(part.columns) for row in part.rows):
-                raise damaged("a row has too few or too many columns")
+            if any(len(row) != len(part.columns) or not _VALUES.issuperset(map(type, row)) for row in part.rows):
+                raise damaged("a row is not one of its table")
             counted[part.table] = counted.get(part.table, 0) + len(part.rows)
         if isinstance(part, EndPart) is not is_last:
             raise damaged("its end is in the wrong place")
-        if isinstance(part, EndPart) and {name: rows for name, rows in part.rows.items() if rows} != counted:
+        if isinstance(part, EndPart) and Counter(part.rows) != counted:
             raise damaged("rows are missing")
         if is_last and stream.read(1):
             raise damaged("something follows its end")
