@@ -46,6 +46,9 @@ _MOVED: Final = 12
 _CUT_OFF: Final = 9
 """Costs of the search for typing errors: a wrong symbol is likelier than one too many, and that than a whole group."""
 
+_BESIDE: Final = (0, -1, 1, -GROUP_SYMBOLS, GROUP_SYMBOLS)
+"""Where `are_groups` looks for a group: at its place, or after a symbol or group too few or too many."""
+
 _DRIFT: Final = 3
 """How many groups the search may be ahead of or behind the text."""
 
@@ -158,6 +161,27 @@ def locate_typing_errors(text: str) -> tuple[GroupError, ...]:
     return _errors(
         _cheapest([_raw_check(values[start : start + GROUP_SYMBOLS]) for start in range(len(values))]), values
     )
+
+
+def are_groups(text: str) -> bool:
+    """
+    Whether *text* is meant to be groups: at least half of them stand at their place, or one symbol or group beside it,
+    with a check that fits. True of keys with several typing errors, and of ordinary text by chance almost never.
+
+    Args:
+        text: At most 512 characters.
+
+    Raises:
+        MalformedError: ``too_large``.
+    """
+    values = _values(text)
+    groups, final = len(values) // GROUP_SYMBOLS, len(values) - GROUP_SYMBOLS
+    fitting = 0
+    for number in range(groups):
+        place = number * GROUP_SYMBOLS
+        starts = [place + beside for beside in _BESIDE if 0 <= place + beside <= final]
+        fitting += any(_raw_check(values[start : start + GROUP_SYMBOLS]) == number % 32 for start in starts)
+    return 2 * fitting >= groups > 0
 
 
 def symbols_typed(text: str) -> int:

@@ -1,24 +1,51 @@
 """
 Which kind of artifact a file is, by its outer form alone. Reading it properly, and trusting it, comes after.
+
+The order is from the cheap to the dear, and each step is bounded by the largest size of its kind. A key that was
+mistyped is still told as a key, so that whoever reads it can say where the typing errors are.
 """
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from carnet.core.errors import MalformedError
-from carnet.formats import answer, bundle, license_token, root
+from carnet.formats import answer, bundle, device_proof, license_token, offline_token, root, time_answer
 from carnet.formats.encoding import read_kindly
 from carnet.formats.jws import unverified_jws
 from carnet.formats.license_key import canonical_license_key
 from carnet.formats.limits import MAX_BUNDLE, MAX_LICENSE_KEY_TYPED, MAX_ROOT, MAX_TOKEN
+from carnet.formats.signed_key import looks_like_signed_key
 from carnet.formats.strict_json import parse_object
 
-Kind = Literal["token", "machine-file", "bundle", "root", "answer", "license-key"]
+Kind = Literal[
+    "token",
+    "machine-file",
+    "bundle",
+    "root",
+    "answer",
+    "time",
+    "device-proof",
+    "license-key",
+    "signed-key",
+    "offline-token",
+    "keyforge-token",
+    "traffic-orchestrator-token",
+]
 
-_TYPES: Final[dict[object, Kind]] = {license_token.TYP: "token", answer.TYP: "answer"}
+_TYPES: Final[dict[object, Kind]] = {
+    license_token.TYP: "token",
+    answer.TYP: "answer",
+    time_answer.TYP: "time",
+    device_proof.TYP: "device-proof",
+}
+_PROFILE_TYP: Final = "JWT"
+"""Of both token profiles (specs/token-profiles.md §2); their claims tell them apart."""
+
 _MACHINE_FILE: Final = b"-----BEGIN MACHINE FILE-----\n"
 _BUNDLE: Final = b"-----BEGIN %b-----\n" % bundle.LABEL.encode()
+_MAX_KEY_BYTES: Final = 4 * MAX_LICENSE_KEY_TYPED
+"""Characters of a key as typed may have up to four bytes each: dashes that mail programs put into it have three."""
 
 
 def detect(data: bytes) -> Kind:
@@ -38,23 +65,56 @@ def detect(data: bytes) -> Kind:
         return "machine-file"
     if text.startswith(_BUNDLE):
         return "bundle"
+    found: Kind | None = None
     try:
         if text.startswith(b"{"):
-            if parse_object(text, max_bytes=MAX_ROOT, what="This", max_string=MAX_ROOT).get("payloadType") == (
-                root.PAYLOAD_TYPE
-            ):
-                return "root"
-        elif len(text) <= MAX_LICENSE_KEY_TYPED and canonical_license_key(text.decode()) is not None:
-            return "license-key"
-        else:
-            header, _ = unverified_jws(text, max_bytes=MAX_TOKEN, what="This")
-            typ = header.get("typ")
-            if isinstance(typ, str) and typ in _TYPES:
-                return _TYPES[typ]
+            found = _kind_of_object(parse_object(text, max_bytes=MAX_ROOT, what="This", max_string=MAX_ROOT))
+        elif text.count(b".") == 2 and text.isascii() and b"\n" not in text:
+            found = _kind_of_jws(text)
+        if found is None and len(text) <= _MAX_KEY_BYTES:
+            found = _kind_of_key(text.decode())
     except (MalformedError, UnicodeDecodeError):
         pass
+    if found is not None:
+        return found
     raise MalformedError(
         "unknown_artifact",
-        "This is not a license token, machine file, bundle, root file, answer or license key.",
+        "This is none of Carnet's artifacts: no token, machine file, bundle, root file, answer or license key.",
         "Check that it is the right file, and that it was copied completely.",
     )
+
+
+def profile_of(claims: dict[str, Any]) -> Kind | None:
+    """
+    Which token profile *claims* of `typ` ``JWT`` are meant for: Keyforge's have an object `license`, Traffic
+    Orchestrator's an array `aud` (specs/token-profiles.md §4.1, §5.1). None: an ordinary JWT.
+
+    Args:
+        claims: Of a token that nobody has verified.
+    """
+    if type(claims.get("license")) is dict:
+        return "keyforge-token"
+    return "traffic-orchestrator-token" if type(claims.get("aud")) is list else None
+
+
+def _kind_of_object(members: dict[str, Any]) -> Kind | None:
+    if members.get("payloadType") == root.PAYLOAD_TYPE:
+        return "root"
+    return "offline-token" if members.get("object") == offline_token.OBJECT else None
+
+
+def _kind_of_jws(text: bytes) -> Kind | None:
+    try:
+        header, claims = unverified_jws(text, max_bytes=MAX_TOKEN, what="This")
+    except MalformedError:
+        return None
+    typ = header.get("typ")
+    if typ == _PROFILE_TYP:
+        return profile_of(claims)
+    return _TYPES.get(typ) if isinstance(typ, str) else None
+
+
+def _kind_of_key(text: str) -> Kind | None:
+    if len(text) <= MAX_LICENSE_KEY_TYPED and canonical_license_key(text) is not None:
+        return "license-key"
+    return "signed-key" if looks_like_signed_key(text) else None

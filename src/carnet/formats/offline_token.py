@@ -25,6 +25,9 @@ from carnet.formats.strict_json import dump_json, parse_object
 
 Mode = Literal["hardware_locked", "floating", "named_user"]
 
+OBJECT: Final = "offline_token"
+"""What the document's member `object` says it is (contract §4.2)."""
+
 SCHEMA_VERSION: Final = 1
 MAX_LIFETIME_SECONDS: Final = 100 * 366 * DAY
 """What the contract allows from `iat` to `exp` (§4.1); it wins over SEC-04's ten years on its own surface."""
@@ -96,7 +99,7 @@ def issue_offline_token(
         raise UsageError("bad_grant", f"This grant cannot be an offline token. {bad.message}", _FIX_GRANT) from None
     document = dump_json(
         {
-            "object": "offline_token",
+            "object": OBJECT,
             "token": claims,
             "signature": {
                 "algorithm": "Ed25519",
@@ -210,7 +213,7 @@ def _parts(data: bytes) -> tuple[dict[str, Any], bytes, str, bytes]:
     token, signature, canonical = document.get("token"), document.get("signature"), document.get("canonical")
     if (
         document.keys() != _DOCUMENT
-        or document["object"] != "offline_token"
+        or document["object"] != OBJECT
         or type(token) is not dict
         or type(canonical) is not str
         or type(signature) is not dict

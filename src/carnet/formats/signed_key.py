@@ -19,6 +19,7 @@ from carnet.core.model import Entitlement, Grant, Policy, StatusRef
 from carnet.formats.base32_groups import (
     GroupError,
     Problem,
+    are_groups,
     locate_typing_errors,
     read_groups,
     symbols_typed,
@@ -26,6 +27,7 @@ from carnet.formats.base32_groups import (
     write_groups,
 )
 from carnet.formats.keys import KeyRing, Role, Signer
+from carnet.formats.license_key import MAX_TYPED_CHARACTERS
 from carnet.formats.signed_key_payload import (
     MAX_PAYLOAD,
     key_hint,
@@ -42,7 +44,9 @@ __all__ = [
     "issue_signed_key",
     "issue_signed_keys",
     "locate_typing_errors",
+    "looks_like_signed_key",
     "signed_key_grant",
+    "unverified_signed_key",
     "verify_signed_key",
 ]
 
@@ -225,6 +229,35 @@ def canonical_signed_key(text: str) -> str | None:
     except MalformedError:
         return None
     return write_groups(payload + signature)
+
+
+def looks_like_signed_key(text: str) -> bool:
+    """
+    Whether *text* is meant to be a signed key: as long as one, and most of its groups fit, some perhaps mistyped.
+
+    Args:
+        text: Any; more than 512 characters are none.
+
+    Says nothing about the signature. Keys of other systems and ordinary text are not meant (R-80).
+    """
+    return (
+        _LEAST_SYMBOLS <= len(text) <= MAX_TYPED_CHARACTERS
+        and symbols_typed(text) >= _LEAST_SYMBOLS
+        and are_groups(text)
+    )
+
+
+def unverified_signed_key(text: str) -> tuple[Grant, str]:
+    """
+    What a signed key says that NOBODY HAS VERIFIED, and the hint at the key that signed it: for showing, never for
+    deciding. The grant's `kid` and `issuer` are the hint.
+
+    Raises:
+        MalformedError: As `verify_signed_key`.
+    """
+    payload, _ = _parts(text)
+    hint = read_head(payload)
+    return read_payload(payload, hint), hint
 
 
 _FIX_GRANT: Final = "Make the grant with signed_key_grant, for the key that signs."

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from carnet.cli import exits
-from carnet.cli.commands.inspect import READERS
 from carnet.cli.commands.policy import span
+from carnet.cli.inspection.readers import READERS
 from carnet.cli.parser import build_parser
 from carnet.cli.words import duration, end_of, instant, members, whole
 from carnet.core.errors import UsageError
