@@ -17,12 +17,12 @@ from carnet.core.errors import StateError
 from carnet.server.storage.migrate import MIGRATIONS, schema_state, upgrade
 from carnet.server.storage.tables import REVISION, metadata
 
-SECOND = """
+SECOND = f"""
 import sqlalchemy as sa
 from alembic import op
 
 revision = "9999"
-down_revision = "0003"
+down_revision = "{REVISION}"
 branch_labels = None
 depends_on = None
 
@@ -30,7 +30,7 @@ depends_on = None
 def upgrade():
     with op.batch_alter_table("products") as table:
         table.add_column(sa.Column("color", sa.Text(), nullable=False, server_default="blue"))
-    {more}
+    {{more}}
 """
 
 

@@ -40,5 +40,5 @@ __all__ = [
     "status_indices",
 ]
 
-REVISION = "0003"
+REVISION = "0004"
 """The newest migration: with those before it, it makes these tables. A database at it needs no look at the scripts."""

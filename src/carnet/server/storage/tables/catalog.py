@@ -23,6 +23,10 @@ installation = Table(
     Column("id", SmallInteger, primary_key=True),
     Column("issuer", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    # The second in which the present life of the database began, 0 for its first (REL-11).
+    Column("epoch", BigInteger, nullable=False, server_default="0"),
+    # Not null: put back from a backup, and not to be used before a new epoch.
+    Column("restored_at", BigInteger),
     CheckConstraint("id = 1", name="single"),
 )
 
