@@ -24,6 +24,7 @@ from carnet.server.domain.activations.issuing import Issuing
 from carnet.server.domain.activations.service import ActivationService
 from carnet.server.domain.answers import Prover
 from carnet.server.domain.apikeys.service import ApiKeyService
+from carnet.server.domain.artifacts.signed_keys import SignedKeys
 from carnet.server.domain.audit.service import AuditService
 from carnet.server.domain.customers.service import CustomerService
 from carnet.server.domain.ids import Ids
@@ -122,7 +123,10 @@ class Installation:
         self.products = ProductService(storage, clock, ids)
         self.policies = PolicyService(storage, clock, ids)
         self.customers = CustomerService(storage, clock, ids)
-        self.licenses = LicenseService(storage, clock, ids, vault, random)
+        signed_keys = SignedKeys(keys, opened.ring, status)
+        self.licenses = LicenseService(
+            storage=storage, clock=clock, ids=ids, vault=vault, random=random, signed_keys=signed_keys
+        )
         self.activations = ActivationService(
             storage=storage,
             clock=clock,

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from carnet.core._base import Struct
 from carnet.core.instant import Instant
 from carnet.core.model import Entitlement, LicenseStatus, LicenseType, Policy
+from carnet.server.domain.artifacts.commands import SignedKeyOptions
 
 RenewalBasis = Literal["expiry", "now"]
 
@@ -26,6 +27,9 @@ class CreateLicense(Struct):
         duration_seconds: Counted from the start, ≥ 1; None takes the policy's. Not together with `expires_at`.
         overrides: Policy members with this license's own values, by their names in the policy's JSON form (R-05).
         metadata: At most 16 KiB, 64 keys, depth 4. Stays on the server.
+        signed: Also make a signed license key, which verifies without any server; None makes none.
+        license_key: A key of another system, which the license takes over exactly as it is; None makes a fresh one.
+            Refused below 80 bits, because whoever guesses it opens the machine files that it locks (SEC-16).
     """
 
     product: str
@@ -37,6 +41,11 @@ class CreateLicense(Struct):
     duration_seconds: int | None = None
     overrides: Mapping[str, Any] | None = None
     metadata: Mapping[str, Any] | None = None
+    signed: SignedKeyOptions | None = None
+    license_key: str | None = None
+
+    def __repr__(self) -> str:
+        return f"CreateLicense(product={self.product!r}, policy={self.policy!r})"  # never the license key
 
 
 class RenewLicense(Struct):
@@ -88,10 +97,15 @@ class LicenseView(Struct):
 
 
 class CreatedLicense(Struct):
-    """A new license and its key. The key is shown here and, later, only by `reveal_key`, which is audited."""
+    """
+    A new license and its key. The key is shown here and, later, only by `reveal_key`, which is audited.
+
+    `signed_key` is the license's signed key, where one was asked for; it does not replace the key.
+    """
 
     license: LicenseView
     key: str
+    signed_key: str | None = None
 
     def __repr__(self) -> str:
         return f"CreatedLicense(license={self.license!r}, key=…{self.license.key_last_four})"

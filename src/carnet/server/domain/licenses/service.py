@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeAlias
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Final, TypeAlias
 
 from carnet.core._base import replace
 from carnet.core.errors import UsageError
 from carnet.core.instant import MAX_INSTANT, Instant
-from carnet.core.model import LicenseStatus, LicenseType
-from carnet.core.policies import override, policy_to_json
-from carnet.formats.license_key import generate_license_key, last_four
-from carnet.server.domain.activations.issuing import check_fits
+from carnet.core.model import LicenseStatus
+from carnet.formats.key_strength import check_sealing_key
+from carnet.formats.license_key import generate_license_key
+from carnet.server.domain.activations.issuing import grant_from_json
+from carnet.server.domain.artifacts.signed_keys import SignedKeys, check_options
 from carnet.server.domain.audit.entries import entry
 from carnet.server.domain.checks import (
     MAX_DURATION_SECONDS,
@@ -23,7 +25,6 @@ from carnet.server.domain.checks import (
     check_seconds,
     invalid,
 )
-from carnet.server.domain.customers.service import customer_not_found
 from carnet.server.domain.ids import Ids
 from carnet.server.domain.licenses.commands import (
     CreatedLicense,
@@ -32,10 +33,9 @@ from carnet.server.domain.licenses.commands import (
     RenewLicense,
     SeatCount,
 )
+from carnet.server.domain.licenses.drafting import Identity, draw_up
 from carnet.server.domain.licenses.vault import KeyVault
 from carnet.server.domain.pages import page_of
-from carnet.server.domain.policies.service import policy_not_found
-from carnet.server.domain.products.service import product_not_found
 from carnet.server.ports import (
     Clock,
     LicenseChange,
@@ -46,90 +46,144 @@ from carnet.server.ports import (
     Random,
     Storage,
 )
-from carnet.server.records import Actor, License, Page, StoredPolicy
+from carnet.server.records import Actor, License, Page
 
 _Change: TypeAlias = Callable[[License], LicenseChange]
 
 _MAX_REASON = 500
 
+LOT: Final = 500
+"""Licenses in one transaction of a batch: some 30 ms in which nobody else writes."""
+
+MAX_BATCH: Final = 1_000_000
+
 
 class LicenseService:
-    """What can be done with licenses."""
+    """
+    What can be done with licenses.
 
-    def __init__(self, storage: Storage, clock: Clock, ids: Ids, vault: KeyVault, random: Random) -> None:
+    Args:
+        storage: Where they are.
+        clock: The server's time.
+        ids: For licenses and batches.
+        vault: Hashes and seals their keys.
+        random: For fresh keys.
+        signed_keys: Draws up and signs signed keys, where they are wanted.
+    """
+
+    def __init__(
+        self,
+        *,
+        storage: Storage,
+        clock: Clock,
+        ids: Ids,
+        vault: KeyVault,
+        random: Random,
+        signed_keys: SignedKeys,
+    ) -> None:
         self._storage = storage
         self._clock = clock
         self._ids = ids
         self._vault = vault
         self._random = random
+        self._signed_keys = signed_keys
 
     async def create(self, command: CreateLicense, actor: Actor) -> CreatedLicense:
         """
-        Issue a license with a fresh key.
+        Issue a license with a fresh key, or with the one it takes over.
 
         Raises:
-            UsageError: ``invalid_argument``, ``bad_policy`` (an override), ``product_not_found``, ``policy_not_found``,
-                ``customer_not_found``.
+            UsageError: ``invalid_argument``, ``bad_policy`` (an override, or artifacts that would be too large),
+                ``product_not_found``, ``policy_not_found``, ``customer_not_found``; of a signed key ``bad_grant``; of
+                a key that is taken over ``weak_license_key``, ``bad_license_key``, ``license_key_not_canonical``,
+                ``already_exists``.
+            MalformedError: ``bad_fingerprint``, ``placeholder_fingerprint``, of a signed key's device.
+            StateError: ``signing_failed``: the license is stored, its signed key was not made.
         """
+        (created,) = await self._create(command, 1, actor, None)
+        return created
+
+    async def create_many(
+        self, command: CreateLicense, count: int, actor: Actor
+    ) -> AsyncIterator[tuple[CreatedLicense, ...]]:
+        """
+        Issue *count* licenses of one kind, up to 500 at a time: each lot is stored whole or not at all, and given out
+        once it is durable. Whoever stops asking keeps the lots that came; their audit rows share the id of the batch.
+
+        Args:
+            command: What they all are; it names no key to take over, and no device for signed keys.
+            count: 1 to 1,000,000.
+            actor: Who.
+
+        Raises:
+            UsageError, MalformedError, StateError: As `create`, before anything is stored, or at a later lot.
+        """
+        if type(count) is not int or not 1 <= count <= MAX_BATCH:
+            raise invalid("count", f"a whole number from 1 to {MAX_BATCH}")
+        if command.license_key is not None:
+            raise invalid("license_key", "left out for more than one license")
+        if command.signed is not None and command.signed.device is not None:
+            raise invalid("device", "left out for more than one license")
+        batch = self._ids.new(self._clock.now())
+        for begin in range(0, count, LOT):
+            yield await self._create(command, min(LOT, count - begin), actor, batch)
+
+    async def _create(
+        self, command: CreateLicense, count: int, actor: Actor, batch: str | None
+    ) -> tuple[CreatedLicense, ...]:
         now = self._clock.now()
-        license_id = self._ids.new(now)
-        metadata = check_metadata("metadata", command.metadata)
-        key = generate_license_key(self._random)
+        check_metadata("metadata", command.metadata)
+        if command.signed is not None:
+            check_options(command.signed)
+        if command.license_key is not None:
+            await self._check_free(command.license_key)
+        identities = await asyncio.to_thread(self._identities, command.license_key, count, now)
 
         def build(context: LicenseContext, next_index: NextIndex) -> tuple[NewLicense, ...]:
-            if not context.product_known:
-                raise product_not_found(command.product)
-            if context.policy is None:
-                raise policy_not_found(command.product, command.policy)
-            if command.customer is not None and not context.customer_known:
-                raise customer_not_found()
-            effective = override(context.policy.policy, command.overrides or {})
-            check_fits(effective)
-            plain = policy_to_json(effective)
-            overrides = {member: plain[member] for member in command.overrides or {}}  # in their one spelling
-            kind, starts_at, expires_at = _term(command, context.policy, now)
-            made = License(
-                id=license_id,
-                product=command.product,
-                policy_id=context.policy.id,
-                policy=context.policy.policy,
-                customer=command.customer,
-                type=kind,
-                status="active",
-                key_lookup=self._vault.lookup(key),
-                key_sealed=self._vault.seal(key, license_id),
-                key_last_four=last_four(key),
-                overrides=overrides,
-                effective=effective,
-                metadata=metadata,
-                created_at=now,
-                starts_at=starts_at,
-                expires_at=expires_at,
-                seat_limit=effective.seat_limit,
-                seats_used=0,
-                seats_over=0,
-                status_index=next_index(),
+            return draw_up(
+                command,
+                identities,
+                context,
+                next_index,
+                now=now,
+                actor=actor,
+                signed_keys=self._signed_keys,
+                batch=batch,
             )
-            audit = entry(
-                now,
-                actor,
-                "license.created",
-                license_id,
-                product=made.product,
-                policy=made.policy.name,
-                customer=made.customer,
-                type=made.type,
-                starts_at=made.starts_at,
-                expires_at=made.expires_at,
-                overrides=overrides or None,
-                key_last_four=made.key_last_four,
-            )
-            return (NewLicense(license=made, audit=audit),)
 
-        (stored,) = await self._storage.add_licenses(
+        stored = await self._storage.add_licenses(
             product=command.product, policy=command.policy, customer=command.customer, build=build
         )
-        return CreatedLicense(license=license_view(stored.license), key=key)
+        signed: Sequence[str | None] = [None] * count
+        if command.signed is not None:
+            grants = [grant_from_json(issuance.claims) for each in stored for issuance in each.issuances]
+            signed = await asyncio.to_thread(self._signed_keys.sign, grants)
+        return tuple(
+            CreatedLicense(license=license_view(each.license), key=identity.key, signed_key=signed_key)
+            for each, identity, signed_key in zip(stored, identities, signed, strict=True)
+        )
+
+    async def _check_free(self, key: str) -> None:
+        """Whether a key of another system may be taken over: strong enough (SEC-16), and nobody's yet."""
+        check_license_key(key)
+        check_sealing_key(key)
+        if await self._storage.license_by_key((self._vault.lookup(key),)) is not None:
+            raise UsageError("already_exists", "A license has this key already.", "Find it by its key.")
+
+    def _identities(self, taken_over: str | None, count: int, now: Instant) -> tuple[Identity, ...]:
+        made: list[Identity] = []
+        for _ in range(count):
+            license_id = self._ids.new(now)
+            key = generate_license_key(self._random) if taken_over is None else taken_over
+            made.append(
+                Identity(
+                    license_id=license_id,
+                    key=key,
+                    lookup=self._vault.lookup(key),
+                    sealed=self._vault.seal(key, license_id),
+                )
+            )
+        return tuple(made)
 
     async def get(self, license_id: str) -> LicenseView:
         """
@@ -291,35 +345,6 @@ def license_not_found() -> UsageError:
 
 def _conflict(message: str, fix: str) -> UsageError:
     return UsageError("conflict", message, fix)
-
-
-def _term(
-    command: CreateLicense, policy: StoredPolicy, now: Instant
-) -> tuple[LicenseType, Instant | None, Instant | None]:
-    """Type, start and end of a new license: what the command says, else what its policy says."""
-    if command.expires_at is not None and command.duration_seconds is not None:
-        raise invalid("expires_at", "left out where duration_seconds is given")
-    has_own_end = command.expires_at is not None or command.duration_seconds is not None
-    kind = command.type or ("timed" if has_own_end and policy.license_type == "perpetual" else policy.license_type)
-    starts_at = check_instant("starts_at", command.starts_at)
-    if kind == "perpetual":
-        if has_own_end:
-            raise invalid("expires_at and duration_seconds", "left out for a perpetual license")
-        return kind, starts_at, None
-    begins = now if starts_at is None else starts_at
-    if command.expires_at is not None:
-        expires_at = command.expires_at
-    else:
-        duration = command.duration_seconds
-        if duration is None:
-            duration = policy.duration_seconds
-        if duration is None:
-            raise invalid("expires_at", f"given for a {kind} license, or duration_seconds in its stead")
-        check_seconds("duration_seconds", duration, most=MAX_DURATION_SECONDS)
-        expires_at = Instant(begins + duration)
-    if not max(begins, now) < expires_at <= MAX_INSTANT:
-        raise invalid("expires_at", "in the future, after the license starts, and before the year 10000")
-    return kind, starts_at, expires_at
 
 
 def _renewed(command: RenewLicense, old_end: Instant, now: Instant, usual: int | None) -> Instant:
