@@ -2,7 +2,7 @@
 The server's stored facts as frozen values: what storage maps rows to, and what the services decide about.
 
 One class per table, plain types only. No SQL, no keys in clear, no HTTP. Times are `Instant`, ids are UUID text in
-creation order (see `domain/ids.py`).
+creation order (see `domain/ids.py`). A `revision` is the storage's to count: it is read, never written.
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ class Product(Struct):
     name: str
     created_at: Instant
     metadata: Mapping[str, Any]
+    revision: int = 1
 
 
 class StoredPolicy(Struct):
@@ -74,6 +75,7 @@ class StoredPolicy(Struct):
     created_at: Instant
     updated_at: Instant
     token_algorithm: CompatibilityAlgorithm | None = None
+    revision: int = 1
 
 
 class Customer(Struct):
@@ -84,6 +86,7 @@ class Customer(Struct):
     email: str | None
     created_at: Instant
     metadata: Mapping[str, Any]
+    revision: int = 1
 
 
 class License(Struct):
@@ -92,6 +95,7 @@ class License(Struct):
 
     `key_lookup` and `key_sealed` are the two stored forms of the key (SEC-32); the key itself is nowhere here.
     `seats_over` counts seats that were held already when the limit was lowered below them: they stay, no new one fits.
+    `revision` and `policy_revision` rise with every change by the vendor, of the license and of its policy.
     """
 
     id: str
@@ -114,6 +118,8 @@ class License(Struct):
     seats_used: int
     seats_over: int
     status_index: int
+    revision: int = 1
+    policy_revision: int = 1
 
     def __repr__(self) -> str:
         return f"License(id={self.id!r}, product={self.product!r}, key=…{self.key_last_four})"

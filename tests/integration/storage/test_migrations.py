@@ -68,8 +68,9 @@ def with_a_product(path: Path) -> Path:
     upgrade(path)
     connection = sqlite3.connect(path)
     with connection:
-        connection.execute("INSERT INTO products VALUES ('hustl', 'Hustl', '{}', 1)")
-        connection.execute("INSERT INTO policies VALUES ('p1', 'hustl', 'plan', '{}', 'perpetual', NULL, 1, 1, NULL)")
+        connection.execute("INSERT INTO products VALUES ('hustl', 'Hustl', '{}', 1, 1)")
+        values = "('p1', 'hustl', 'plan', '{}', 'perpetual', NULL, 1, 1, NULL, 1)"
+        connection.execute(f"INSERT INTO policies VALUES {values}")
     connection.close()
     return path
 

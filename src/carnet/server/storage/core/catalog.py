@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import sqlalchemy as sa
 
+from carnet.core._base import replace
 from carnet.server.ports import Details, PolicyChange
 from carnet.server.records import AuditEntry, Customer, Product, StoredPolicy
 from carnet.server.storage import rows
@@ -66,7 +67,7 @@ class CatalogPart(CoreUnits):
         """See `ports.Storage`."""
 
         def work(connection: sa.Connection) -> StoredPolicy | None:
-            row = connection.execute(policy_by_name(product, name).with_for_update()).first()
+            row = connection.execute(policy_by_name(product, name).with_for_update(key_share=True)).first()
             if row is None:
                 return None
             old = rows.policy_from(row)
@@ -75,7 +76,11 @@ class CatalogPart(CoreUnits):
             )
             made = change(old, tuple(rows.read_json(overrides) for overrides in overridden))
             stored = made.policy
-            connection.execute(sa.update(policies).where(policies.c.id == stored.id), rows.policy_values(stored))
+            connection.execute(
+                sa.update(policies)
+                .where(policies.c.id == stored.id)
+                .values(**rows.policy_values(stored), revision=old.revision + 1)
+            )
             limit = stored.policy.seat_limit
             # users-ask 10: seats that are held stay held when the limit sinks below them; only new ones are refused.
             over = sa.case((licenses.c.seats_used > limit, licenses.c.seats_used - limit), else_=0) if limit else 0
@@ -86,10 +91,10 @@ class CatalogPart(CoreUnits):
                     licenses.c.seat_limit_is_own == 0,
                     licenses.c.seat_limit.is_distinct_from(limit),
                 )
-                .values(seat_limit=limit, seats_over=over)
+                .values(seat_limit=limit, seats_over=over, revision=licenses.c.revision + 1)
             )
             add_audit(connection, made.audit)
-            return stored
+            return replace(stored, revision=old.revision + 1)
 
         return await self._write(work)
 

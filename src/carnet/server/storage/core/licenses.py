@@ -8,13 +8,16 @@ from collections.abc import Callable
 
 import sqlalchemy as sa
 
+from carnet.core._base import replace
 from carnet.server.ports import LicenseChange, LicenseContext, LicenseFilter, NewLicense, NextIndex
 from carnet.server.records import License
 from carnet.server.storage import rows
 from carnet.server.storage.core.unit import CoreUnits, add_audit, exists, policy_by_name
 from carnet.server.storage.tables import audit, customers, issuances, licenses, policies, products, status_indices
 
-_LICENSE = sa.select(licenses, policies.c.body).join(policies, licenses.c.policy_id == policies.c.id)
+_LICENSE = sa.select(licenses, policies.c.body, policies.c.revision).join(
+    policies, licenses.c.policy_id == policies.c.id
+)
 
 
 class LicensePart(CoreUnits):
@@ -94,7 +97,7 @@ class LicensePart(CoreUnits):
         """See `ports.Storage`."""
 
         def work(connection: sa.Connection) -> License | None:
-            query = _LICENSE.where(licenses.c.id == license_id).with_for_update(of=licenses)
+            query = _LICENSE.where(licenses.c.id == license_id).with_for_update(of=licenses, key_share=True)
             row = connection.execute(query).first()
             if row is None:
                 return None
@@ -103,9 +106,14 @@ class LicensePart(CoreUnits):
                 connection.execute(
                     sa.update(licenses)
                     .where(licenses.c.id == license_id)
-                    .values(status=made.license.status, expires_at=made.license.expires_at)
+                    .values(
+                        status=made.license.status,
+                        expires_at=made.license.expires_at,
+                        revision=licenses.c.revision + 1,
+                    )
                 )
                 add_audit(connection, made.audit)
+                return replace(made.license, revision=made.license.revision + 1)
             return made.license
 
         return await self._write(work)

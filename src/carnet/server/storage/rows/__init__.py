@@ -1,8 +1,8 @@
 """
 Rows to records and back: the only place that knows both.
 
-Every reading function takes a row in the column order of its table (a license: followed by its policy's body; an
-activation: followed by its license's product).
+Every reading function takes a row in the column order of its table (a license: followed by its policy's body and
+revision; an activation: followed by its license's product).
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from carnet.server.storage.rows.values import policy_of, read_json, write_json
 
 def product_from(row: Sequence[Any]) -> Product:
     """A row of `products`."""
-    return Product(id=row[0], name=row[1], metadata=read_json(row[2]), created_at=Instant(row[3]))
+    return Product(id=row[0], name=row[1], metadata=read_json(row[2]), created_at=Instant(row[3]), revision=row[4])
 
 
 def product_values(product: Product) -> dict[str, Any]:
@@ -39,6 +39,7 @@ def policy_from(row: Sequence[Any]) -> StoredPolicy:
         created_at=Instant(row[6]),
         updated_at=Instant(row[7]),
         token_algorithm=row[8],
+        revision=row[9],
     )
 
 
@@ -59,7 +60,14 @@ def policy_values(stored: StoredPolicy) -> dict[str, Any]:
 
 def customer_from(row: Sequence[Any]) -> Customer:
     """A row of `customers`."""
-    return Customer(id=row[0], name=row[1], email=row[2], metadata=read_json(row[3]), created_at=Instant(row[4]))
+    return Customer(
+        id=row[0],
+        name=row[1],
+        email=row[2],
+        metadata=read_json(row[3]),
+        created_at=Instant(row[4]),
+        revision=row[5],
+    )
 
 
 def customer_values(customer: Customer) -> dict[str, Any]:

@@ -11,12 +11,12 @@ from carnet.core.instant import Instant
 from carnet.server.records import Activation, License
 from carnet.server.storage.rows.values import instant, overridden, policy_of, read_json, write_json
 
-LICENSE_WIDTH = 19
-"""Columns of `licenses`; the policy's body follows them."""
+LICENSE_WIDTH = 20
+"""Columns of `licenses`; the policy's body and revision follow them."""
 
 
 def license_from(row: Sequence[Any]) -> License:
-    """A row of `licenses`, then `policies.body`."""
+    """A row of `licenses`, then `policies.body` and `policies.revision`."""
     (
         license_id,
         product,
@@ -37,7 +37,9 @@ def license_from(row: Sequence[Any]) -> License:
         seats_used,
         seats_over,
         status_index,
+        revision,
         body,
+        policy_revision,
     ) = row
     policy = policy_of(body)
     return License(
@@ -61,6 +63,8 @@ def license_from(row: Sequence[Any]) -> License:
         seats_used=seats_used,
         seats_over=seats_over,
         status_index=status_index,
+        revision=revision,
+        policy_revision=policy_revision,
     )
 
 

@@ -26,7 +26,7 @@ _ACTIVATION_COLUMNS = ", ".join(f"a.{column.name}" for column in activations.c)
 _FACTS = f"""
 SELECT EXISTS (SELECT 1 FROM products WHERE id = :product),
        EXISTS (SELECT 1 FROM seen_proofs WHERE jti = :proof),
-       {_LICENSE_COLUMNS}, p.body, {_ACTIVATION_COLUMNS}, l.product_id
+       {_LICENSE_COLUMNS}, p.body, p.revision, {_ACTIVATION_COLUMNS}, l.product_id
 FROM (SELECT 1)
 LEFT JOIN licenses l ON l.id = {{license}}
 LEFT JOIN policies p ON p.id = l.policy_id
@@ -128,7 +128,7 @@ def change(
 
 
 def _facts(connection: sqlite3.Connection, query: SeatQuery, row: tuple[Any, ...]) -> SeatFacts:
-    middle = 2 + rows.LICENSE_WIDTH + 1
+    middle = 2 + rows.LICENSE_WIDTH + 2
     found = None if row[2] is None else rows.license_from(row[2:middle])
     holders: tuple[Activation, ...] = ()
     if query.with_holders and found is not None and _is_full(found):

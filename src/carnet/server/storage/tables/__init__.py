@@ -10,6 +10,8 @@ Invariants that the database itself holds:
 * one active compatibility key per product: the partial unique index `uq_compatibility_keys_active`.
 * a status list position belongs to one subject for ever (SEC-26).
 
+`revision` counts the vendor's changes of a row, from 1; what devices do (seats taken and given back) does not raise it.
+
 Times are Unix seconds, JSON is canonical text (`formats.strict_json.dump_json`), ids are text.
 """
 
@@ -40,5 +42,5 @@ __all__ = [
     "status_indices",
 ]
 
-REVISION = "0004"
+REVISION = "0005"
 """The newest migration: with those before it, it makes these tables. A database at it needs no look at the scripts."""

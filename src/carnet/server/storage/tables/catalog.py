@@ -15,7 +15,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from carnet.server.storage.tables.base import metadata
+from carnet.server.storage.tables.base import metadata, revision_column
 
 installation = Table(
     "installation",
@@ -37,6 +37,7 @@ products = Table(
     Column("name", Text, nullable=False),
     Column("metadata", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    revision_column(),
 )
 
 policies = Table(
@@ -55,6 +56,7 @@ policies = Table(
         Text,
         CheckConstraint("token_algorithm IN ('EdDSA', 'ES256', 'RS256')", name="token_algorithm"),
     ),
+    revision_column(),
     UniqueConstraint("product_id", "name"),
     CheckConstraint("license_type IN ('perpetual', 'timed', 'trial')", name="license_type"),
     CheckConstraint("duration_seconds IS NULL OR duration_seconds >= 1", name="duration"),
@@ -68,4 +70,5 @@ customers = Table(
     Column("email", Text),
     Column("metadata", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    revision_column(),
 )

@@ -17,7 +17,7 @@ from sqlalchemy import (
     text,
 )
 
-from carnet.server.storage.tables.base import SEQUENCE, metadata
+from carnet.server.storage.tables.base import SEQUENCE, metadata, revision_column
 
 licenses = Table(
     "licenses",
@@ -43,6 +43,7 @@ licenses = Table(
     Column("seats_used", BigInteger, nullable=False),
     Column("seats_over", BigInteger, nullable=False),
     Column("status_index", BigInteger, nullable=False, unique=True),
+    revision_column(),
     CheckConstraint("type IN ('perpetual', 'timed', 'trial')", name="type"),
     CheckConstraint("status IN ('active', 'suspended', 'revoked')", name="status"),
     CheckConstraint("expires_at IS NULL OR starts_at IS NULL OR starts_at < expires_at", name="term"),
