@@ -20,7 +20,7 @@ from carnet.server.api.health import HEALTH_HANDLERS, Readiness
 from carnet.server.api.metrics import Metrics
 from carnet.server.api.openapi import document
 from carnet.server.api.problems import EXCEPTION_HANDLERS
-from carnet.server.api.v1.devices import DEVICE_HANDLERS
+from carnet.server.api.v1.devices import DEVICE_HANDLERS, hot_device_calls
 from carnet.server.api.v1.trust import TRUST_HANDLERS, Published
 from carnet.server.installation import Installation
 
@@ -79,5 +79,6 @@ def create_app(installation: Installation) -> EdgeApp:
         logging_config=None,
         debug=False,
     )
+    app.take_over(*hot_device_calls(installation.activations))
     contract.append(Cacheable(msgspec.json.encode(document(app)), media_type="application/json", cache_control=SHORT))
     return app

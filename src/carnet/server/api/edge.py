@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from time import perf_counter
 from typing import Any, Final
 
-from litestar import Litestar
 from litestar.datastructures import State
 
 from carnet.server.api.context import NOTED_CODE, REQUEST_ID, choose_request_id
+from carnet.server.api.hot import HotApp
 from carnet.server.api.logs import log
 from carnet.server.api.metrics import UNMATCHED, Metrics
 from carnet.server.api.problems import PROBLEM_MEDIA_TYPE, internal_error
@@ -44,7 +44,7 @@ the router's refusal names all of the address's methods, while its own OPTIONS a
 _LOOKING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-class EdgeApp(Litestar):
+class EdgeApp(HotApp):
     """A Litestar application inside the edge."""
 
     __slots__ = ("edge_headers", "metrics")

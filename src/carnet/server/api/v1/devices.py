@@ -10,6 +10,7 @@ from litestar.params import HeaderParameter, JSONBody
 
 from carnet.core.decision import Refused
 from carnet.formats.device_proof import MAX_DEVICE_PROOF
+from carnet.server.api.hot import HotCall, Outcome, Received
 from carnet.server.api.openapi import reply
 from carnet.server.api.problems import refusal
 from carnet.server.api.v1.models import (
@@ -72,6 +73,10 @@ async def activate(
 
     The same device on the same license always gets the same seat: 201 the first time, 200 from then on.
     """
+    return _response(await _activate(data, activations))
+
+
+async def _activate(data: ActivateRequest, activations: ActivationService) -> Outcome:
     answered = await activations.activate(
         ActivateCommand(
             license_key=data.license_key,
@@ -88,7 +93,7 @@ async def activate(
     result = answered.result
     if isinstance(result, Refused):
         return refusal(result, answered.proof)
-    return Response(activate_reply(result, answered.proof), status_code=201 if result.created else 200)
+    return 201 if result.created else 200, activate_reply(result, answered.proof)
 
 
 @post(
@@ -108,6 +113,10 @@ async def validate(
     Changes nothing and takes no seat. A license that is suspended, expired or unknown to the device is a decision (200,
     `valid` false); only a key that names no license of the product is refused.
     """
+    return _response(await _validate(data, activations))
+
+
+async def _validate(data: ValidateRequest, activations: ActivationService) -> Outcome:
     answered = await activations.validate(
         ValidateCommand(
             license_key=data.license_key,
@@ -121,7 +130,7 @@ async def validate(
     result = answered.result
     if isinstance(result, Refused):
         return refusal(result, answered.proof)
-    return Response(validate_reply(result, answered.proof))
+    return 200, validate_reply(result, answered.proof)
 
 
 @post(
@@ -143,6 +152,10 @@ async def refresh(
 
     Names the seat by `activation_id` or by `license_key`; never takes a new one.
     """
+    return _response(await _refresh(data, await _received(request, device_proof), activations))
+
+
+async def _refresh(data: RefreshRequest, received: Received, activations: ActivationService) -> Outcome:
     answered = await activations.refresh(
         RefreshCommand(
             product=data.product,
@@ -154,13 +167,13 @@ async def refresh(
             domain=data.domain,
             app_version=data.app_version,
             ttl_seconds=data.ttl_seconds,
-            device_proof=await _proof_input(request, device_proof),
+            device_proof=_proof_input(received),
         )
     )
     result = answered.result
     if isinstance(result, Refused):
         return refusal(result, answered.proof)
-    return Response(activate_reply(result, answered.proof))
+    return 200, activate_reply(result, answered.proof)
 
 
 @post(
@@ -182,6 +195,10 @@ async def deactivate(
 
     Repeating the call answers the same, with the time of the first.
     """
+    return _response(await _deactivate(data, await _received(request, device_proof), activations))
+
+
+async def _deactivate(data: DeactivateRequest, received: Received, activations: ActivationService) -> Outcome:
     answered = await activations.deactivate(
         DeactivateCommand(
             product=data.product,
@@ -189,26 +206,48 @@ async def deactivate(
             activation_id=data.activation_id,
             license_key=data.license_key,
             nonce=data.nonce,
-            device_proof=await _proof_input(request, device_proof),
+            device_proof=_proof_input(received),
         )
     )
     result = answered.result
     if isinstance(result, Refused):
         return refusal(result, answered.proof)
-    return Response(deactivate_reply(result, answered.proof))
+    return 200, deactivate_reply(result, answered.proof)
 
 
-async def _proof_input(request: Request[Any, Any, Any], proof: str | None) -> DeviceProofInput | None:
-    """The proof with the request it must fit: method, path and body exactly as they came (SEC-45)."""
-    if proof is None:
-        return None
+def _response(outcome: Outcome) -> Response[Any]:
+    """*outcome* as the framework wants it."""
+    if isinstance(outcome, Response):
+        return outcome
+    status, body = outcome
+    return Response(body, status_code=status)
+
+
+async def _received(request: Request[Any, Any, Any], device_proof: str | None) -> Received:
+    """The request with method, path and body exactly as they came (SEC-45)."""
     path = request.scope.get("raw_path") or request.scope["path"].encode()
-    return DeviceProofInput(
-        proof=proof,
+    return Received(
         method=request.method,
         path=path.partition(b"?")[0].decode("latin-1"),
         body=await request.body(),
+        device_proof=device_proof,
     )
 
 
+def _proof_input(received: Received) -> DeviceProofInput | None:
+    if received.device_proof is None:
+        return None
+    return DeviceProofInput(proof=received.device_proof, method=received.method, path=received.path, body=received.body)
+
+
 DEVICE_HANDLERS: Final = (activate, validate, refresh, deactivate)
+
+
+def hot_device_calls(activations: ActivationService) -> tuple[HotCall, ...]:
+    """The same calls for `HotApp.take_over`."""
+    return (
+        HotCall("/v1/validate", ValidateRequest, lambda data, _: _validate(data, activations)),
+        HotCall("/v1/activate", ActivateRequest, lambda data, _: _activate(data, activations)),
+        HotCall("/v1/refresh", RefreshRequest, lambda data, received: _refresh(data, received, activations)),
+        HotCall("/v1/deactivate", DeactivateRequest, lambda data, received: _deactivate(data, received, activations)),
+    )
