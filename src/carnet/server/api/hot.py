@@ -123,7 +123,7 @@ def _ordinary(headers: list[tuple[bytes, bytes]]) -> str | None:
             proof = value
         elif name in {b"content-encoding", b"transfer-encoding"}:
             return _UNUSUAL
-    if length is None or len(length) > _MAX_DIGITS or not length.isdigit() or int(length) > MAX_PUBLIC_BODY:
+    if length is None or len(length) > _MAX_DIGITS or not length.isdigit() or not 0 < int(length) <= MAX_PUBLIC_BODY:
         return _UNUSUAL
     return None if proof is None else proof.decode("latin-1")
 
