@@ -297,46 +297,57 @@ _scan_short: Any = _make_scanner(_ShortHooks)
 
 
 def _write(value: Any, put: Any, depth: int) -> None:
+    """Put the text of *value* in pieces. Members that hold no others are written in place, because this is hot."""
     kind = type(value)
-    if kind is str:
-        put(_quoted(value))
-    elif value is None:
-        put("null")
-    elif kind is bool:
-        put("true" if value else "false")
-    elif isinstance(value, int):
-        if not -MAX_JSON_INTEGER <= value <= MAX_JSON_INTEGER:
-            raise UsageError("bad_json_value", "An integer beyond 2^53 cannot be signed.")
-        put(int.__repr__(value))
+    if kind is not dict and kind is not list and kind is not tuple:
+        put(_scalar(value, kind))
     elif depth == 0:
         raise UsageError("bad_json_value", "A value nested deeper than 20 levels cannot be signed.")
     elif kind is dict:
         separator = "{"
         for name in sorted(value):
             put(f"{separator}{_quoted(name)}:")
-            _write(value[name], put, depth - 1)
             separator = ","
+            item = value[name]
+            kind = type(item)
+            if kind is dict or kind is list or kind is tuple:
+                _write(item, put, depth - 1)
+            else:
+                put(_quoted(item) if kind is str else _scalar(item, kind))
         put("}" if value else "{}")
-    elif kind in {list, tuple}:
+    else:
         separator = "["
         for item in value:
             put(separator)
-            _write(item, put, depth - 1)
             separator = ","
+            _write(item, put, depth - 1)
         put("]" if value else "[]")
-    else:
-        raise UsageError("bad_json_value", f"A {kind.__name__} has no canonical JSON form.")
+
+
+def _scalar(value: Any, kind: type) -> str:
+    if kind is str:
+        return _quoted(value)
+    if value is None:
+        return "null"
+    if kind is bool:
+        return "true" if value else "false"
+    if isinstance(value, int):
+        if not -MAX_JSON_INTEGER <= value <= MAX_JSON_INTEGER:
+            raise UsageError("bad_json_value", "An integer beyond 2^53 cannot be signed.")
+        return int.__repr__(value)
+    raise UsageError("bad_json_value", f"A {kind.__name__} has no canonical JSON form.")
 
 
 def _quoted(text: Any) -> str:
     if type(text) is not str:
         raise UsageError("bad_json_value", "A member's name must be a string.")
-    if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise UsageError("bad_json_value", "A string with half a surrogate pair cannot be signed.") from None
-    if "\x00" in text:
-        raise UsageError("bad_json_value", "A string with NUL cannot be signed.")
     quoted: str = _quote(text)
+    if len(quoted) != len(text) + 2 or not text.isascii():  # else nothing was escaped: neither NUL nor a surrogate
+        if not text.isascii():
+            try:
+                text.encode()
+            except UnicodeEncodeError:
+                raise UsageError("bad_json_value", "A string with half a surrogate pair cannot be signed.") from None
+        if "\x00" in text:
+            raise UsageError("bad_json_value", "A string with NUL cannot be signed.")
     return quoted
