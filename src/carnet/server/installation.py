@@ -24,6 +24,7 @@ from carnet.server.domain.activations.issuing import Issuing
 from carnet.server.domain.activations.service import ActivationService
 from carnet.server.domain.answers import Prover
 from carnet.server.domain.apikeys.service import ApiKeyService
+from carnet.server.domain.artifacts.service import ArtifactService
 from carnet.server.domain.artifacts.signed_keys import SignedKeys
 from carnet.server.domain.audit.service import AuditService
 from carnet.server.domain.customers.service import CustomerService
@@ -141,6 +142,17 @@ class Installation:
         self.apikeys = ApiKeyService(storage, clock, ids, vault, random)
         private = CompatibilityKeyFiles(Layout(data=settings.data).keys, keys.kek, random)
         self.keys = KeyService(storage, clock, ids, private, opened.ring)
+        self.artifacts = ArtifactService(
+            storage=storage,
+            clock=clock,
+            ids=ids,
+            vault=vault,
+            keys=keys,
+            ring=opened.ring,
+            issuing=issuing,
+            signed_keys=signed_keys,
+            compatibility=self.keys,
+        )
         self.trust = TrustService(
             roots=opened.roots,
             ring=opened.ring,

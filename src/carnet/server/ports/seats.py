@@ -10,7 +10,7 @@ from typing import Generic, Protocol, TypeVar
 from carnet.core._base import Struct
 from carnet.core.instant import Instant
 from carnet.server.ports.licenses import NextIndex
-from carnet.server.records import Activation, AuditEntry, Issuance, License
+from carnet.server.records import Activation, ArtifactKind, AuditEntry, Issuance, License
 
 _T = TypeVar("_T")
 _T_co = TypeVar("_T_co", covariant=True)
@@ -119,4 +119,8 @@ class SeatStore(Protocol):
 
     async def issuance(self, jti: str) -> Issuance | None:
         """One line of the register of everything signed."""
+        ...
+
+    async def latest_issuance(self, license_id: str, kind: ArtifactKind) -> Issuance | None:
+        """The last artifact of a kind that was issued for a license."""
         ...

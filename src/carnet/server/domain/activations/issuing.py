@@ -189,7 +189,7 @@ def issuance_of(grant: Grant, kind: ArtifactKind) -> Issuance:
         license_id=grant.license_id,
         activation_id=grant.activation_id,
         issued_at=grant.issued_at,
-        expires_at=grant.offline_until or Instant(MAX_INSTANT),
+        expires_at=grant.offline_until or grant.license_expires_at or Instant(MAX_INSTANT),
         claims=dump_json(grant_to_json(grant)).decode(),
     )
 

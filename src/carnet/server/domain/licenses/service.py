@@ -12,7 +12,6 @@ from carnet.core.instant import MAX_INSTANT, Instant
 from carnet.core.model import LicenseStatus
 from carnet.formats.key_strength import check_sealing_key
 from carnet.formats.license_key import generate_license_key
-from carnet.server.domain.activations.issuing import grant_from_json
 from carnet.server.domain.artifacts.signed_keys import SignedKeys, check_options
 from carnet.server.domain.audit.entries import entry
 from carnet.server.domain.checks import (
@@ -156,7 +155,13 @@ class LicenseService:
         )
         signed: Sequence[str | None] = [None] * count
         if command.signed is not None:
-            grants = [grant_from_json(issuance.claims) for each in stored for issuance in each.issuances]
+            # Drawing is pure: the same license and time give the claims that were stored.
+            options = command.signed
+            grants = [
+                self._signed_keys.draw(each.license, options, issuance.issued_at)
+                for each in stored
+                for issuance in each.issuances
+            ]
             signed = await asyncio.to_thread(self._signed_keys.sign, grants)
         return tuple(
             CreatedLicense(license=license_view(each.license), key=identity.key, signed_key=signed_key)

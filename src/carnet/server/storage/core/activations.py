@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from carnet.server.records import Activation, Issuance
+from carnet.server.records import Activation, ArtifactKind, Issuance
 from carnet.server.storage import rows
 from carnet.server.storage.core.unit import CoreUnits
 from carnet.server.storage.tables import activations, issuances, licenses
@@ -33,3 +33,10 @@ class ActivationPart(CoreUnits):
     async def issuance(self, jti: str) -> Issuance | None:
         """See `ports.Storage`."""
         return await self._one(sa.select(issuances).where(issuances.c.jti == jti), rows.issuance_from)
+
+    async def latest_issuance(self, license_id: str, kind: ArtifactKind) -> Issuance | None:
+        """See `ports.Storage`."""
+        table = issuances
+        query = sa.select(table).where(table.c.license_id == license_id, table.c.kind == kind)
+        newest = query.order_by(table.c.issued_at.desc(), table.c.jti.desc()).limit(1)
+        return await self._one(newest, rows.issuance_from)
