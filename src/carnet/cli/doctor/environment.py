@@ -1,0 +1,71 @@
+"""Mistakes in how the program is started: variables, user, limits."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from typing import Final
+
+from carnet.cli.doctor.finding import Finding, ok, problem, warning
+
+KNOWN: Final = frozenset(
+    {
+        "CARNET_ADMIN_TOKEN",
+        "CARNET_DATA",
+        "CARNET_DATABASE_REPLICA_URL",
+        "CARNET_DATABASE_URL",
+        "CARNET_DEBUG",
+        "CARNET_DEVICE_ID",
+        "CARNET_HOST",
+        "CARNET_LICENSE_KEY",
+        "CARNET_PASSPHRASE",
+        "CARNET_PORT",
+        "CARNET_PRODUCT",
+        "CARNET_PUBLIC_URL",
+        "CARNET_ROOT",
+        "CARNET_SERVER",
+        "CARNET_STATE",
+        "CARNET_TRUSTED_PROXIES",
+        "CARNET_WORKERS",
+    }
+)
+"""Every variable that some part of Carnet reads; each secret also with `_FILE` behind it."""
+
+SECRETS: Final = ("CARNET_ADMIN_TOKEN", "CARNET_DATABASE_URL", "CARNET_PASSPHRASE")
+MIN_OPEN_FILES: Final = 1024
+
+
+def look_at_environment(environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Variables that nobody reads, and secrets where others can see them."""
+    known = KNOWN | {f"{name}_FILE" for name in SECRETS}
+    unknown = sorted(name for name in environ if name.startswith("CARNET_") and name not in known)
+    for name in unknown:
+        near = get_close_matches(name, sorted(known), n=1, cutoff=0.7)
+        fix = f"Did you mean {near[0]}?" if near else "Unset it, or look its name up in docs/reference/cli.md."
+        yield warning("variables", f"{name} is set, and nothing reads it.", fix)
+    shown = [name for name in SECRETS if environ.get(name) and (name != "CARNET_DATABASE_URL" or "@" in environ[name])]
+    for name in shown:
+        fix = f"Put it into a file that only this user can read, and set {name}_FILE to its path."
+        yield warning("variables", f"{name} is a secret in the environment, which other programs may read.", fix)
+    if not unknown and not shown:
+        yield ok("variables", "every CARNET_ variable is known, and none holds a secret")
+
+
+def look_at_process() -> Iterator[Finding]:
+    """Who runs it, and how many files it may open."""
+    if os.name == "nt":
+        return
+    import resource
+
+    if os.geteuid() == 0:
+        fix = "Make a user for it: useradd --system carnet; chown -R carnet the data directory; run it as that user."
+        yield warning("user", "This runs as root; a mistake in it could touch the whole machine.", fix)
+    else:
+        yield ok("user", f"runs as user {os.geteuid()}, not as root")
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < MIN_OPEN_FILES:
+        fix = "Raise it: ulimit -n 65536, or LimitNOFILE=65536 in the systemd unit."
+        yield problem("open files", f"Only {soft} files and connections may be open at once.", fix)
+    else:
+        yield ok("open files", f"{'any number of' if soft == resource.RLIM_INFINITY else soft} files may be open")

@@ -1,0 +1,90 @@
+"""Mistakes that only the open installation shows: keys, root file, clock, tokens, backups."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+from carnet.cli.doctor.finding import Finding, ok, problem, warning
+from carnet.cli.output import when
+from carnet.core.instant import DAY, MINUTE, Instant
+
+if TYPE_CHECKING:
+    from carnet.server.installation import Installation
+
+ROOT_WARNING_SECONDS: Final = 90 * DAY
+CLOCK_TOLERANCE_SECONDS: Final = 5 * MINUTE
+"""The server refuses to sign when its clock is further behind its own last signature (SEC-31)."""
+BACKUP_SECONDS: Final = 7 * DAY
+_TOKENS: Final = 500
+
+
+async def look_inside(installation: Installation) -> list[Finding]:
+    """Everything about an installation that opened."""
+    findings = [ok("keys", "the signing keys open and fit the root file")]
+    for check in await installation.checks():
+        if check.ok:
+            findings.append(ok(check.name, "works"))
+        else:
+            findings.append(problem(check.name, check.problem, "Restart the server when the cause is gone."))
+    now = Instant(int(time.time()))
+    findings += [_root(installation, now), await _clock(installation, now)]
+    findings += [await _tokens(installation, now), await _backups(installation, now), await _products(installation)]
+    return findings
+
+
+def _root(installation: Installation, now: Instant) -> Finding:
+    from carnet.formats.root import read_root
+
+    root = read_root(installation.roots[-1].encode())
+    left = root.expires_at - now
+    message = f"root file version {root.version} is valid until {when(root.expires_at)}"
+    if left >= ROOT_WARNING_SECONDS:
+        return ok("root", message)
+    fix = "Make the next root file with the root keys; without one, clients accept no new signing keys."
+    return problem("root", message, fix) if left <= 0 else warning("root", message, fix)
+
+
+async def _clock(installation: Installation, now: Instant) -> Finding:
+    from carnet.server.domain.audit.commands import AuditFilter
+
+    page = await installation.audit.list(AuditFilter(), limit=1)
+    latest = max((entry.at for entry in page.items), default=installation.created_at)
+    if now < latest - CLOCK_TOLERANCE_SECONDS:
+        fix = "Set this computer's clock; use NTP. A server behind its own signatures refuses to sign."
+        return problem("clock", f"It says {when(now)}, which is already past.", fix)
+    return ok("clock", when(now))
+
+
+async def _tokens(installation: Installation, now: Instant) -> Finding:
+    page = await installation.apikeys.list(limit=_TOKENS)
+    usable = [key for key in page.items if key.revoked_at is None and (key.expires_at is None or now < key.expires_at)]
+    if not usable:
+        fix = "Make one: carnet apikey create --name dashboard"
+        return warning("admin tokens", "No admin token works any more, so nobody can use the admin API.", fix)
+    soon = [key for key in usable if key.expires_at is not None and key.expires_at - now < 7 * DAY]
+    if soon:
+        fix = "Make a new one, change to it, then revoke the old one: carnet apikey create, carnet apikey revoke"
+        return warning("admin tokens", f"{soon[0].name!r} works only until {when(soon[0].expires_at)}.", fix)
+    return ok("admin tokens", f"{len(usable)} {'works' if len(usable) == 1 else 'work'}")
+
+
+async def _backups(installation: Installation, now: Instant) -> Finding:
+    from carnet.server.domain.audit.commands import AuditFilter
+
+    page = await installation.audit.list(AuditFilter(action="backup.created"), limit=1)
+    fix = "Run it every day: carnet backup create --output /where/backups/are; keep keys/ and secrets/ safe elsewhere."
+    if not page.items:
+        if now - installation.created_at < DAY:
+            return ok("backups", "none yet; the installation is new")
+        return warning("backups", "No backup was ever made.", fix)
+    latest = page.items[0].at
+    if now - latest > BACKUP_SECONDS:
+        return warning("backups", f"The newest backup is of {when(latest)}.", fix)
+    return ok("backups", f"the newest is of {when(latest)}")
+
+
+async def _products(installation: Installation) -> Finding:
+    if (await installation.products.list(limit=1)).items:
+        return ok("products", "there is something to sell")
+    return warning("products", "There is no product yet, so no license can be made.", "Make one: carnet product create")
