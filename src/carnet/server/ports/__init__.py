@@ -12,6 +12,15 @@ from __future__ import annotations
 from carnet.server.ports.access import AccessStore, ApiKeyChange, KeyChange, KeyContext
 from carnet.server.ports.backup import BackupStore, TakeTable
 from carnet.server.ports.catalog import CatalogStore, Details, PolicyChange
+from carnet.server.ports.idempotency import (
+    ONCE,
+    IdempotencyStore,
+    Once,
+    Remembered,
+    note,
+    remembering,
+    request_in_flight,
+)
 from carnet.server.ports.licenses import (
     IndexPlace,
     LicenseChange,
@@ -21,38 +30,54 @@ from carnet.server.ports.licenses import (
     NewLicense,
     NextIndex,
 )
+from carnet.server.ports.limits import LimitCharge, LimitLevel, LimitStore
 from carnet.server.ports.outside import Clock, PrivateKeys, Random, SecretBox, SigningKeys
 from carnet.server.ports.seats import MAX_HOLDERS, ProofUse, SeatChanges, SeatFacts, SeatQuery, SeatStore
+from carnet.server.ports.statistics import DayCount, LastSeen, Seen, StatisticsStore
 from carnet.server.ports.storage import Storage, StorageStats
 
 __all__ = [
     "MAX_HOLDERS",
+    "ONCE",
     "AccessStore",
     "ApiKeyChange",
     "BackupStore",
     "CatalogStore",
     "Clock",
+    "DayCount",
     "Details",
+    "IdempotencyStore",
     "IndexPlace",
     "KeyChange",
     "KeyContext",
+    "LastSeen",
     "LicenseChange",
     "LicenseContext",
     "LicenseFilter",
     "LicenseStore",
+    "LimitCharge",
+    "LimitLevel",
+    "LimitStore",
     "NewLicense",
     "NextIndex",
+    "Once",
     "PolicyChange",
     "PrivateKeys",
     "ProofUse",
     "Random",
+    "Remembered",
     "SeatChanges",
     "SeatFacts",
     "SeatQuery",
     "SeatStore",
     "SecretBox",
+    "Seen",
     "SigningKeys",
+    "StatisticsStore",
     "Storage",
     "StorageStats",
     "TakeTable",
+    "note",
+    "remembering",
+    "request_in_flight",
 ]

@@ -10,8 +10,11 @@ from carnet.core._base import Struct
 from carnet.server.ports.access import AccessStore
 from carnet.server.ports.backup import BackupStore
 from carnet.server.ports.catalog import CatalogStore
+from carnet.server.ports.idempotency import IdempotencyStore
 from carnet.server.ports.licenses import LicenseStore
+from carnet.server.ports.limits import LimitStore
 from carnet.server.ports.seats import SeatStore
+from carnet.server.ports.statistics import StatisticsStore
 
 
 class StorageStats(Struct):
@@ -24,7 +27,17 @@ class StorageStats(Struct):
     waiting: int = 0
 
 
-class Storage(CatalogStore, LicenseStore, SeatStore, AccessStore, BackupStore, Protocol):
+class Storage(
+    CatalogStore,
+    LicenseStore,
+    SeatStore,
+    AccessStore,
+    BackupStore,
+    IdempotencyStore,
+    LimitStore,
+    StatisticsStore,
+    Protocol,
+):
     """
     Everything durable. Every method that writes returns only after the commit.
 

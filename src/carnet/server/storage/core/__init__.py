@@ -13,9 +13,10 @@ from carnet.server.storage.core.activations import ActivationPart
 from carnet.server.storage.core.catalog import CatalogPart
 from carnet.server.storage.core.licenses import LicensePart
 from carnet.server.storage.core.snapshot import SnapshotPart
+from carnet.server.storage.core.traffic import TrafficPart
 
 __all__ = ["CoreStore"]
 
 
-class CoreStore(CatalogPart, LicensePart, ActivationPart, AccessPart, SnapshotPart):
+class CoreStore(CatalogPart, LicensePart, ActivationPart, AccessPart, SnapshotPart, TrafficPart):
     """The part of `ports.Storage` that devices do not wait for."""

@@ -22,6 +22,7 @@ from carnet.server.storage.tables.base import NAMES, SEQUENCE, metadata
 from carnet.server.storage.tables.catalog import customers, installation, policies, products
 from carnet.server.storage.tables.licenses import activations, licenses, status_indices
 from carnet.server.storage.tables.register import audit, issuances, seen_proofs
+from carnet.server.storage.tables.traffic import day_counts, last_seen, rate_limits, remembered_requests
 
 __all__ = [
     "NAMES",
@@ -32,15 +33,19 @@ __all__ = [
     "audit",
     "compatibility_keys",
     "customers",
+    "day_counts",
     "installation",
     "issuances",
+    "last_seen",
     "licenses",
     "metadata",
     "policies",
     "products",
+    "rate_limits",
+    "remembered_requests",
     "seen_proofs",
     "status_indices",
 ]
 
-REVISION = "0005"
+REVISION = "0006"
 """The newest migration: with those before it, it makes these tables. A database at it needs no look at the scripts."""
