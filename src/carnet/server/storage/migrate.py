@@ -109,6 +109,31 @@ def upgrade(path: Path, *, say: Callable[[str], None] | None = None, versions: t
         raise (storage_error(original) if isinstance(original, sqlite3.Error) else error) from error
 
 
+def create_at(path: Path, revision: str) -> None:
+    """
+    Make a new database at *path* with the schema of an older program, to put back a backup of that time.
+
+    Args:
+        path: Where; nothing may be there.
+        revision: The schema.
+
+    Raises:
+        StateError: ``storage_unavailable``; ``database_too_new``: a schema that this program does not know.
+    """
+    config = _config(())
+    _state(_scripts(config), revision)
+    try:
+        connection = connect(path, factory=JoinedConnection)
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            _run(config, connection, revision)
+            connection.execute("COMMIT")
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        raise storage_error(error) from error
+
+
 def _announce_and_copy(path: Path, state: SchemaState, say: Callable[[str], None] | None) -> None:
     copy = path.with_name(f"{path.name}.before-{state.latest}")
     if say is not None:
@@ -123,13 +148,13 @@ def _announce_and_copy(path: Path, state: SchemaState, say: Callable[[str], None
         source.close()
 
 
-def _run(config: Config, connection: sqlite3.Connection) -> None:
+def _run(config: Config, connection: sqlite3.Connection, revision: str = "head") -> None:
     from alembic import command
 
     engine = sa.create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
     with engine.connect() as joined:
         config.attributes["connection"] = joined
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)
 
 
 def _scripts(config: Config) -> ScriptDirectory:
