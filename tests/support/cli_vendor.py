@@ -18,6 +18,9 @@ ROOT_SIGNER = Ed25519Signer(b"R" * 32)
 TOKEN_SIGNER = Ed25519Signer(b"T" * 32)
 FILE_SIGNER = Ed25519Signer(b"F" * 32)
 ANSWER_SIGNER = Ed25519Signer(b"A" * 32)
+KEY_SIGNER = Ed25519Signer(b"K" * 32)
+OFFLINE_SIGNER = Ed25519Signer(b"O" * 32)
+TIME_SIGNER = Ed25519Signer(b"Z" * 32)
 NEXT_SIGNER = Ed25519Signer(b"N" * 32)
 STRANGER = Ed25519Signer(b"S" * 32)
 LICENSE_KEY = generate_license_key(lambda count: bytes(range(100, 100 + count)))
@@ -35,7 +38,10 @@ def root_file(version: int = 1, *, file_signer: Ed25519Signer = FILE_SIGNER) -> 
             "root": [ROOT_SIGNER.public_key],
             "token": [TOKEN_SIGNER.public_key],
             "machine-file": [file_signer.public_key],
+            "license-key": [KEY_SIGNER.public_key],
             "answer": [ANSWER_SIGNER.public_key],
+            "time": [TIME_SIGNER.public_key],
+            "offline": [OFFLINE_SIGNER.public_key],
         },
     )
     return sign_root(root, [ROOT_SIGNER]).decode()

@@ -53,8 +53,8 @@ CATALOG: tuple[Command, ...] = (
     _command("device", "refresh", "fetch new offline credentials now"),
     _command("device", "prepare-offline", "fetch the longest offline credentials that the policy allows"),
     _command("device", "deactivate", "give this device's seat back"),
-    _command("anywhere", "verify", "check a token, machine file or bundle, and explain the decision"),
-    _command("anywhere", "inspect", "what a file says of itself, without believing it"),
+    _command("anywhere", "verify", "check any artifact: is it genuine, and what does it allow"),
+    _command("anywhere", "inspect", "what a file says of itself, line by line, without believing it"),
     _command("anywhere", "key", "heal a mistyped license key; on the server, the products' compatibility keys"),
 )
 

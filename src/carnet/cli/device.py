@@ -85,6 +85,28 @@ def read_root(given: str) -> Root:
         raise UsageError("root_not_found", f"There is no root file at {given}.", fix) from error
 
 
+def this_device(options: argparse.Namespace, *, needs_root: bool = True) -> str | None:
+    """
+    This computer's fingerprint for the product, or None where nothing identifies it.
+
+    Args:
+        options: Parsed with `add_device_options`.
+        needs_root: Look into the state, which an enrolled fingerprint stands in and which needs the root; False where
+            no root is at hand: then it is the one that an activation would enrol.
+
+    Raises:
+        UsageError: A setting is missing or wrong.
+    """
+    if needs_root:
+        return carnet_of(options).info().fingerprint
+    from carnet.client.fingerprint import identify
+    from carnet.client.state import state_root
+    from carnet.formats.fingerprint import native_fingerprint
+
+    identity = identify(declared=setting(options, "device-id"), state_directory=state_root(setting(options, "state")))
+    return native_fingerprint(required(options, "product"), identity.anchors[0].value) if identity.anchors else None
+
+
 def read_artifact(path: str) -> bytes:
     """
     The content of the file at *path*, or of standard input for ``-``; one byte more than any artifact may have at most.

@@ -9,12 +9,28 @@ Opens no file, reads no clock.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
+from carnet.core._base import Struct
 from carnet.core.decision import Evidence
 from carnet.core.errors import CarnetError, UsageError
 from carnet.core.instant import Instant
 from carnet.core.model import Fault, Grant, Refusal
 from carnet.formats.keys import KeyRing
 from carnet.formats.root import Root, next_root
+
+
+class Offer(Struct):
+    """
+    An artifact of another kind than `gather` has a parameter for.
+
+    Attributes:
+        artifact: What it is, in words: ``offline token``.
+        read: Verifies it under a ring; raises a `CarnetError` where it does not pass.
+    """
+
+    artifact: str
+    read: Callable[[KeyRing], Grant]
 
 
 def follow_roots(trusted: Root, files: tuple[str, ...]) -> tuple[Root, tuple[str, ...]]:
@@ -48,6 +64,8 @@ def gather(
     token: str | bytes | None = None,
     machine_file: str | bytes | None = None,
     license_key: str | None = None,
+    signed_key: str | None = None,
+    others: Iterable[Offer] = (),
     fingerprint: str | None = None,
     refusals: tuple[str, ...] = (),
     foreign_state: bool = False,
@@ -63,7 +81,10 @@ def gather(
         token: A license token exactly as received.
         machine_file: A machine file; edges and line ends are read kindly.
         license_key: What the machine file opens with; without it a machine file is a fault.
-        fingerprint: This device's native fingerprint, or None where it is not known.
+        signed_key: A signed license key, as typed; it grants by itself.
+        others: Further artifacts, with what verifies each.
+        fingerprint: This device's native fingerprint, or None where it is not known. A signed key for one device is
+            refused where it is not: nothing then says that this is the one.
         refusals: Proofs of refusals that were bound to a request of this device when they came.
         foreign_state: The state directory was made on another device.
         trusted_at: A proven lower bound of the present time.
@@ -91,6 +112,17 @@ def gather(
             grants.append(_open(machine_file, ring, license_key, fingerprint))
         except CarnetError as error:
             faults.append(_fault(error, "machine file"))
+    offers = others if signed_key is None else (_signed_key_offer(signed_key), *others)
+    for offer in offers:
+        try:
+            grant = offer.read(ring)
+        except CarnetError as error:
+            faults.append(_fault(error, offer.artifact))
+            continue
+        if grant.kind == "license-key" and grant.device is not None and fingerprint is None:
+            faults.append(_NO_DEVICE)
+        else:
+            grants.append(grant)
     authentic = _verified_refusals(refusals, ring, fingerprint) if refusals else ()
     if issue_times_count:
         seen = [grant.issued_at for grant in grants] + [refusal.at for refusal in authentic]
@@ -104,6 +136,20 @@ def gather(
         trusted_at=trusted_at,
         clock_suspect=clock_suspect,
     )
+
+
+_NO_DEVICE = Fault(
+    code="wrong_device",
+    message="This license key is for one device, and nothing identifies this one.",
+    fix="Set CARNET_DEVICE_ID, or mount /etc/carnet/device-id, with the text that the key was made for.",
+    artifact="license key",
+)
+
+
+def _signed_key_offer(text: str) -> Offer:
+    from carnet.formats.signed_key import verify_signed_key
+
+    return Offer(artifact="license key", read=lambda ring: verify_signed_key(text, ring))
 
 
 def _open(machine_file: str | bytes, ring: KeyRing, license_key: str | None, fingerprint: str | None) -> Grant:

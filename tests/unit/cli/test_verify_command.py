@@ -293,11 +293,6 @@ def test_a_root_that_is_none_is_an_error_and_exit_1(desk: Desk, content: bytes) 
     assert run.problem["code"]
 
 
-def test_a_root_is_not_a_license(desk: Desk) -> None:
-    run = desk.verify(root_file())
-    assert (run.code, run.problem["code"]) == (2, "nothing_to_decide")
-
-
 def test_what_must_be_known_is_asked_for_by_name(desk: Desk) -> None:
     file = write(desk.folder, "token", token(grant()))
     assert "CARNET_ROOT" in carnet("verify", file, "--product", "hustl").err
