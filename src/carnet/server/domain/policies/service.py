@@ -9,11 +9,12 @@ from carnet.server.domain.activations.issuing import check_fits
 from carnet.server.domain.audit.entries import entry
 from carnet.server.domain.checks import MAX_DURATION_SECONDS, check_page, check_seconds, invalid
 from carnet.server.domain.ids import Ids
+from carnet.server.domain.keys.commands import ALGORITHMS
 from carnet.server.domain.pages import page_of
-from carnet.server.domain.policies.commands import CreatePolicy, UpdatePolicy
+from carnet.server.domain.policies.commands import CreatePolicy, TokenAlgorithm, UpdatePolicy
 from carnet.server.domain.products.service import product_not_found
 from carnet.server.ports import Clock, Details, PolicyChange, Storage
-from carnet.server.records import Actor, Page, StoredPolicy
+from carnet.server.records import Actor, CompatibilityAlgorithm, Page, StoredPolicy
 
 
 class PolicyService:
@@ -29,10 +30,12 @@ class PolicyService:
         Make a policy.
 
         Raises:
-            UsageError: ``bad_policy``, ``invalid_argument``, ``product_not_found``; ``already_exists``.
+            UsageError: ``bad_policy``, also for a name that no address can hold; ``invalid_argument``,
+                ``product_not_found``; ``already_exists``.
         """
         now = self._clock.now()
         _check(command.policy)
+        _check_name(command.policy.name)
         if await self._storage.product(command.product) is None:
             raise product_not_found(command.product)
         stored = StoredPolicy(
@@ -43,6 +46,7 @@ class PolicyService:
             duration_seconds=_duration(command.license_type, command.duration_seconds),
             created_at=now,
             updated_at=now,
+            token_algorithm=_algorithm(command.token_algorithm),
         )
         audit = entry(
             now,
@@ -52,6 +56,7 @@ class PolicyService:
             product=stored.product,
             license_type=stored.license_type,
             duration_seconds=stored.duration_seconds,
+            token_algorithm=stored.token_algorithm,
             policy=policy_to_json(stored.policy),
         )
         if not await self._storage.add_policy(stored, audit):
@@ -113,6 +118,9 @@ class PolicyService:
                 duration_seconds=_duration(license_type, command.duration_seconds or kept),
                 created_at=old.created_at,
                 updated_at=now,
+                token_algorithm=old.token_algorithm
+                if command.token_algorithm is None
+                else _algorithm(command.token_algorithm),
             )
             before, after = policy_to_json(old.policy), policy_to_json(stored.policy)
             changed = {member: value for member, value in after.items() if before[member] != value}
@@ -124,6 +132,7 @@ class PolicyService:
                 product=old.product,
                 license_type=license_type,
                 duration_seconds=stored.duration_seconds,
+                token_algorithm=stored.token_algorithm,
                 before={member: before[member] for member in changed},
                 after=changed,
             )
@@ -147,6 +156,29 @@ def policy_not_found(product: str, name: str) -> UsageError:
 def _check(policy: Policy) -> None:
     check_policy(policy)
     check_fits(policy)
+
+
+def _check_name(name: str) -> None:
+    """
+    Refuse a name under which a policy could not be shown or changed any more: its name stands in its address.
+
+    Servers and proxies take a slash for the end of a name, also where it is escaped, browsers a backslash; names of
+    dots are steps in a path (RFC 3986 §5.2.4, §6.2.2.3), and blanks at the ends are easily lost.
+    """
+    if "/" in name or "\\" in name or not name.strip(".") or name != name.strip():
+        raise UsageError(
+            "bad_policy",
+            f"A policy cannot be called {name!r}, because its name stands in its address.",
+            "Leave out slashes, backslashes and blanks at the ends, and use more than dots.",
+        )
+
+
+def _algorithm(chosen: TokenAlgorithm) -> CompatibilityAlgorithm | None:
+    if chosen == "any":
+        return None
+    if chosen not in ALGORITHMS:
+        raise invalid("token_algorithm", f"any, or one of {', '.join(ALGORITHMS)}")
+    return chosen
 
 
 def _check_with(policy: Policy, overrides: Details) -> None:
