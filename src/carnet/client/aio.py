@@ -88,6 +88,9 @@ class AsyncCarnet(Client):
 
     async def activate(self, license_key: str, *, device_name: str | None = None) -> Decision:
         """As `Carnet.activate`."""
+        alone = await asyncio.to_thread(self._alone, license_key) if self._transport is None else None
+        if alone is not None:
+            return alone
         return await self._run(lambda: self._steps("activate", license_key, device_name=device_name))
 
     async def refresh(self) -> Decision:
@@ -96,7 +99,8 @@ class AsyncCarnet(Client):
 
     async def deactivate(self) -> Decision:
         """As `Carnet.deactivate`."""
-        return await self._run(lambda: self._steps("deactivate"))
+        alone = await asyncio.to_thread(self._alone, None) if self._transport is None else None
+        return await self._run(lambda: self._steps("deactivate")) if alone is None else alone
 
     async def prepare_offline(self, *, days: int | None = None, ttl_seconds: int | None = None) -> Decision:
         """As `Carnet.prepare_offline`."""

@@ -57,9 +57,11 @@ class Client:
 
         Args:
             product: Product id; else ``CARNET_PRODUCT``.
-            server: Base address of the license server; else ``CARNET_SERVER``. Only needed to go online.
+            server: Base address of the license server; else ``CARNET_SERVER``. Only needed to go online: a signed
+                license key grants without one.
             root: Root file version 1, as text, bytes or a path; else ``CARNET_ROOT``. Put its text into your app.
-            license_key: For an unattended activation by `start()`; else ``CARNET_LICENSE_KEY``.
+            license_key: For an unattended activation by `start()`; else ``CARNET_LICENSE_KEY``. A signed one grants by
+                itself, at every `check()`, without activation.
             state: Directory for the state of all products; else ``CARNET_STATE``, else this user's own place for it.
             device_id: A declared device id; else ``CARNET_DEVICE_ID``, else ``/etc/carnet/device-id``, else the
                 operating system's.
@@ -181,10 +183,34 @@ class Client:
         try:
             self._config.server_address()
         except UsageError as missing:
-            from carnet.client.device import with_problem
+            from carnet.client.device import is_signed_key, with_problem
 
+            key = self._config.activation_key()
+            if key is not None and is_signed_key(key):
+                return decision  # it needs no server, and one would not change what is wrong with it
             self.last_problem = missing
-            return decision if decision or self._config.activation_key() is None else with_problem(decision, missing)
+            return decision if decision or key is None else with_problem(decision, missing)
+        return None
+
+    def _alone(self, license_key: str | None) -> Decision | None:
+        """
+        What `activate` with a signed license key, or `deactivate` of one, does where no server is named: it keeps or
+        forgets the key on this device. None where there is a server to ask, or another kind of key.
+
+        Args:
+            license_key: The key to keep; None to forget the one that is kept.
+        """
+        from carnet.client.device import is_signed_key
+
+        if license_key is not None and not is_signed_key(license_key):
+            return None
+        try:
+            self._config.server_address()
+        except UsageError:
+            from carnet.client.installing import forget, install
+
+            outcome = forget(self._device) if license_key is None else install(self._device, license_key)
+            return None if outcome is None else self._learn(outcome)
         return None
 
     def _learn(self, outcome: Outcome) -> Decision:

@@ -28,6 +28,11 @@ if TYPE_CHECKING:
     from carnet.client.ports import Clock
 
 
+_ACCESS = ("none", "limited", "full")
+_LEAST_CHARACTERS = 118
+"""A license key with fewer carries no signature (specs/signed-license-key.md §4)."""
+
+
 class View(Struct):
     """
     This device at one moment.
@@ -116,7 +121,37 @@ class Device:
 
         The machine file governs the offline window and carries all that the token does; the two come in one answer and
         are stored in one step. So the token is looked at only where there is no machine file that opens.
+
+        A signed license key, configured or installed, grants beside what is stored, or without any state (users-ask
+        51). Where both grant, the one that allows more counts, the stored one if they allow the same.
         """
+        stored = self._stored(view)
+        key = self._signed_key(view)
+        if key is None:
+            return stored
+        by_key = self.evidence_of_key(view, key)
+        if not by_key.grants:
+            return replace(stored, faults=(*stored.faults, *by_key.faults))
+        if not stored.grants:
+            return by_key
+        host = self.config.host()
+        allowed = [_ACCESS.index(decide(each, view.wall, host).access) for each in (stored, by_key)]
+        return by_key if allowed[1] > allowed[0] else stored
+
+    def evidence_of_key(self, view: View, signed_key: str) -> Evidence:
+        """What a signed license key proves here, verified now; a kept refusal of its license counts against it."""
+        return gather(
+            ring=view.root.ring(),
+            signed_key=signed_key,
+            fingerprint=view.fingerprint,
+            refusals=view.state.refusals,
+            foreign_state=view.loaded.condition == "foreign",
+            trusted_at=view.trusted_at,
+            clock_suspect=is_suspect(view.state.clock, view.trusted_at, view.wall),
+            issue_times_count=True,
+        )
+
+    def _stored(self, view: View) -> Evidence:
         if view.loaded.condition != "open":
             return Evidence(device=view.fingerprint, foreign_state=view.loaded.condition == "foreign")
         by_file = self._gather(view, None)
@@ -135,6 +170,13 @@ class Device:
             clock_suspect=is_suspect(state.clock, view.trusted_at, view.wall),
             issue_times_count=True,
         )
+
+    def _signed_key(self, view: View) -> str | None:
+        """The signed license key that is configured, else the one that is installed, if any."""
+        for key in (self.config.activation_key(), view.state.license_key):
+            if key is not None and is_signed_key(key):
+                return key
+        return None
 
     def checkpoint(self, view: View) -> None:
         """Record running time if it is due: a few times a day at most, never waiting for another process."""
@@ -161,6 +203,15 @@ class Device:
         from carnet.formats.fingerprint import native_fingerprint
 
         return native_fingerprint(self.config.product_id(), identity.anchors[0].value)
+
+
+def is_signed_key(license_key: str) -> bool:
+    """Whether *license_key* is meant to be a signed one, perhaps mistyped. Loads its reader only for a long text."""
+    if len(license_key) < _LEAST_CHARACTERS:
+        return False
+    from carnet.formats.signed_key import looks_like_signed_key
+
+    return looks_like_signed_key(license_key)
 
 
 def with_problem(decision: Decision, problem: CarnetError) -> Decision:

@@ -128,7 +128,8 @@ class Carnet(Client):
 
     def activate(self, license_key: str, *, device_name: str | None = None) -> Decision:
         """
-        Activate this device with a license key, online.
+        Activate this device with a license key, online. Where no server is named, a signed license key is kept on
+        this device and grants from then on.
 
         Args:
             license_key: As typed. It is tried as it is; where the server does not know it and a small typing error
@@ -142,6 +143,9 @@ class Carnet(Client):
         Raises:
             UsageError: A setting is missing or wrong.
         """
+        alone = self._alone(license_key) if self._transport is None else None
+        if alone is not None:
+            return alone
         return self._run(lambda: self._steps("activate", license_key, device_name=device_name))
 
     def refresh(self) -> Decision:
@@ -158,7 +162,8 @@ class Carnet(Client):
 
     def deactivate(self) -> Decision:
         """
-        Give this device's seat back and forget the license, online.
+        Give this device's seat back and forget the license, online. Where no server is named, a signed license key that
+        was kept is forgotten.
 
         Returns:
             ``not_activated``; without an authentic answer the decision from disk: the seat is still held.
@@ -166,7 +171,8 @@ class Carnet(Client):
         Raises:
             UsageError: A setting is missing or wrong.
         """
-        return self._run(lambda: self._steps("deactivate"))
+        alone = self._alone(None) if self._transport is None else None
+        return self._run(lambda: self._steps("deactivate")) if alone is None else alone
 
     def prepare_offline(self, *, days: int | None = None, ttl_seconds: int | None = None) -> Decision:
         """

@@ -1,4 +1,4 @@
-"""`carnet activate`: bind a license key to this device. The one command here that needs the network by nature."""
+"""`carnet activate`: bind a license key to this device. Needs the network, but for a signed key without a server."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from carnet.cli.parser import Parser
 from carnet.cli.secrets import HOW, add_license_key_options, license_key
 from carnet.core.errors import UsageError
 from carnet.formats.license_key import Healing
+from carnet.formats.signed_key import looks_like_signed_key
 
 
 def configure(parser: Parser) -> None:
@@ -23,8 +24,9 @@ def configure(parser: Parser) -> None:
 
 
 def _activate(options: argparse.Namespace, out: Output) -> int:
-    required(options, "server")
     typed = license_key(options, prompt=True)
+    if typed is None or not looks_like_signed_key(typed):
+        required(options, "server")  # a signed key grants without one (users-ask 51)
     if typed is None:
         raise UsageError("license_key_required", "No license key was given.", HOW)
     key = typing_errors.settle(typed, out)
