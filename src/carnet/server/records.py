@@ -8,11 +8,14 @@ creation order (see `domain/ids.py`). A `revision` is the storage's to count: it
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Generic, Literal, TypeVar
+from types import MappingProxyType
+from typing import Any, Final, Generic, Literal, TypeVar
 
 from carnet.core._base import Struct
+from carnet.core.conditions import Conditions
 from carnet.core.instant import Instant
 from carnet.core.model import LicenseStatus, LicenseType, Policy
+from carnet.core.progress import NOTHING, Progress, needs_care
 from carnet.formats.keys import KeyState
 
 CompatibilityAlgorithm = Literal["EdDSA", "ES256", "RS256"]
@@ -24,6 +27,9 @@ ArtifactKind = Literal["token", "machine-file", "license-key", "offline-token", 
 SubjectKind = Literal["license", "activation"]
 
 _T = TypeVar("_T")
+
+NO_DETAILS: Final[Mapping[str, Any]] = MappingProxyType({})
+"""An empty JSON object that nobody can change."""
 
 
 class Actor(Struct):
@@ -64,7 +70,8 @@ class StoredPolicy(Struct):
     A policy of a product, with what a new license under it starts as.
 
     `token_algorithm` is what compatibility tokens of its licenses must be signed with (R-02); None takes whatever the
-    product's active compatibility key has. It is about other clients only, and stands in no artifact.
+    product's active compatibility key has. It is about other clients only, and stands in no artifact. `conditions` are
+    the rules that the server alone applies.
     """
 
     id: str
@@ -76,6 +83,7 @@ class StoredPolicy(Struct):
     updated_at: Instant
     token_algorithm: CompatibilityAlgorithm | None = None
     revision: int = 1
+    conditions: Conditions = Conditions()
 
 
 class Customer(Struct):
@@ -91,11 +99,14 @@ class Customer(Struct):
 
 class License(Struct):
     """
-    A license as stored. `policy` is the policy's own; `overrides` are this license's; `effective` is both together.
+    A license as stored. `policy` is the policy's own; `overrides` are this license's; `effective` is both together,
+    with the update window. `conditions` are likewise the policy's with `own_conditions` applied. `seat_limit` is the
+    ceiling that the database holds: what was sold (`effective.seat_limit`) and what the conditions allow above it.
 
     `key_lookup` and `key_sealed` are the two stored forms of the key (SEC-32); the key itself is nowhere here.
     `seats_over` counts seats that were held already when the limit was lowered below them: they stay, no new one fits.
-    `revision` and `policy_revision` rise with every change by the vendor, of the license and of its policy.
+    `revision` and `policy_revision` rise with every change by the vendor, of the license and of its policy; what
+    devices move is in `progress`.
     """
 
     id: str
@@ -120,13 +131,26 @@ class License(Struct):
     status_index: int
     revision: int = 1
     policy_revision: int = 1
+    conditions: Conditions = Conditions()
+    own_conditions: Mapping[str, Any] = NO_DETAILS
+    progress: Progress = NOTHING
+
+    @property
+    def needs_care(self) -> bool:
+        """Whether its seats need more than the shortest way (`core.progress.needs_care`)."""
+        return needs_care(self.conditions, self.type, self.progress)
 
     def __repr__(self) -> str:
         return f"License(id={self.id!r}, product={self.product!r}, key=…{self.key_last_four})"
 
 
 class Activation(Struct):
-    """A device's seat on a license. It holds the seat until `deactivated_at`."""
+    """
+    A device's seat on a license. It holds the seat until `deactivated_at`.
+
+    `account` is the user whose seat it is, where seats belong to users (R-28); `user` is whoever the device named.
+    `enrolment` is the enrolment token it came with, and `group` where that placed it (users-ask 14).
+    """
 
     id: str
     license_id: str
@@ -144,6 +168,9 @@ class Activation(Struct):
     covered_until: Instant
     deactivated_at: Instant | None
     status_index: int
+    account: str | None = None
+    enrolment: str | None = None
+    group: str | None = None
 
 
 class Issuance(Struct):
@@ -208,3 +235,73 @@ class CompatibilityKey(Struct):
     replaced_at: Instant | None
     retired_at: Instant | None = None
     signs_for: KeyUse | None = None
+
+
+class Event(Struct):
+    """
+    Something that happened, for those outside who asked to be told (REL-09). It leaves the outbox once `delivered_at`.
+
+    Attributes:
+        id: The same on every delivery, so that receivers can tell a repeat.
+        at: When.
+        kind: What, as ``<kind of object>.<what happened>``.
+        object_id: To which object.
+        product: Of which product.
+        payload: What else matters, as plain JSON; never secrets.
+        delivered_at: None until it was delivered.
+    """
+
+    id: str
+    at: Instant
+    kind: str
+    object_id: str
+    product: str | None
+    payload: Mapping[str, Any]
+    delivered_at: Instant | None = None
+
+
+class Enrolment(Struct):
+    """
+    An enrolment token's record (users-ask 14): a keyed hash to find it by, a sealed copy for what is locked with it.
+
+    Its rules are `core.enrolment`'s. `used` counts the devices that ever enrolled with it.
+    """
+
+    id: str
+    license_id: str
+    name: str
+    token_hash: bytes
+    token_sealed: bytes
+    last_four: str
+    max_uses: int | None
+    used: int
+    networks: tuple[str, ...]
+    group: str | None
+    created_at: Instant
+    expires_at: Instant | None
+    revoked_at: Instant | None
+
+    def __repr__(self) -> str:
+        return f"Enrolment(id={self.id!r}, name={self.name!r}, last_four={self.last_four!r})"
+
+
+class Usage(Struct):
+    """How much of a meter a license used in the period that began at `period_starts_at`."""
+
+    license_id: str
+    meter: str
+    period_starts_at: Instant
+    used: int
+    updated_at: Instant
+
+
+class UsageEvent(Struct):
+    """One counted use. Its `id` is the caller's own, and counts once for the license (R-29)."""
+
+    license_id: str
+    id: str
+    meter: str
+    amount: int
+    at: Instant
+    period_starts_at: Instant
+    used_after: int

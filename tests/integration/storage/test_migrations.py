@@ -69,7 +69,7 @@ def with_a_product(path: Path) -> Path:
     connection = sqlite3.connect(path)
     with connection:
         connection.execute("INSERT INTO products VALUES ('hustl', 'Hustl', '{}', 1, 1)")
-        values = "('p1', 'hustl', 'plan', '{}', 'perpetual', NULL, 1, 1, NULL, 1)"
+        values = "('p1', 'hustl', 'plan', '{}', 'perpetual', NULL, 1, 1, NULL, 1, '{}')"
         connection.execute(f"INSERT INTO policies VALUES {values}")
     connection.close()
     return path

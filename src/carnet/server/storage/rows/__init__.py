@@ -1,8 +1,8 @@
 """
 Rows to records and back: the only place that knows both.
 
-Every reading function takes a row in the column order of its table (a license: followed by its policy's body and
-revision; an activation: followed by its license's product).
+Every reading function takes a row in the column order of its table (a license: followed by `POLICY_COLUMNS` of its
+policy; an activation: followed by its license's product).
 """
 
 from __future__ import annotations
@@ -24,10 +24,21 @@ from carnet.server.storage.rows.catalog import (
 from carnet.server.storage.rows.licenses import (
     ACTIVATION_WIDTH,
     LICENSE_WIDTH,
+    POLICY_COLUMNS,
     activation_from,
     activation_values,
+    has_own_ceiling,
     license_from,
     license_values,
+)
+from carnet.server.storage.rows.models import (
+    enrolment_from,
+    enrolment_values,
+    event_from,
+    event_values,
+    usage_event_from,
+    usage_event_values,
+    usage_from,
 )
 from carnet.server.storage.rows.register import (
     audit_from,
@@ -41,6 +52,7 @@ from carnet.server.storage.rows.values import read_json, write_json
 __all__ = [
     "ACTIVATION_WIDTH",
     "LICENSE_WIDTH",
+    "POLICY_COLUMNS",
     "activation_from",
     "activation_values",
     "api_key_from",
@@ -51,6 +63,11 @@ __all__ = [
     "compatibility_key_values",
     "customer_from",
     "customer_values",
+    "enrolment_from",
+    "enrolment_values",
+    "event_from",
+    "event_values",
+    "has_own_ceiling",
     "issuance_columns",
     "issuance_from",
     "issuance_values",
@@ -61,5 +78,8 @@ __all__ = [
     "product_from",
     "product_values",
     "read_json",
+    "usage_event_from",
+    "usage_event_values",
+    "usage_from",
     "write_json",
 ]

@@ -7,10 +7,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from carnet.core.conditions import conditions_to_json
 from carnet.core.instant import Instant
 from carnet.core.policies import policy_to_json
 from carnet.server.records import Customer, Product, StoredPolicy
-from carnet.server.storage.rows.values import policy_of, read_json, write_json
+from carnet.server.storage.rows.values import conditions_of, policy_of, read_json, write_json
 
 
 def product_from(row: Sequence[Any]) -> Product:
@@ -40,6 +41,7 @@ def policy_from(row: Sequence[Any]) -> StoredPolicy:
         updated_at=Instant(row[7]),
         token_algorithm=row[8],
         revision=row[9],
+        conditions=conditions_of(row[10]),
     )
 
 
@@ -55,6 +57,7 @@ def policy_values(stored: StoredPolicy) -> dict[str, Any]:
         "created_at": int(stored.created_at),
         "updated_at": int(stored.updated_at),
         "token_algorithm": stored.token_algorithm,
+        "conditions": write_json(conditions_to_json(stored.conditions)),
     }
 
 

@@ -4,19 +4,31 @@ Rows of licenses and activations, to records and back.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from carnet.core.instant import Instant
-from carnet.server.records import Activation, License
-from carnet.server.storage.rows.values import instant, overridden, policy_of, read_json, write_json
+from carnet.core.progress import progress_to_json, with_updates
+from carnet.server.records import NO_DETAILS, Activation, License
+from carnet.server.storage.rows.values import (
+    conditions_of,
+    instant,
+    overridden,
+    policy_of,
+    progress_of,
+    read_json,
+    write_json,
+)
 
-LICENSE_WIDTH = 20
-"""Columns of `licenses`; the policy's body and revision follow them."""
+LICENSE_WIDTH = 22
+"""Columns of `licenses`; those of its policy follow them."""
+
+POLICY_COLUMNS = ("body", "revision", "conditions")
+"""What a license's row takes along of its policy, in this order."""
 
 
 def license_from(row: Sequence[Any]) -> License:
-    """A row of `licenses`, then `policies.body` and `policies.revision`."""
+    """A row of `licenses`, then `POLICY_COLUMNS` of `policies`."""
     (
         license_id,
         product,
@@ -38,10 +50,15 @@ def license_from(row: Sequence[Any]) -> License:
         seats_over,
         status_index,
         revision,
+        own_conditions,
+        progress_text,
         body,
         policy_revision,
+        conditions,
     ) = row
     policy = policy_of(body)
+    progress = progress_of(progress_text)
+    effective = policy if overrides == "{}" else overridden(body, overrides)
     return License(
         id=license_id,
         product=product,
@@ -54,7 +71,7 @@ def license_from(row: Sequence[Any]) -> License:
         key_sealed=sealed,
         key_last_four=last_four,
         overrides={} if overrides == "{}" else read_json(overrides),
-        effective=policy if overrides == "{}" else overridden(body, overrides),
+        effective=effective if progress.updates_until is None else with_updates(effective, progress.updates_until),
         metadata={} if metadata == "{}" else read_json(metadata),
         created_at=Instant(created_at),
         starts_at=instant(starts_at),
@@ -65,6 +82,9 @@ def license_from(row: Sequence[Any]) -> License:
         status_index=status_index,
         revision=revision,
         policy_revision=policy_revision,
+        conditions=conditions_of(conditions, own_conditions),
+        own_conditions=NO_DETAILS if own_conditions == "{}" else read_json(own_conditions),
+        progress=progress,
     )
 
 
@@ -86,14 +106,21 @@ def license_values(stored: License) -> dict[str, Any]:
         "starts_at": stored.starts_at,
         "expires_at": stored.expires_at,
         "seat_limit": stored.seat_limit,
-        "seat_limit_is_own": int("seat_limit" in stored.overrides),
+        "seat_limit_is_own": int(has_own_ceiling(stored.overrides, stored.own_conditions)),
         "seats_used": stored.seats_used,
         "seats_over": stored.seats_over,
         "status_index": stored.status_index,
+        "conditions": write_json(dict(stored.own_conditions)),
+        "progress": write_json(progress_to_json(stored.progress)),
     }
 
 
-ACTIVATION_WIDTH = 15
+def has_own_ceiling(overrides: Mapping[str, Any], own_conditions: Mapping[str, Any]) -> bool:
+    """Whether a license's ceiling of seats is not simply its policy's."""
+    return "seat_limit" in overrides or "overage_percent" in own_conditions
+
+
+ACTIVATION_WIDTH = 18
 """Columns of `activations`; the license's product follows them."""
 
 
@@ -115,7 +142,10 @@ def activation_from(row: Sequence[Any]) -> Activation:
         covered_until=Instant(row[12]),
         deactivated_at=instant(row[13]),
         status_index=row[14],
-        product=row[15],
+        account=row[15],
+        enrolment=row[16],
+        group=row[17],
+        product=row[18],
     )
 
 
@@ -137,4 +167,7 @@ def activation_values(activation: Activation) -> tuple[Any, ...]:
         activation.covered_until,
         activation.deactivated_at,
         activation.status_index,
+        activation.account,
+        activation.enrolment,
+        activation.group,
     )

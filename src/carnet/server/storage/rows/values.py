@@ -8,9 +8,11 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+from carnet.core.conditions import Conditions, conditions_from_json, override_conditions
 from carnet.core.instant import Instant
 from carnet.core.model import Policy
 from carnet.core.policies import override, policy_from_json
+from carnet.core.progress import NOTHING, Progress, progress_from_json
 from carnet.formats.limits import MAX_ADMIN_BODY
 from carnet.formats.strict_json import dump_json, parse_json
 
@@ -37,6 +39,18 @@ def policy_of(body: str) -> Policy:
 def overridden(body: str, overrides: str) -> Policy:
     """The policy that *body* says, with *overrides* applied."""
     return override(policy_of(body), read_json(overrides))
+
+
+@lru_cache(maxsize=_CACHED_POLICIES)
+def conditions_of(text: str, own: str = "{}") -> Conditions:
+    """The conditions of a policy that *text* says, with a license's *own* values applied."""
+    inherited = conditions_from_json(read_json(text))
+    return inherited if own == "{}" else override_conditions(inherited, read_json(own))
+
+
+def progress_of(text: str) -> Progress:
+    """Where a license stands, as *text* says."""
+    return NOTHING if text == "{}" else progress_from_json(read_json(text))
 
 
 def instant(value: int | None) -> Instant | None:

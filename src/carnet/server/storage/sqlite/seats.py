@@ -12,21 +12,22 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from carnet.core.errors import StateError
 from carnet.server.ports import MAX_HOLDERS, IndexPlace, NextIndex, ProofUse, SeatChanges, SeatFacts, SeatQuery
 from carnet.server.records import Activation, AuditEntry, Issuance, License
 from carnet.server.storage import rows
+from carnet.server.storage.errors import seat_guard
 from carnet.server.storage.tables import activations, issuances, licenses
 
 _T = TypeVar("_T")
 
 _LICENSE_COLUMNS = ", ".join(f"l.{column.name}" for column in licenses.c)
+_POLICY_COLUMNS = ", ".join(f"p.{name}" for name in rows.POLICY_COLUMNS)
 _ACTIVATION_COLUMNS = ", ".join(f"a.{column.name}" for column in activations.c)
 
 _FACTS = f"""
 SELECT EXISTS (SELECT 1 FROM products WHERE id = :product),
        EXISTS (SELECT 1 FROM seen_proofs WHERE jti = :proof),
-       {_LICENSE_COLUMNS}, p.body, p.revision, {_ACTIVATION_COLUMNS}, l.product_id
+       {_LICENSE_COLUMNS}, {_POLICY_COLUMNS}, {_ACTIVATION_COLUMNS}, l.product_id
 FROM (SELECT 1)
 LEFT JOIN licenses l ON l.id = {{license}}
 LEFT JOIN policies p ON p.id = l.policy_id
@@ -128,7 +129,7 @@ def change(
 
 
 def _facts(connection: sqlite3.Connection, query: SeatQuery, row: tuple[Any, ...]) -> SeatFacts:
-    middle = 2 + rows.LICENSE_WIDTH + 2
+    middle = 2 + rows.LICENSE_WIDTH + len(rows.POLICY_COLUMNS)
     found = None if row[2] is None else rows.license_from(row[2:middle])
     holders: tuple[Activation, ...] = ()
     if query.with_holders and found is not None and _is_full(found):
@@ -149,24 +150,24 @@ def _is_full(license_: License) -> bool:
 
 def _take(connection: sqlite3.Connection, activation: Activation, sequences: dict[int, int]) -> None:
     if connection.execute(_TAKE_SEAT, (activation.license_id,)).rowcount != 1:
-        raise _guard("takes a seat where none is free")
+        raise seat_guard("takes a seat where none is free")
     connection.execute(_TAKE_INDEX, (sequences[activation.status_index], activation.status_index, activation.id))
     try:
         connection.execute(_INSERT_ACTIVATION, rows.activation_values(activation))
     except sqlite3.IntegrityError as error:
-        raise _guard("gives a device a second seat") from error
+        raise seat_guard("gives a device a second seat") from error
 
 
 def _update(connection: sqlite3.Connection, activation: Activation) -> None:
     values = rows.activation_values(activation)
     # device_name … app_version, refreshed_at, covered_until: columns 4 to 10, 12 and 13 of the table.
     if connection.execute(_UPDATE, (*values[3:10], *values[11:13], activation.id)).rowcount != 1:
-        raise _guard("changes an activation that holds no seat")
+        raise seat_guard("changes an activation that holds no seat")
 
 
 def _free(connection: sqlite3.Connection, activation: Activation) -> None:
     if connection.execute(_DEACTIVATE, (activation.deactivated_at, activation.id)).rowcount != 1:
-        raise _guard("frees a seat that is not held")
+        raise seat_guard("frees a seat that is not held")
     connection.execute(_FREE_SEAT, (activation.license_id,))
 
 
@@ -183,12 +184,4 @@ def _use_proof(connection: sqlite3.Connection, use: ProofUse) -> None:
     try:
         connection.execute(_USE_PROOF, (use.id, int(use.until)))
     except sqlite3.IntegrityError as error:
-        raise _guard("accepts a device proof twice") from error
-
-
-def _guard(what: str) -> StateError:
-    return StateError(
-        "seat_guard",
-        f"The database refused a decision that {what}; nothing was written.",
-        "This is a fault in Carnet: please report it with the request id.",
-    )
+        raise seat_guard("accepts a device proof twice") from error

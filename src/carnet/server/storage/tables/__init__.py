@@ -6,8 +6,11 @@ Belongs here: columns, keys, constraints, indexes. Not here: queries, mapping, d
 Invariants that the database itself holds:
 * `licenses.seats_used` never exceeds `seat_limit` by more than the seats that were held when the limit was lowered
   (design.md §2 rule 6); the storage also raises it only by a conditional update.
-* one held seat per license and device: the partial unique index `uq_activations_seat`.
+* one held seat per license and device: the partial unique index `uq_activations_seat`; and per license and user where
+  seats belong to users: `uq_activations_account`.
+* one trial per product and device, and one count per license and usage event: their primary keys.
 * one active compatibility key per product: the partial unique index `uq_compatibility_keys_active`.
+* one lease per slot and per holder of a pool, each slot within the limit it was given under (`leases`).
 * a status list position belongs to one subject for ever (SEC-26).
 
 `revision` counts the vendor's changes of a row, from 1; what devices do (seats taken and given back) does not raise it.
@@ -20,7 +23,9 @@ from __future__ import annotations
 from carnet.server.storage.tables.access import api_keys, compatibility_keys
 from carnet.server.storage.tables.base import NAMES, SEQUENCE, metadata
 from carnet.server.storage.tables.catalog import customers, installation, policies, products
+from carnet.server.storage.tables.leases import lease_endings, lease_pools, lease_terms, leases, service_clock
 from carnet.server.storage.tables.licenses import activations, licenses, status_indices
+from carnet.server.storage.tables.models import enrolments, events, trials, usage, usage_events
 from carnet.server.storage.tables.register import audit, issuances, seen_proofs
 from carnet.server.storage.tables.traffic import day_counts, last_seen, rate_limits, remembered_requests
 
@@ -34,9 +39,15 @@ __all__ = [
     "compatibility_keys",
     "customers",
     "day_counts",
+    "enrolments",
+    "events",
     "installation",
     "issuances",
     "last_seen",
+    "lease_endings",
+    "lease_pools",
+    "lease_terms",
+    "leases",
     "licenses",
     "metadata",
     "policies",
@@ -44,8 +55,12 @@ __all__ = [
     "rate_limits",
     "remembered_requests",
     "seen_proofs",
+    "service_clock",
     "status_indices",
+    "trials",
+    "usage",
+    "usage_events",
 ]
 
-REVISION = "0006"
+REVISION = "0008"
 """The newest migration: with those before it, it makes these tables. A database at it needs no look at the scripts."""

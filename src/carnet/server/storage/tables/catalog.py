@@ -57,6 +57,8 @@ policies = Table(
         CheckConstraint("token_algorithm IN ('EdDSA', 'ES256', 'RS256')", name="token_algorithm"),
     ),
     revision_column(),
+    # What the server alone applies; `body` is what artifacts carry.
+    Column("conditions", Text, nullable=False, server_default="{}"),
     UniqueConstraint("product_id", "name"),
     CheckConstraint("license_type IN ('perpetual', 'timed', 'trial')", name="license_type"),
     CheckConstraint("duration_seconds IS NULL OR duration_seconds >= 1", name="duration"),

@@ -37,13 +37,17 @@ licenses = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("starts_at", BigInteger),
     Column("expires_at", BigInteger),
-    # The limit in force, own or the policy's, kept here so that one row can be locked, compared and counted up.
+    # The ceiling in force (what was sold, and overage), own or the policy's, kept here so that one row can be locked,
+    # compared and counted up.
     Column("seat_limit", BigInteger),
     Column("seat_limit_is_own", SmallInteger, nullable=False),
     Column("seats_used", BigInteger, nullable=False),
     Column("seats_over", BigInteger, nullable=False),
     Column("status_index", BigInteger, nullable=False, unique=True),
     revision_column(),
+    # Own values for the policy's conditions; and what devices and renewals move, compared and replaced as a whole.
+    Column("conditions", Text, nullable=False, server_default="{}"),
+    Column("progress", Text, nullable=False, server_default="{}"),
     CheckConstraint("type IN ('perpetual', 'timed', 'trial')", name="type"),
     CheckConstraint("status IN ('active', 'suspended', 'revoked')", name="status"),
     CheckConstraint("expires_at IS NULL OR starts_at IS NULL OR starts_at < expires_at", name="term"),
@@ -72,6 +76,18 @@ activations = Table(
     Column("covered_until", BigInteger, nullable=False),
     Column("deactivated_at", BigInteger),
     Column("status_index", BigInteger, nullable=False, unique=True),
+    Column("account", Text),
+    Column("enrolment_id", Text),
+    Column("seat_group", Text),
+    # One held seat for each user, where seats belong to users; others have no account.
+    Index(
+        "uq_activations_account",
+        "license_id",
+        "account",
+        unique=True,
+        sqlite_where=text("deactivated_at IS NULL"),
+        postgresql_where=text("deactivated_at IS NULL"),
+    ),
     Index(
         "uq_activations_seat",
         "license_id",
