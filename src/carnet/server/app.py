@@ -9,7 +9,9 @@ from litestar import Router
 from litestar.di import Provide
 
 from carnet.formats.limits import MAX_ADMIN_BODY, MAX_PUBLIC_BODY
+from carnet.server.api.admin.artifacts import ARTIFACT_HANDLERS
 from carnet.server.api.admin.catalog import CATALOG_HANDLERS
+from carnet.server.api.admin.keys import KEY_HANDLERS
 from carnet.server.api.admin.licenses import LICENSE_HANDLERS
 from carnet.server.api.auth import AdminGuard
 from carnet.server.api.body import StrictRequest
@@ -17,6 +19,7 @@ from carnet.server.api.caching import SHORT, Cacheable
 from carnet.server.api.edge import EdgeApp
 from carnet.server.api.explain import EXPLAIN_HANDLERS
 from carnet.server.api.health import HEALTH_HANDLERS, Readiness
+from carnet.server.api.limits import EdgeLimits
 from carnet.server.api.metrics import Metrics
 from carnet.server.api.openapi import document
 from carnet.server.api.problems import EXCEPTION_HANDLERS
@@ -44,7 +47,7 @@ def create_app(installation: Installation) -> EdgeApp:
     metrics = Metrics(installation.storage_stats)
     admin = Router(
         "/v1/admin",
-        route_handlers=[*CATALOG_HANDLERS, *LICENSE_HANDLERS],
+        route_handlers=[*CATALOG_HANDLERS, *LICENSE_HANDLERS, *ARTIFACT_HANDLERS, *KEY_HANDLERS],
         guards=[AdminGuard(installation.apikeys)],
         request_max_body_size=MAX_ADMIN_BODY,
         dependencies={
@@ -52,6 +55,8 @@ def create_app(installation: Installation) -> EdgeApp:
             "policies": _given(installation.policies),
             "customers": _given(installation.customers),
             "licenses": _given(installation.licenses),
+            "artifacts": _given(installation.artifacts),
+            "keys": _given(installation.keys),
             "audit": _given(installation.audit),
         },
     )
@@ -62,6 +67,7 @@ def create_app(installation: Installation) -> EdgeApp:
 
     app = EdgeApp(
         metrics=metrics,
+        limits=EdgeLimits(installation.limiter, installation.settings.trusted_proxies, installation.flusher),
         https=installation.settings.base_url.startswith("https://"),
         route_handlers=[*DEVICE_HANDLERS, *TRUST_HANDLERS, *HEALTH_HANDLERS, *EXPLAIN_HANDLERS, admin],
         dependencies={

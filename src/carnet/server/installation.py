@@ -66,11 +66,15 @@ class SystemClock:
 
 
 class Check(Struct):
-    """One part of readiness: its name, whether it works, and what is wrong if not (REL-14)."""
+    """
+    One part of readiness: its name, whether it works, and what is wrong if not (REL-14). Without one that is not
+    `vital` the server serves on.
+    """
 
     name: str
     ok: bool
     problem: str = ""
+    vital: bool = True
 
 
 class _Opened(Struct):
@@ -164,7 +168,10 @@ class Installation:
         )
 
     async def checks(self) -> tuple[Check, ...]:
-        """Whether each part works now: ``database`` (a write transaction), ``signer`` (the root verifies it)."""
+        """
+        Whether each part works now: ``database`` (a write transaction), ``signer`` (the root verifies it), and, not
+        vital, ``compatibility-keys`` (each active one signs, and its own public half verifies it).
+        """
         checks = []
         try:
             await self._storage.ping()
@@ -176,6 +183,13 @@ class Installation:
             checks.append(Check(name="signer", ok=True))
         except CarnetError as error:
             checks.append(Check(name="signer", ok=False, problem=error.message))
+        try:
+            broken = await self.keys.prove()
+            # Anybody may ask: no paths, and of a key only what the JWKS shows.
+            problem = " ".join(f"The key {each.kid} of {each.product} cannot sign ({each.code})." for each in broken)
+            checks.append(Check(name="compatibility-keys", ok=not broken, problem=problem, vital=False))
+        except CarnetError as error:  # the records cannot be read, which the database's own part says too
+            checks.append(Check(name="compatibility-keys", ok=False, problem=error.message, vital=False))
         return tuple(checks)
 
     def storage_stats(self) -> StorageStats:

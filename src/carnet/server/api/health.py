@@ -33,11 +33,15 @@ class Alive(msgspec.Struct, kw_only=True):
 
 
 class PartReady(msgspec.Struct, kw_only=True):
-    """One part of the server: `problem` is empty when it works."""
+    """
+    One part of the server: `problem` is empty when it works. A part that is not `vital` can be broken while the server
+    serves everything else.
+    """
 
     name: str
     ok: bool
     problem: str
+    vital: bool
 
 
 class Ready(msgspec.Struct, kw_only=True):
@@ -71,11 +75,13 @@ class Readiness:
             async with asyncio.timeout(READY_SECONDS):
                 checks = await self._installation.checks()
         except TimeoutError:
-            parts = [PartReady(name="checks", ok=False, problem=f"No answer within {READY_SECONDS:g} seconds.")]
+            parts = [
+                PartReady(name="checks", ok=False, problem=f"No answer within {READY_SECONDS:g} seconds.", vital=True)
+            ]
         else:
-            parts = [PartReady(name=check.name, ok=check.ok, problem=check.problem) for check in checks]
+            parts = [PartReady(name=c.name, ok=c.ok, problem=c.problem, vital=c.vital) for c in checks]
         if broken := [f"{part.name}: {part.problem}" for part in parts if not part.ok]:
-            log.error("server.not_ready", parts=broken)
+            log.error("server.not_ready", parts=broken)  # also where it is ready but for a part that is not vital
         return parts
 
 
@@ -89,13 +95,17 @@ async def livez() -> Response[Alive]:
     "/readyz",
     operation_id="readyz",
     tags=_TAGS,
-    response_description="Every part works.",
-    responses={503: reply(Ready, "A part does not work; it is named.")},
+    response_description="Every vital part works.",
+    responses={503: reply(Ready, "A vital part does not work; it is named.")},
 )
 async def readyz(readiness: NamedDependency[Readiness]) -> Response[Ready]:
-    """Say whether this server can serve, by a durable write and a signature; the failing part is named."""
+    """
+    Say whether this server can serve, by a durable write and a signature; the failing part is named.
+
+    A compatibility key that cannot sign is named too, and the server is ready for all that needs no such key.
+    """
     parts = await readiness.parts()
-    ready = all(part.ok for part in parts)
+    ready = all(part.ok for part in parts if part.vital)
     return Response(Ready(ready=ready, parts=parts), status_code=200 if ready else 503)
 
 

@@ -91,6 +91,7 @@ async def create_policy(
         policy=policy_from_json({"name": data.name, **data.rules.given()}),
         license_type=data.license_type,
         duration_seconds=data.duration_seconds,
+        token_algorithm=data.token_algorithm,
     )
     return Response(views.policy(await policies.create(command, actor_of(request))))
 
@@ -147,6 +148,7 @@ async def update_policy(
         policy=policy_from_json({"name": name, **data.rules.given()}),
         license_type=data.license_type,
         duration_seconds=data.duration_seconds,
+        token_algorithm=data.token_algorithm,
     )
     return Response(views.policy(await policies.update(command, actor_of(request))))
 

@@ -11,12 +11,15 @@ from litestar.params import JSONBody, QueryParameter
 from carnet.core.model import LicenseStatus
 from carnet.server.api import wire
 from carnet.server.api.admin import views
+from carnet.server.api.admin.artifact_models import SignedKeyRequest
 from carnet.server.api.admin.models import (
     ActivationReply,
     ActivationsReply,
     AuditsReply,
     CreatedLicenseReply,
+    CreatedLicensesReply,
     CreateLicenseRequest,
+    CreateLicensesRequest,
     FindLicenseRequest,
     LicenseReply,
     LicensesReply,
@@ -27,6 +30,7 @@ from carnet.server.api.admin.models import (
 from carnet.server.api.admin.params import PAGE_SIZE, ActivationPath, Cursor, LicensePath, Limit
 from carnet.server.api.auth import READS, actor_of
 from carnet.server.domain.activations.service import ActivationService
+from carnet.server.domain.artifacts.commands import SignedKeyOptions
 from carnet.server.domain.audit.commands import AuditFilter
 from carnet.server.domain.audit.service import AuditService
 from carnet.server.domain.licenses.commands import CreateLicense, RenewLicense
@@ -34,6 +38,17 @@ from carnet.server.domain.licenses.service import LicenseService
 
 _TAGS: Final = ["Admin"]
 _WRITE: Final = ("invalid_argument", "unknown_member", "unavailable")
+_MAKE: Final = (
+    *_WRITE,
+    "bad_time",
+    "bad_policy",
+    "bad_grant",
+    "bad_fingerprint",
+    "placeholder_fingerprint",
+    "product_not_found",
+    "policy_not_found",
+    "customer_not_found",
+)
 _CHANGE: Final = (*_WRITE, "license_not_found")
 
 
@@ -43,14 +58,20 @@ _CHANGE: Final = (*_WRITE, "license_not_found")
     tags=_TAGS,
     response_description="The new license with its key.",
     opt={
-        "problems": (*_WRITE, "bad_time", "bad_policy", "product_not_found", "policy_not_found", "customer_not_found")
+        "problems": (
+            *_MAKE,
+            "weak_license_key",
+            "bad_license_key",
+            "license_key_not_canonical",
+            "already_exists",
+        )
     },
 )
 async def create_license(
     request: Request[Any, Any, Any], data: JSONBody[CreateLicenseRequest], licenses: NamedDependency[LicenseService]
 ) -> Response[CreatedLicenseReply]:
     """
-    Create a license, with a fresh key.
+    Create a license, with a fresh key or one of another system, and with a signed key where one is asked for.
 
     The key is shown here; later only `revealKey` shows it, and the audit says to whom.
     """
@@ -64,9 +85,38 @@ async def create_license(
         duration_seconds=data.duration_seconds,
         overrides=None if data.overrides is None else data.overrides.given(),
         metadata=data.metadata,
+        signed=_signed(data.signed),
+        license_key=data.license_key,
     )
     made = await licenses.create(command, actor_of(request))
     return Response(views.created_license(made), headers={"Location": f"/v1/admin/licenses/{made.license.id}"})
+
+
+@post(
+    "/licenses/batch",
+    operation_id="createLicenses",
+    tags=_TAGS,
+    response_description="The new licenses with their keys.",
+    opt={"problems": _MAKE},
+)
+async def create_licenses(
+    request: Request[Any, Any, Any], data: JSONBody[CreateLicensesRequest], licenses: NamedDependency[LicenseService]
+) -> Response[CreatedLicensesReply]:
+    """Create several licenses of one kind, all of them or none, each with its keys."""
+    command = CreateLicense(
+        product=data.product,
+        policy=data.policy,
+        customer=data.customer,
+        type=data.type,
+        starts_at=wire.instant(data.starts_at),
+        expires_at=wire.instant(data.expires_at),
+        duration_seconds=data.duration_seconds,
+        overrides=None if data.overrides is None else data.overrides.given(),
+        metadata=data.metadata,
+        signed=_signed(data.signed),
+    )
+    made = [each async for lot in licenses.create_many(command, data.count, actor_of(request)) for each in lot]
+    return Response(CreatedLicensesReply(items=[views.issued_license(each) for each in made]))
 
 
 @get("/licenses", operation_id="listLicenses", tags=_TAGS, response_description="Licenses, newest first.")
@@ -293,8 +343,13 @@ def _why(data: ReasonRequest | None) -> str | None:
     return None if data is None else data.reason
 
 
+def _signed(asked: SignedKeyRequest | None) -> SignedKeyOptions | None:
+    return None if asked is None else SignedKeyOptions(device=asked.device, revocable=asked.revocable)
+
+
 LICENSE_HANDLERS: Final = (
     create_license,
+    create_licenses,
     list_licenses,
     find_license,
     get_license,

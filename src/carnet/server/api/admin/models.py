@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, TypeAlias
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from carnet.core.model import ClockStrictness, GraceAccess, LicenseStatus, LicenseType
 from carnet.formats.limits import MAX_LICENSE_KEY_TYPED, MAX_METADATA_KEYS
+from carnet.server.api.admin.artifact_models import SignedKeyRequest
 from carnet.server.api.wire import EntitlementWire, SeatsWire, Seconds, Time, WrittenTime
 from carnet.server.domain.licenses.commands import RenewalBasis
-from carnet.server.records import ActorKind
+from carnet.server.records import ActorKind, CompatibilityAlgorithm
+
+MAX_LOT: Final = 500
+"""Licenses of one call; they are stored in one transaction."""
 
 Slug: TypeAlias = Annotated[str, Meta(min_length=1, max_length=100, examples=["hustl"])]
 Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=100)]
@@ -23,6 +27,10 @@ Metadata: TypeAlias = Annotated[
 ]
 ShownMetadata: TypeAlias = Mapping[str, Any]
 Id: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64)]
+TokenAlgorithm: TypeAlias = Annotated[
+    Literal["EdDSA", "ES256", "RS256", "any"],
+    Meta(description="What compatibility tokens must be signed with; `any`: whatever the product's active key has."),
+]
 GraceSeconds: TypeAlias = Annotated[int, Meta(ge=0)]
 
 
@@ -115,7 +123,11 @@ class RulesReply(msgspec.Struct, kw_only=True):
 
 
 class CreatePolicyRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """A policy of a product. `duration_seconds` is how long a timed or trial license under it runs."""
+    """
+    A policy of a product. `duration_seconds` is how long a timed or trial license under it runs.
+
+    Its name stands in its address: no slashes or backslashes, not only dots, no blanks around it.
+    """
 
     example: ClassVar[dict[str, Any]] = {
         "product": "hustl",
@@ -130,13 +142,14 @@ class CreatePolicyRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=Tr
     rules: WrittenRules = msgspec.field(default_factory=WrittenRules)
     license_type: LicenseType = "perpetual"
     duration_seconds: Seconds | None = None
+    token_algorithm: TokenAlgorithm = "any"  # noqa: S105 - no secret: what tokens are signed with
 
 
 class UpdatePolicyRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """
     A policy's new rules, all of them: members that are absent go back to their defaults.
 
-    `license_type` and `duration_seconds` stay as they are when absent or null.
+    `license_type`, `duration_seconds` and `token_algorithm` stay as they are when absent or null.
     """
 
     example: ClassVar[dict[str, Any]] = {"rules": {"offline_ttl_seconds": 7776000, "seat_limit": 5}}
@@ -144,6 +157,7 @@ class UpdatePolicyRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=Tr
     rules: WrittenRules
     license_type: LicenseType | None = None
     duration_seconds: Seconds | None = None
+    token_algorithm: TokenAlgorithm | None = None
 
 
 class PolicyReply(msgspec.Struct, kw_only=True):
@@ -154,6 +168,7 @@ class PolicyReply(msgspec.Struct, kw_only=True):
     name: str
     license_type: LicenseType
     duration_seconds: int | None
+    token_algorithm: CompatibilityAlgorithm | None
     rules: RulesReply
     created_at: Time
     updated_at: Time
@@ -181,10 +196,12 @@ class CustomerReply(msgspec.Struct, kw_only=True):
 
 class CreateLicenseRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """
-    A license under a policy of a product, with a fresh key.
+    A license under a policy of a product, with a fresh key, or with the `license_key` of another system taken over as
+    it is (one that is too easy to guess is refused).
 
-    Give `expires_at` or `duration_seconds` or neither (then the policy's duration counts). `overrides` are this
-    license's own values for some of the policy's rules.
+    `signed` asks for a signed key as well, which verifies without any server: `{}` for any device. Give `expires_at` or
+    `duration_seconds` or neither (then the policy's duration counts). `overrides` are this license's own values for
+    some of the policy's rules.
     """
 
     example: ClassVar[dict[str, Any]] = {
@@ -205,6 +222,26 @@ class CreateLicenseRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=T
     duration_seconds: Seconds | None = None
     overrides: WrittenRules | None = None
     metadata: Metadata | None = None
+    signed: SignedKeyRequest | None = None
+    license_key: Annotated[str, Meta(min_length=1, max_length=MAX_LICENSE_KEY_TYPED)] | None = None
+
+
+class CreateLicensesRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Several licenses of one kind, all of them or none, each with a fresh key; `signed` as for one license."""
+
+    example: ClassVar[dict[str, Any]] = {"product": "hustl", "policy": "consumer", "count": 100, "signed": {}}
+
+    product: Slug
+    policy: Name
+    count: Annotated[int, Meta(ge=1, le=MAX_LOT)]
+    customer: Id | None = None
+    type: LicenseType | None = None
+    starts_at: WrittenTime | None = None
+    expires_at: WrittenTime | None = None
+    duration_seconds: Seconds | None = None
+    overrides: WrittenRules | None = None
+    metadata: Metadata | None = None
+    signed: SignedKeyRequest | None = None
 
 
 class FindLicenseRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -258,9 +295,27 @@ class LicenseReply(msgspec.Struct, kw_only=True):
 
 
 class CreatedLicenseReply(LicenseReply, kw_only=True):
-    """A new license with its key."""
+    """A new license with its key, and its signed key where one was asked for."""
 
     key: str
+    signed_key: str | None
+
+
+class IssuedLicenseWire(msgspec.Struct, kw_only=True):
+    """One of several new licenses, with its keys."""
+
+    id: str
+    key: str
+    signed_key: str | None
+    product: str
+    policy: str
+    expires_at: Time | None
+
+
+class CreatedLicensesReply(msgspec.Struct, kw_only=True):
+    """New licenses with their keys, in the order of their ids."""
+
+    items: list[IssuedLicenseWire]
 
 
 class RevealedKeyReply(msgspec.Struct, kw_only=True):

@@ -20,4 +20,5 @@ ProductPath: TypeAlias = Annotated[str, PathParameter(description="The product's
 PolicyPath: TypeAlias = Annotated[str, PathParameter(description="The policy's name.", max_length=100)]
 CustomerPath: TypeAlias = Annotated[str, PathParameter(description="The customer's id.", max_length=64)]
 LicensePath: TypeAlias = Annotated[str, PathParameter(description="The license's id.", max_length=64)]
+KeyPath: TypeAlias = Annotated[str, PathParameter(description="The key's id.", max_length=64)]
 ActivationPath: TypeAlias = Annotated[str, PathParameter(description="The activation's id.", max_length=64)]

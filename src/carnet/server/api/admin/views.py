@@ -1,4 +1,9 @@
-"""How the services' results become the replies of the admin API. Pure."""
+"""
+How the services' results become the replies of the admin API. Pure.
+
+What stands in them is written once, in `domain.documents`; here it becomes the types that OpenAPI shows. A member that
+the type wants and the document lacks, or that has another type, is a fault that no answer hides.
+"""
 
 from __future__ import annotations
 
@@ -6,124 +11,94 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
+import msgspec
 from litestar import Request, Response
 
-from carnet.core.model import Policy
-from carnet.server.api import wire
+from carnet.server.api.admin.artifact_models import ArtifactReply
+from carnet.server.api.admin.key_models import AddedKeyReply, ExportedKeyReply, KeyReply
 from carnet.server.api.admin.models import (
     ActivationReply,
-    ActorWire,
     AuditReply,
     CreatedLicenseReply,
     CustomerReply,
+    IssuedLicenseWire,
     LicenseReply,
     PolicyReply,
     ProductReply,
-    RulesReply,
 )
+from carnet.server.domain import documents
 from carnet.server.domain.activations.commands import ActivationView
+from carnet.server.domain.artifacts.commands import IssuedArtifact
+from carnet.server.domain.keys.commands import AddedKey
+from carnet.server.domain.keys.service import jwk_of, pem_of
 from carnet.server.domain.licenses.commands import CreatedLicense, LicenseView
-from carnet.server.records import AuditEntry, Customer, Page, Product, StoredPolicy
+from carnet.server.records import AuditEntry, CompatibilityKey, Customer, Page, Product, StoredPolicy
 
 _T = TypeVar("_T")
 
 
 def product(value: Product) -> ProductReply:
     """A product for a reply."""
-    return ProductReply(id=value.id, name=value.name, created_at=str(value.created_at), metadata=value.metadata)
-
-
-def rules(value: Policy) -> RulesReply:
-    """The rules of a policy for a reply; its name stands beside them."""
-    members = {name: getattr(value, name) for name in RulesReply.__struct_fields__}
-    members["essential"] = list(value.essential)
-    members["domains"] = list(value.domains)
-    members["entitlements"] = wire.entitlements(value.entitlements)
-    return RulesReply(**members)
+    return msgspec.convert(documents.product_json(value), ProductReply)
 
 
 def policy(value: StoredPolicy) -> PolicyReply:
     """A policy for a reply."""
-    return PolicyReply(
-        id=value.id,
-        product=value.product,
-        name=value.policy.name,
-        license_type=value.license_type,
-        duration_seconds=value.duration_seconds,
-        rules=rules(value.policy),
-        created_at=str(value.created_at),
-        updated_at=str(value.updated_at),
-    )
+    return msgspec.convert(documents.policy_json(value), PolicyReply)
 
 
 def customer(value: Customer) -> CustomerReply:
     """A customer for a reply."""
-    return CustomerReply(
-        id=value.id,
-        name=value.name,
-        email=value.email,
-        created_at=str(value.created_at),
-        metadata=value.metadata,
-    )
-
-
-def _license_members(value: LicenseView) -> dict[str, Any]:
-    return {
-        "id": value.id,
-        "product": value.product,
-        "policy": value.policy,
-        "type": value.type,
-        "status": value.status,
-        "customer": value.customer,
-        "created_at": str(value.created_at),
-        "starts_at": wire.text(value.starts_at),
-        "expires_at": wire.text(value.expires_at),
-        "seats": wire.SeatsWire(limit=value.seats.limit, used=value.seats.used),
-        "entitlements": wire.entitlements(value.entitlements),
-        "key_last_four": value.key_last_four,
-        "overrides": value.overrides,
-        "rules": rules(value.effective),
-        "metadata": value.metadata,
-    }
+    return msgspec.convert(documents.customer_json(value), CustomerReply)
 
 
 def license_(value: LicenseView) -> LicenseReply:
     """A license for a reply."""
-    return LicenseReply(**_license_members(value))
+    return msgspec.convert(documents.license_json(value), LicenseReply)
 
 
 def created_license(value: CreatedLicense) -> CreatedLicenseReply:
-    """A new license with its key for a reply."""
-    return CreatedLicenseReply(**_license_members(value.license), key=value.key)
+    """A new license with its keys for a reply."""
+    members = {**documents.license_json(value.license), "key": value.key, "signed_key": value.signed_key}
+    return msgspec.convert(members, CreatedLicenseReply)
+
+
+def issued_license(value: CreatedLicense) -> IssuedLicenseWire:
+    """One of a batch of new licenses, with its keys."""
+    return msgspec.convert({"signed_key": None, **documents.license_with_its_keys_json(value)}, IssuedLicenseWire)
+
+
+def artifact(value: IssuedArtifact) -> ArtifactReply:
+    """A signed artifact with its text for a reply."""
+    return msgspec.convert(documents.artifact_with_its_text_json(value), ArtifactReply)
 
 
 def activation(value: ActivationView) -> ActivationReply:
     """An activation for a reply."""
-    return ActivationReply(
-        id=value.id,
-        license_id=value.license_id,
-        product=value.product,
-        device=value.device,
-        device_name=value.device_name,
-        platform=value.platform,
-        created_at=str(value.created_at),
-        refreshed_at=str(value.refreshed_at),
-        covered_until=str(value.covered_until),
-        deactivated_at=wire.text(value.deactivated_at),
-    )
+    return msgspec.convert(documents.activation_json(value), ActivationReply)
+
+
+def key(value: CompatibilityKey) -> KeyReply:
+    """A compatibility key's record for a reply."""
+    return msgspec.convert(documents.key_json(value), KeyReply)
+
+
+def exported_key(value: CompatibilityKey) -> ExportedKeyReply:
+    """A compatibility key's record and public half for a reply."""
+    members = {**documents.key_json(value), "pem": pem_of(value), "jwk": jwk_of(value)}
+    return msgspec.convert(members, ExportedKeyReply)
+
+
+def added_key(value: AddedKey) -> AddedKeyReply:
+    """A new compatibility key for a reply."""
+    former = None if value.former is None else value.former.kid
+    members = {**documents.key_json(value.key), "pem": pem_of(value.key), "jwk": jwk_of(value.key), "replaces": former}
+    return msgspec.convert(members, AddedKeyReply)
 
 
 def audit(value: AuditEntry) -> AuditReply:
     """An audit entry for a reply."""
-    return AuditReply(
-        seq=value.seq,
-        at=str(value.at),
-        actor=ActorWire(kind=value.actor.kind, id=value.actor.id),
-        action=value.action,
-        object_kind=value.object_kind,
-        object_id=value.object_id,
-        details=value.details,
-    )
+    return msgspec.convert(documents.audit_json(value), AuditReply)
 
 
 def page(

@@ -50,8 +50,11 @@ class AddedKey(Struct):
 
 
 class BrokenKey(Struct):
-    """An active key that cannot sign, and why. The server serves on; this key signs nothing until it is well again."""
+    """
+    An active key that cannot sign, and the code of why. The server serves on; this key signs nothing until it is well
+    again.
+    """
 
     kid: str
     product: str
-    problem: str
+    code: str

@@ -236,7 +236,7 @@ class KeyService:
                 self._signers[key.id] = await asyncio.to_thread(self._proven, key)
             except CarnetError as error:
                 self._signers.pop(key.id, None)
-                broken.append(BrokenKey(kid=key.kid, product=key.product, problem=error.message))
+                broken.append(BrokenKey(kid=key.kid, product=key.product, code=error.code))
         return tuple(broken)
 
     def _proven(self, key: CompatibilityKey) -> Signer:
