@@ -25,6 +25,7 @@ sys.path[:0] = [str(ROOT)]
 
 from tools.independent_keys import NAMES, fits, keys, load_key, thumbprint, trusted  # noqa: E402
 from tools.independent_machine_file import NotJudged, machine_file  # noqa: E402 - found on the path that is set above
+from tools.independent_profiles import token_profile  # noqa: E402
 from tools.independent_reading import (  # noqa: E402
     TEN_YEARS,
     Bad,
@@ -51,7 +52,8 @@ NOT_GENUINE: Final = frozenset(
     "unknown_key retired_key compromised_key wrong_algorithm bad_signature below_threshold root_not_next wrong_issuer "  # noqa: SIM905 - a table of words
     "answer_not_bound kid_mismatch license_mismatch device_mismatch included_mismatch".split()
 )
-"""The codes of the second layer, from the tables of the pages; `does_not_open` is the third, all others the first."""
+USAGE: Final = frozenset("license_unusable bad_token_settings bad_days wrong_key_type bad_grant bad_leeway".split())  # noqa: SIM905
+"""The codes of the second layer and of wrong calls, from the pages; `does_not_open` is the third, others the first."""
 
 
 # ── license-token.md, answer.md ──────────────────────────────────────────────────────────────────────────────────────
@@ -248,6 +250,7 @@ def root_file(vector: dict[str, Any]) -> str:
 FOLDERS: Final = {
     "keys": keys,
     "license-token": license_token,
+    "token-profiles": token_profile,
     "answer": answer,
     "root": root_file,
     "machine-file": machine_file,
@@ -259,7 +262,7 @@ def outcome_of(folder: str, vector: dict[str, Any]) -> tuple[str, str | None]:
     try:
         return FOLDERS[folder](vector), None
     except Bad as bad:
-        layer = "not_genuine" if bad.code in NOT_GENUINE else "malformed"
+        layer = "not_genuine" if bad.code in NOT_GENUINE else "usage" if bad.code in USAGE else "malformed"
         return ("does_not_open" if bad.code == "does_not_open" else layer), bad.code
     except AssertionError as wrong:
         return f"another {wrong}", None

@@ -31,13 +31,20 @@ def test_the_checker_imports_nothing_of_ours() -> None:
         elif isinstance(node, ast.ImportFrom):
             names.add(node.module or ".")
     assert {"nacl.signing", "json"} <= names
-    assert len(SOURCES) == 4
+    assert len(SOURCES) == 5
     assert not any(name.split(".")[0] in ("carnet", "support", "interop", "") for name in names)
 
 
 @pytest.mark.parametrize(
     ("folder", "least"),
-    [("keys", 134), ("license-token", 185), ("answer", 30), ("root", 35), ("machine-file", 321)],
+    [
+        ("keys", 134),
+        ("license-token", 185),
+        ("token-profiles", 507),
+        ("answer", 30),
+        ("root", 35),
+        ("machine-file", 321),
+    ],
 )
 def test_an_independent_reader_agrees_with_every_vector_that_it_judges(
     checker: ModuleType, folder: str, least: int
@@ -51,8 +58,9 @@ def test_an_independent_reader_agrees_with_every_vector_that_it_judges(
 
 
 def wrong_vectors(folder: str) -> list[dict[str, Any]]:
-    vector = json.loads((ROOT / "specs" / "vectors" / folder / "genuine.json").read_text("utf-8"))
-    name = {"license-token": "token", "root": "root", "machine-file": "file"}[folder]
+    case = "keyforge-genuine" if folder == "token-profiles" else "genuine"
+    vector = json.loads((ROOT / "specs" / "vectors" / folder / f"{case}.json").read_text("utf-8"))
+    name = {"root": "root", "machine-file": "file"}.get(folder, "token")
     text = vector["input"][name]
     middle = len(text) // 2
     changed = text[:middle] + ("A" if text[middle] != "A" else "B") + text[middle + 1 :]
@@ -62,7 +70,7 @@ def wrong_vectors(folder: str) -> list[dict[str, Any]]:
     ]
 
 
-@pytest.mark.parametrize("folder", ["license-token", "root", "machine-file"])
+@pytest.mark.parametrize("folder", ["license-token", "token-profiles", "root", "machine-file"])
 def test_a_wrong_vector_is_noticed(
     checker: ModuleType, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -73,3 +81,19 @@ def test_a_wrong_vector_is_noticed(
     counts, differing = checker.run(folder)
     assert counts.total() == 0
     assert len(differing) == 2
+
+
+def test_wrong_values_are_noticed(checker: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the independent reader computes what a vector expects, it compares every value and not just the outcome."""
+    wrong = 0
+    for folder in ("keys", "token-profiles"):
+        (tmp_path / folder).mkdir()
+        for path in (ROOT / "specs" / "vectors" / folder).glob("*.json"):
+            vector = json.loads(path.read_text("utf-8"))
+            if "value" in vector["expect"]:
+                value = vector["expect"]["value"]
+                vector["expect"]["value"] = {**value, "kid": "x"} if isinstance(value, dict) else not value
+                (tmp_path / folder / path.name).write_text(json.dumps(vector), "utf-8")
+                wrong += 1
+    monkeypatch.setattr(checker, "VECTORS", tmp_path)
+    assert sum(len(checker.run(folder)[1]) for folder in ("keys", "token-profiles")) == wrong > 250

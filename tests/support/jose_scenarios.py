@@ -54,9 +54,9 @@ RS256: Final = JoseSigner(_RSA)
 # ── ES256 ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def es256_variants(message: bytes) -> Iterator[Variant]:
-    """Signatures over *message* by `ES256`, genuine but for their form, and forgeries that cost nothing."""
-    signature = ES256.sign(message)
+def es256_variants(message: bytes, by: JoseSigner = ES256) -> Iterator[Variant]:
+    """Signatures over *message*, genuine but for their form, and forgeries that cost nothing."""
+    signature = by.sign(message)
     r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
 
     def raw(r: int, s: int, size: int = 32) -> bytes:

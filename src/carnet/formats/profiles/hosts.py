@@ -129,9 +129,12 @@ def _ipv6(text: str) -> str | None:
     from ipaddress import AddressValueError, IPv6Address
 
     try:
-        return None if "%" in text else str(IPv6Address(text))
+        address = IPv6Address(text)
     except AddressValueError:
         return None
+    # RFC 5952 §5. `str` writes mapped addresses like this from Python 3.13 on, and in hexadecimal before.
+    mapped = address.ipv4_mapped
+    return None if "%" in text else str(address) if mapped is None else f"::ffff:{mapped}"
 
 
 def _is_address(host: str) -> bool:
