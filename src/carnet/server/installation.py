@@ -32,8 +32,11 @@ from carnet.server.domain.ids import Ids
 from carnet.server.domain.keys.service import KeyService
 from carnet.server.domain.licenses.service import LicenseService
 from carnet.server.domain.licenses.vault import KeyVault
+from carnet.server.domain.limits.service import RateLimiter
 from carnet.server.domain.policies.service import PolicyService
 from carnet.server.domain.products.service import ProductService
+from carnet.server.domain.statistics.flushing import Flusher
+from carnet.server.domain.statistics.service import Statistics
 from carnet.server.domain.status.allocation import StatusAllocator
 from carnet.server.domain.trust.service import TrustService
 from carnet.server.layout import InstallationRecord, Layout, read_record
@@ -125,6 +128,9 @@ class Installation:
         self.ring = opened.ring
         self._keys = keys
         self._storage = storage
+        self.statistics = Statistics(storage)
+        self.limiter = RateLimiter(settings.rate_limits, secret=opened.pepper, store=storage)
+        self.flusher = Flusher(self.limiter.flush, self.statistics.flush, seconds=settings.flush_seconds)
         self.products = ProductService(storage, clock, ids)
         self.policies = PolicyService(storage, clock, ids)
         self.customers = CustomerService(storage, clock, ids)
@@ -229,16 +235,18 @@ async def open_installation(
     await asyncio.to_thread(_open_database, settings.database_path, opened.record, say)
     status = StatusAllocator(opened.status, settings.base_url)
     storage = await SqliteStorage.open(settings.database_path, status.place)
+    installation = Installation(
+        settings=settings,
+        opened=opened,
+        storage=storage,
+        status=status,
+        clock=clock or SystemClock(),
+        random=random,
+    )
     try:
-        yield Installation(
-            settings=settings,
-            opened=opened,
-            storage=storage,
-            status=status,
-            clock=clock or SystemClock(),
-            random=random,
-        )
+        yield installation
     finally:
+        await installation.flusher.stop()
         await storage.close()
 
 

@@ -7,11 +7,17 @@ Secrets may be given as a file by the same name with `_FILE` appended, so that t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from carnet.core._base import Struct
 from carnet.core.errors import UsageError
+from carnet.server.domain.limits.addresses import Network, networks_from_text
+from carnet.server.domain.limits.rules import RateLimits, rate_limits_from_text
+from carnet.server.domain.statistics.flushing import FLUSH_SECONDS
+
+_T = TypeVar("_T")
 
 DEFAULT_DATA = "./carnet-data"
 DEFAULT_HOST = "127.0.0.1"
@@ -34,6 +40,9 @@ class Settings(Struct):
         database_url: None or ``sqlite``, the embedded database; anything else is refused with a sentence.
         passphrase: Opens the sealed signing keys; None where a key file in `secrets/` does.
         admin_token: The first admin token, for set-up without a terminal; None lets `carnet init` make one.
+        trusted_proxies: Whose ``X-Forwarded-For`` is believed (SEC-35). None unless somebody says so.
+        rate_limits: How often an address, a key or a product may ask (SEC-35).
+        flush_seconds: How much of the statistics a crash may lose, 1 … 60.
     """
 
     data: Path
@@ -44,6 +53,9 @@ class Settings(Struct):
     database_url: str | None = None
     passphrase: bytes | None = None
     admin_token: str | None = None
+    trusted_proxies: tuple[Network, ...] = ()
+    rate_limits: RateLimits = RateLimits()
+    flush_seconds: int = FLUSH_SECONDS
 
     def __repr__(self) -> str:
         return f"Settings(data={str(self.data)!r}, host={self.host!r}, port={self.port})"  # never the secrets
@@ -79,11 +91,25 @@ def settings_from_environment(environ: Mapping[str, str]) -> Settings:
         database_url=_database_url(environ),
         passphrase=_secret(environ, "CARNET_PASSPHRASE"),
         admin_token=_secret_text(environ, "CARNET_ADMIN_TOKEN"),
+        trusted_proxies=_explained("CARNET_TRUSTED_PROXIES", networks_from_text, environ, ()),
+        rate_limits=_explained("CARNET_RATE_LIMITS", rate_limits_from_text, environ, RateLimits()),
+        flush_seconds=_whole(environ, "CARNET_FLUSH_SECONDS", FLUSH_SECONDS, 1, 60),
     )
 
 
 def _bad(name: str, problem: str, fix: str) -> UsageError:
     return UsageError("bad_setting", f"{name} {problem}.", fix)
+
+
+def _explained(name: str, read: Callable[[str], _T], environ: Mapping[str, str], default: _T) -> _T:
+    """A setting that a function of its own reads; what it says of a bad one, under the setting's name."""
+    text = environ.get(name)
+    if not text:
+        return default
+    try:
+        return read(text)
+    except UsageError as error:
+        raise UsageError("bad_setting", f"{name}: {error.message}", error.fix) from error
 
 
 def _whole(environ: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:

@@ -53,7 +53,7 @@ class StrictRequest(Request[Any, Any, Any]):
 
         Raises:
             MalformedError: Not strict JSON, or not that type; ``missing_member``, ``bad_member``, ``unknown_member``.
-            CarnetError: ``compressed_body``.
+            CarnetError: ``compressed_body``, ``rate_limited``.
         """
         encoding = self.headers.get("content-encoding", "identity")
         if encoding.strip().lower() not in {"identity", ""}:
@@ -62,7 +62,11 @@ class StrictRequest(Request[Any, Any, Any]):
         if field is None:  # a handler without `data` has no business here
             raise TypeError("this handler takes no body")
         limit = self.route_handler.resolve_request_max_body_size() or MAX_PUBLIC_BODY
-        return read_body(await self.body(), field.annotation, max_bytes=limit)
+        body = read_body(await self.body(), field.annotation, max_bytes=limit)
+        admit = getattr(self.app, "admit_body", None)  # where there is an edge, it has limits
+        if admit is not None:
+            admit(body)
+        return body
 
 
 def read_body(content: bytes, kind: Any, *, max_bytes: int) -> Any:

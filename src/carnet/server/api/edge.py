@@ -12,10 +12,12 @@ from collections.abc import Sequence
 from time import perf_counter
 from typing import Any, Final
 
+from litestar import Response
 from litestar.datastructures import State
 
 from carnet.server.api.context import NOTED_CODE, REQUEST_ID, choose_request_id
 from carnet.server.api.hot import HotApp
+from carnet.server.api.limits import EdgeLimits
 from carnet.server.api.logs import log
 from carnet.server.api.metrics import UNMATCHED, Metrics
 from carnet.server.api.problems import PROBLEM_MEDIA_TYPE, internal_error
@@ -47,16 +49,18 @@ _LOOKING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 class EdgeApp(HotApp):
     """A Litestar application inside the edge."""
 
-    __slots__ = ("edge_headers", "metrics")
+    __slots__ = ("edge_headers", "limits", "metrics")
 
-    def __init__(self, *, metrics: Metrics, https: bool, **options: Any) -> None:
+    def __init__(self, *, metrics: Metrics, limits: EdgeLimits, https: bool, **options: Any) -> None:
         """
         Args:
             metrics: Where requests are counted.
+            limits: Who may ask now.
             https: Whether clients reach this server by https, so that browsers may be told to insist on it.
             options: As `Litestar`.
         """
         self.metrics = metrics
+        self.limits = limits
         self.edge_headers = [*_HEADERS, _HSTS] if https else [*_HEADERS]
         super().__init__(state=State({"metrics": metrics}, deep_copy=False), **options)
 
@@ -70,23 +74,33 @@ class EdgeApp(HotApp):
         REQUEST_ID.set(request_id)
         NOTED_CODE.set("")
         method = scope["method"]
-        if method in _REPLACED:
-            scope = {**scope, "method": _REPLACED[method]}
         answer = _Answer(send, [*self.edge_headers, (b"x-request-id", request_id.encode())], method)
         started = perf_counter()
         try:
-            await super().__call__(scope, receive, answer.send)
+            refused = await self.limits.admit(scope)
+            if method in _REPLACED:
+                scope = {**scope, "method": _REPLACED[method]}
+            if refused is None:
+                await super().__call__(scope, receive, answer.send)
+            else:
+                await _send_problem(answer, refused)
         except Exception as error:  # noqa: BLE001 - the last line of defence: logged, answered, never hidden
             log.error("request.failed", kind=type(error).__name__, exc_info=error)
             if not answer.status:
-                await _send_internal_error(answer)
+                await _send_problem(answer, internal_error())
         finally:
             self._finish(scope, method, answer.status, perf_counter() - started)
+
+    def admit_body(self, body: Any) -> None:
+        """See `HotApp`."""
+        self.limits.admit_body(body)
 
     def _finish(self, scope: Any, method: str, status: int, seconds: float) -> None:
         route = scope.get("path_template") or UNMATCHED
         code = NOTED_CODE.get()
         self.metrics.observe(method if method in _METHODS else "OTHER", route, status, code, seconds)
+        if code:
+            self.limits.answered(scope, code)
         looks = method in _LOOKING or route in _QUIET_ROUTES
         if code or status >= 500 or not looks:
             log.info(
@@ -135,9 +149,10 @@ def _with_head(allowed: bytes) -> bytes:
     return b", ".join(sorted(methods | {b"HEAD"} if b"GET" in methods else methods))
 
 
-async def _send_internal_error(answer: _Answer) -> None:
-    body = bytes(internal_error().content)
-    head = [(b"content-type", PROBLEM_MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
+async def _send_problem(answer: _Answer, problem: Response[Any]) -> None:
+    body = bytes(problem.content)
+    head = [(name.lower().encode(), value.encode()) for name, value in problem.headers.items()]
+    head += [(b"content-type", PROBLEM_MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
     with contextlib.suppress(OSError):  # the client may be gone by now
-        await answer.send({"type": "http.response.start", "status": 500, "headers": head})
+        await answer.send({"type": "http.response.start", "status": problem.status_code or 500, "headers": head})
         await answer.send({"type": "http.response.body", "body": body, "more_body": False})

@@ -10,7 +10,7 @@ from litestar.params import PathParameter
 
 from carnet.core.errors import CarnetError
 from carnet.server.api.caching import SHORT
-from carnet.server.api.problems import PROBLEMS, RETRYABLE_STATUSES, problem_type
+from carnet.server.api.problems import PROBLEMS, is_retryable, problem_type
 
 
 class ProblemExplained(msgspec.Struct, kw_only=True):
@@ -36,7 +36,7 @@ def _explained(code: str) -> ProblemExplained:
         code=code,
         title=kind.title,
         status=kind.status,
-        retryable=kind.status in RETRYABLE_STATUSES,
+        retryable=is_retryable(code),
     )
 
 

@@ -75,6 +75,9 @@ class HotApp(Litestar):
         """Answer *calls* here from now on. Each must also be a route: it documents them, and takes what is unusual."""
         self._hot.update((call.path, call) for call in calls)
 
+    def admit_body(self, body: Any) -> None:
+        """What is asked of a body before it is answered, here and in the framework's handlers: rate limits."""
+
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """The ASGI application."""
         if scope["type"] == "http" and scope["method"] == "POST":
@@ -92,6 +95,7 @@ class HotApp(Litestar):
             body = await _body(receive)
             # The reader bounds nothing that the length did not: it is asked again, because it is the rule's own place.
             data = read_body(body, call.kind, max_bytes=MAX_PUBLIC_BODY)
+            self.admit_body(data)
             path = scope.get("raw_path") or scope["path"].encode()
             received = Received("POST", path.partition(b"?")[0].decode("latin-1"), body, proof)
             return await call.answer(data, received)

@@ -24,7 +24,7 @@ from litestar.typing import FieldDefinition
 
 from carnet._version import __version__
 from carnet.server.api.auth import AdminGuard
-from carnet.server.api.problems import PROBLEM_MEDIA_TYPE, PROBLEMS, RETRYABLE_STATUSES, Problem, problem_type
+from carnet.server.api.problems import PROBLEM_MEDIA_TYPE, PROBLEMS, Problem, is_retryable, problem_type
 
 _REF: Final = "#/components/schemas/{name}"
 
@@ -59,7 +59,7 @@ _BODIED: Final = (
     "too_large",
     "compressed_body",
 )
-_ALWAYS: Final = ("bad_request", "internal_error")
+_ALWAYS: Final = ("bad_request", "rate_limited", "internal_error")
 
 
 def reply(kind: Any, description: str, *, media_type: str = "application/json") -> ResponseSpec:
@@ -143,8 +143,12 @@ class _Document:
             by_status.setdefault(PROBLEMS[code].status, []).append(code)
         for status, listed in sorted(by_status.items()):
             headers = {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}}
-            if status in RETRYABLE_STATUSES:
+            if any(is_retryable(code) for code in listed):
                 headers["Retry-After"] = {"$ref": "#/components/headers/Retry-After"}
+            if "rate_limited" in listed:
+                headers |= {
+                    name: {"$ref": f"#/components/headers/{name}"} for name in ("RateLimit", "RateLimit-Policy")
+                }
             shown[str(status)] = {
                 "description": ", ".join(f"`{code}`" for code in listed) + ".",
                 "headers": headers,
@@ -213,7 +217,7 @@ def _example(code: str) -> dict[str, Any]:
         "instance": "5f2b8f1c0d9e4a7b6c3d2e1f",
         "code": code,
         "reasons": [{"code": code, "message": f"{kind.title}.", "fix": ""}],
-        "retryable": kind.status in RETRYABLE_STATUSES,
+        "retryable": is_retryable(code),
     }
 
 
@@ -266,6 +270,15 @@ def document(app: Litestar) -> dict[str, Any]:
                         "schema": {"type": "string"},
                     },
                     "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}},
+                    "RateLimit": {
+                        "description": "The limit that was met, as draft-ietf-httpapi-ratelimit-headers has it; may "
+                        "change as the draft does.",
+                        "schema": {"type": "string"},
+                    },
+                    "RateLimit-Policy": {
+                        "description": "That limit's size and time, of the same draft.",
+                        "schema": {"type": "string"},
+                    },
                 },
                 "securitySchemes": {
                     "AdminToken": {

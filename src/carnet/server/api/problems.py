@@ -29,6 +29,7 @@ from carnet.core.errors import (
 )
 from carnet.server.api.context import NOTED_CODE, REQUEST_ID
 from carnet.server.api.logs import log
+from carnet.server.domain.limits.rules import Limit
 
 PROBLEM_MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER_SECONDS: Final = 2
@@ -120,6 +121,7 @@ PROBLEMS: Final[Mapping[str, Kind]] = {
         409,
         {
             "seat_limit_reached": "All seats are taken",
+            "request_in_flight": "The same request is being answered",
             "already_exists": "That name is taken",
             "conflict": "That does not fit the present state",
             "key_exists": "That key is here already",
@@ -129,8 +131,11 @@ PROBLEMS: Final[Mapping[str, Kind]] = {
             "wrong_key_type": "The product's key is of another algorithm",
         },
     ),
+    "precondition_failed": Kind(status=412, title="It was changed in the meantime"),
     "too_large": Kind(status=413, title="The request is too large"),
     "compressed_body": Kind(status=415, title="Compressed bodies are not accepted"),
+    "idempotency_mismatch": Kind(status=422, title="The idempotency key was used for another request"),
+    "rate_limited": Kind(status=429, title="Too many requests"),
     "internal_error": Kind(status=500, title="The server failed"),
     "unavailable": Kind(status=503, title="The server cannot do this just now"),
 }
@@ -143,6 +148,12 @@ _QUOTED_NAME: Final = re.compile(r"'([A-Za-z_-]{1,40})'")
 """A parameter's name in Litestar's sentences."""
 
 RETRYABLE_STATUSES: Final = frozenset({429, 503})
+_RETRYABLE_CODES: Final = frozenset({"request_in_flight"})
+
+
+def is_retryable(code: str) -> bool:
+    """Whether the same request may succeed later without any change."""
+    return code in _RETRYABLE_CODES or PROBLEMS[code].status in RETRYABLE_STATUSES
 
 
 class ProblemReason(msgspec.Struct, kw_only=True):
@@ -249,6 +260,28 @@ def _single(
     return problem(code, (Reason(code=code, message=message, fix=fix),), retryable=retryable, headers=headers)
 
 
+def rate_limited(limit: Limit, seconds: int) -> Response[Any]:
+    """
+    The answer to who asks too often (SEC-35).
+
+    Args:
+        limit: Which limit it met.
+        seconds: When to come again: `Retry-After`. The draft headers beside it (draft-ietf-httpapi-ratelimit-headers)
+            may change as the draft does.
+    """
+    return _single(
+        "rate_limited",
+        "There were too many requests.",
+        f"Wait {seconds} seconds, and ask less often.",
+        retryable=True,
+        headers={
+            "Retry-After": str(seconds),
+            "RateLimit-Policy": f'"{limit.name}";q={limit.count};w={limit.seconds}',
+            "RateLimit": f'"{limit.name}";r=0;t={seconds}',
+        },
+    )
+
+
 def internal_error() -> Response[Any]:
     """The opaque answer to a fault of ours: nothing of it but the request id leaves the server."""
     return _single(
@@ -268,10 +301,21 @@ def unavailable() -> Response[Any]:
     )
 
 
+class RateLimitedError(CarnetError):
+    """``rate_limited``, found out after the body was read: which *limit* was met, and the *seconds* to wait."""
+
+    def __init__(self, limit: Limit, seconds: int) -> None:
+        super().__init__("rate_limited", "There were too many requests.", f"Wait {seconds} seconds.")
+        self.limit = limit
+        self.seconds = seconds
+
+
 def from_carnet_error(request: Request[Any, Any, Any], error: CarnetError) -> Response[Any]:
     """Litestar exception handler: our own errors. What is wrong with the request is said; what is wrong here is not."""
+    if isinstance(error, RateLimitedError):
+        return rate_limited(error.limit, error.seconds)
     if error.code in PROBLEMS and PROBLEMS[error.code].status < HTTPStatus.INTERNAL_SERVER_ERROR:
-        return _single(error.code, error.message, error.fix)
+        return _single(error.code, error.message, error.fix, retryable=is_retryable(error.code))
     if isinstance(error, MalformedError | UsageError | NotGenuineError):
         return problem("bad_request", (Reason(code=error.code, message=error.message, fix=error.fix),))
     if isinstance(error, StateError | TransportError):

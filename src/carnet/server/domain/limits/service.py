@@ -9,12 +9,12 @@ through in that time; and a restarted server knows what the one before it wrote 
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import time
 from collections.abc import Callable
 from functools import lru_cache
 
 from carnet.core._base import Struct
+from carnet.server.domain.limits.addresses import network_of
 from carnet.server.domain.limits.buckets import Buckets
 from carnet.server.domain.limits.rules import Limit, RateLimits
 from carnet.server.ports import LimitCharge, LimitStore
@@ -31,8 +31,6 @@ _SPELLING = {ord(c): None for c in " \t\r\n-_.\u2010\u2011\u2012\u2013\u2014\u20
     ord("L"): "1",
 }
 """Spellings of one key that a person may type share a bucket (specs/license-key.md)."""
-
-_NETWORK_BITS = 64
 
 
 class Wait(Struct):
@@ -85,7 +83,7 @@ class RateLimiter:
         now = self._clock_ns()
         bucket = self.network_of(address)
         misses = self._misses
-        if misses is not None and misses and (wait := misses.look(bucket, now)):
+        if misses and (wait := misses.look(bucket, now)):
             return _wait(misses.limit, wait)
         if self._address is not None and (wait := self._address.take(bucket, now)):
             return _wait(self._address.limit, wait)
@@ -134,23 +132,6 @@ class RateLimiter:
         self._since = max(0, now - _OVERLAP_NS)
         for name, buckets in self._kinds.items():
             buckets.learn(((level.bucket, level.empty_at_ns) for level in levels if level.kind == name), now)
-
-
-def network_of(address: str) -> str:
-    """
-    What an address counts as: itself for IPv4, its /64 for IPv6, because that is what one customer of a provider has.
-
-    IPv4 inside IPv6 (``::ffff:192.0.2.1``) is the IPv4 address. A text that is no address stays as it is.
-    """
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if isinstance(parsed, ipaddress.IPv6Address):
-        if parsed.ipv4_mapped is not None:
-            return str(parsed.ipv4_mapped)
-        return str(ipaddress.ip_network((parsed, _NETWORK_BITS), strict=False))
-    return str(parsed)
 
 
 def _wait(limit: Limit, wait_ns: int) -> Wait:
