@@ -37,6 +37,7 @@ def _command(where: Where, name: str, summary: str) -> Command:
 CATALOG: tuple[Command, ...] = (
     _command("vendor", "init", "make a new installation: root file, signing keys, database, admin token"),
     _command("vendor", "serve", "run the server"),
+    _command("vendor", "backup", "make, check and restore backups"),
     _command("vendor", "db", "bring the database to this version, or say which one it has"),
     _command("vendor", "product", "what you sell"),
     _command("vendor", "policy", "the rules that licenses follow"),

@@ -9,7 +9,7 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from carnet.core._base import Struct
@@ -19,6 +19,8 @@ from carnet.formats.encoding import b64url_decode
 from carnet.formats.keys import KeyRing
 from carnet.formats.limits import MAX_ROOT
 from carnet.formats.root import anchor, read_root
+from carnet.server.backup.high_water import check_life, read_mark, write_mark
+from carnet.server.backup.service import BackupService
 from carnet.server.ceremony import InitOptions, InitReport, create_installation
 from carnet.server.domain.activations.issuing import Issuing
 from carnet.server.domain.activations.service import ActivationService
@@ -48,6 +50,7 @@ from carnet.server.signing.sealing import KEY_BYTES, SealingBox
 from carnet.server.storage.founding import owner
 from carnet.server.storage.migrate import upgrade
 from carnet.server.storage.sqlite.store import SqliteStorage
+from carnet.server.storage.tables import REVISION
 
 __all__ = [
     "Check",
@@ -163,6 +166,15 @@ class Installation:
             signed_keys=signed_keys,
             compatibility=self.keys,
         )
+        self.backups = BackupService(
+            storage=storage,
+            clock=clock,
+            random=random,
+            layout=Layout(data=settings.data),
+            record=opened.record,
+            schema=REVISION,
+            secret=opened.seal,
+        )
         self.trust = TrustService(
             roots=opened.roots,
             ring=opened.ring,
@@ -198,6 +210,19 @@ class Installation:
             checks.append(Check(name="compatibility-keys", ok=False, problem=error.message, vital=False))
         return tuple(checks)
 
+    async def keep_mark(self) -> None:
+        """
+        Note beside the database how far it has got, so that an older state of it is noticed at the next start (REL-11).
+
+        Raises:
+            StateError: ``data_not_writable``, ``storage_unavailable``.
+        """
+        path = Layout(data=self.settings.data).high_water
+        life = await self._storage.life()
+        known = await asyncio.to_thread(read_mark, path)
+        if known is None or (known.epoch, known.audit) != (life.epoch, life.audit):
+            await asyncio.to_thread(write_mark, path, life)
+
     def storage_stats(self) -> StorageStats:
         """The writer's counters, for metrics."""
         return self._storage.stats()
@@ -226,8 +251,9 @@ async def open_installation(
     Raises:
         StateError: ``not_initialised``, ``half_initialised``, ``missing_file``, ``bad_installation_file``,
             ``root_changed``, ``bad_secret``, ``wrong_passphrase``, ``passphrase_needed``, ``wrong_key_file``,
-            ``keys_do_not_match_root``, ``database_too_new``, ``database_of_another``, ``storage_unavailable``,
-            ``storage_busy``, ``data_not_writable``, ``data_not_readable``.
+            ``keys_do_not_match_root``, ``database_too_new``, ``database_of_another``, ``restored``,
+            ``database_went_back``, ``storage_unavailable``, ``storage_busy``, ``data_not_writable``,
+            ``data_not_readable``.
         MalformedError: ``bad_key_file``.
     """
     layout = Layout(data=settings.data)
@@ -235,18 +261,24 @@ async def open_installation(
     await asyncio.to_thread(_open_database, settings.database_path, opened.record, say)
     status = StatusAllocator(opened.status, settings.base_url)
     storage = await SqliteStorage.open(settings.database_path, status.place)
-    installation = Installation(
-        settings=settings,
-        opened=opened,
-        storage=storage,
-        status=status,
-        clock=clock or SystemClock(),
-        random=random,
-    )
     try:
-        yield installation
+        check_life(await storage.life(), await asyncio.to_thread(read_mark, layout.high_water))
+        installation = Installation(
+            settings=settings,
+            opened=opened,
+            storage=storage,
+            status=status,
+            clock=clock or SystemClock(),
+            random=random,
+        )
+        await installation.keep_mark()
+        try:
+            yield installation
+        finally:
+            await installation.flusher.stop()
+            with suppress(CarnetError):  # the next opening, or the server's next minute, writes it
+                await installation.keep_mark()
     finally:
-        await installation.flusher.stop()
         await storage.close()
 
 

@@ -46,6 +46,11 @@ class Layout(Struct):
         return self.data / "carnet.db"
 
     @property
+    def high_water(self) -> Path:
+        """How far the database had got when it was last seen (REL-11)."""
+        return self.data / "high-water.json"
+
+    @property
     def keys(self) -> Path:
         """The sealed signing keys."""
         return self.data / "keys"

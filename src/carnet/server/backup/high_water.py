@@ -11,24 +11,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from carnet.core._base import Struct
 from carnet.core.errors import CarnetError, StateError
 from carnet.formats.limits import MAX_PUBLIC_BODY
 from carnet.formats.strict_json import dump_json, parse_object
 from carnet.server.files import Files
+from carnet.server.ports.backup import Life
 from carnet.server.signing.file_store import read_file
 
 _FORMAT = "carnet-high-water/1"
 
 
-class HighWater(Struct):
-    """A mark: the epoch, and how many audit rows there were."""
-
-    epoch: int
-    audit: int
-
-
-def read_mark(path: Path) -> HighWater | None:
+def read_mark(path: Path) -> Life | None:
     """
     The mark in *path*; None if there is none yet.
 
@@ -50,10 +43,10 @@ def read_mark(path: Path) -> HighWater | None:
             f"{path} is damaged.",
             "Remove it if you are sure that the database is the newest one.",
         )
-    return HighWater(epoch=epoch, audit=audit)
+    return Life(epoch=epoch, audit=audit, restored_at=None)
 
 
-def write_mark(path: Path, mark: HighWater, files: Files | None = None) -> None:
+def write_mark(path: Path, mark: Life, files: Files | None = None) -> None:
     """
     Keep *mark*.
 
@@ -64,17 +57,27 @@ def write_mark(path: Path, mark: HighWater, files: Files | None = None) -> None:
     (files or Files()).write(path, dump_json(content) + b"\n")
 
 
-def check_mark(known: HighWater | None, found: HighWater) -> None:
+def check_life(found: Life, known: Life | None) -> None:
     """
-    Compare the mark with what the database says now.
+    Whether the database may be served as it is.
+
+    Args:
+        found: What it says now.
+        known: The mark.
 
     Raises:
-        StateError: ``database_went_back``: the database is in a state from before the mark.
+        StateError: ``restored``: it was put back from a backup; ``database_went_back``: it is in a state from before
+            the mark. Either way a new epoch must begin first.
     """
+    if found.restored_at is not None:
+        raise StateError(
+            "restored",
+            f"The database was restored from a backup at {found.restored_at}; nothing is signed before a new epoch.",
+            "Begin a new epoch: carnet backup restore --new-epoch",
+        )
     if known is not None and (found.epoch, found.audit) < (known.epoch, known.audit):
         raise StateError(
             "database_went_back",
-            f"The database is older than it was: it holds {found.audit} changes, and {known.audit} were made."
-            " Nothing will be signed, because numbers that were used already would be used again.",
+            f"The database went back: it holds {found.audit} changes of {known.audit}; nothing is signed from it.",
             "If you put an older state back on purpose, begin a new epoch: carnet backup restore --new-epoch",
         )

@@ -8,17 +8,21 @@ A backup holds every row as of one moment, `installation.json` and `root.json`. 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from carnet.core._base import Struct
 from carnet.core.errors import StateError, UsageError
 from carnet.core.instant import Instant
-from carnet.server.backup.container import BackupWriter, EndPart, FilePart, Head, RowsPart, read_head, read_parts
+from carnet.formats.encoding import b64url_decode
+from carnet.server.backup.container import BackupWriter, EndPart, FilePart, Head, Part, RowsPart, read_head, read_parts
+from carnet.server.domain.audit.entries import entry
 from carnet.server.files import sync_folder
-from carnet.server.layout import InstallationRecord, Layout
+from carnet.server.layout import InstallationRecord, Layout, read_record
 from carnet.server.ports import Clock, Random, Storage
+from carnet.server.records import Actor
 from carnet.server.signing.file_store import read_file
 
 MAX_SMALL_FILE: Final = 512_000
@@ -83,12 +87,15 @@ class BackupService:
         self._schema = schema
         self._secret = secret
 
-    async def create(self, path: Path, *, progress: Callable[[str, int], None] | None = None) -> BackupReport:
+    async def create(
+        self, path: Path, actor: Actor, *, progress: Callable[[str, int], None] | None = None
+    ) -> BackupReport:
         """
         Write a backup to *path*, which must not exist; it has that name only once it is whole and on the disk.
 
         Args:
             path: In an existing directory; readable by its owner only.
+            actor: Who asked, for the audit.
             progress: Told the table and how many of its rows are written, now and then.
 
         Raises:
@@ -116,20 +123,10 @@ class BackupService:
             ) from error
         finally:
             temporary.unlink(missing_ok=True)
-        return _report(head, counted, path)
-
-    def verify(self, path: Path) -> BackupReport:
-        """
-        Read all of the backup in *path*: every part opens, in its place, to the end.
-
-        Raises:
-            MalformedError: ``not_a_backup``.
-            NotGenuineError: ``backup_does_not_open``, ``backup_damaged``.
-            StateError: ``backup_not_readable``; ``backup_of_another``: of another installation.
-        """
-        report = check_backup(path, self._secret)
-        if report.issuer != self._record.issuer:
-            raise backup_of_another(path)
+        report = _report(head, counted, path)
+        rows = sum(report.rows.values())
+        audit = entry(self._clock.now(), actor, "backup.created", report.issuer, rows=rows, size=report.size)
+        await self._storage.add_audit(audit)
         return report
 
     async def _write(self, path: Path, head: Head, progress: Callable[[str, int], None] | None) -> dict[str, int]:
@@ -154,46 +151,50 @@ class BackupService:
         return counted
 
 
-def check_backup(path: Path, secret: bytes) -> BackupReport:
+def verify_backup(layout: Layout, path: Path) -> BackupReport:
     """
-    Read all of the backup in *path* with the sealing secret of its installation.
+    Read all of the backup in *path*: every part opens, in its place, to the end; and it is of this installation.
+
+    Args:
+        layout: Of the installation; its `secrets/` must be there, `installation.json` may be missing.
+        path: The backup.
 
     Raises:
         MalformedError: ``not_a_backup``.
         NotGenuineError: ``backup_does_not_open``, ``backup_damaged``.
-        StateError: ``backup_not_readable``.
+        StateError: ``backup_not_readable``; ``backup_of_another``; ``missing_file``: no secrets.
     """
-    try:
-        with path.open("rb") as stream:
-            head = read_head(stream)
-            rows: dict[str, int] = {}
-            for part in read_parts(stream, head, secret):
-                if isinstance(part, EndPart):
-                    rows = part.rows
-    except OSError as error:
-        raise not_readable(path, error) from error
+    rows: dict[str, int] = {}
+    with opened_backup(layout, path) as (head, parts):
+        for part in parts:
+            if isinstance(part, EndPart):
+                rows = part.rows
+    if layout.record.exists() and read_record(layout).issuer != head.issuer:
+        raise StateError(
+            "backup_of_another",
+            f"{path} is a backup of another installation.",
+            "Give a backup of this one, or use the data directory of that one.",
+        )
     return _report(head, rows, path)
 
 
-def not_readable(path: Path, error: OSError) -> StateError:
-    """The file cannot be opened or read."""
-    return StateError(
-        "backup_not_readable", f"{path} cannot be read ({error.strerror}).", "Check the path and its permissions."
-    )
+@contextmanager
+def opened_backup(layout: Layout, path: Path) -> Iterator[tuple[Head, Iterator[Part]]]:
+    """
+    The head and the parts of a backup, opened with the installation's secret as they are read.
 
-
-def backup_of_another(path: Path) -> StateError:
-    """The file is genuine, and of another installation."""
-    return StateError(
-        "backup_of_another",
-        f"{path} is a backup of another installation.",
-        "Give a backup of this one, or use the data directory of that one.",
-    )
-
-
-def _must_be_new(path: Path) -> None:
-    if path.exists():
-        raise UsageError("file_exists", f"{path} exists already.", "Choose another name, or remove it first.")
+    Raises:
+        As `verify_backup`, but for ``backup_of_another``.
+    """
+    secret = b64url_decode(read_file(layout.seal).strip(), "The secret in seal")
+    try:
+        with path.open("rb") as stream:
+            head = read_head(stream)
+            yield head, read_parts(stream, head, secret)
+    except OSError as error:
+        raise StateError(
+            "backup_not_readable", f"{path} cannot be read ({error.strerror}).", "Check the path and its permissions."
+        ) from error
 
 
 def _report(head: Head, rows: dict[str, int], path: Path) -> BackupReport:
@@ -219,3 +220,8 @@ def _in_parts(rows: Iterable[Sequence[Any]]) -> Iterable[list[list[Any]]]:
             some, size = [], 0
     if some:
         yield some
+
+
+def _must_be_new(path: Path) -> None:
+    if path.exists():
+        raise UsageError("file_exists", f"{path} exists already.", "Choose another name, or remove it first.")

@@ -7,8 +7,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol, TypeAlias
 
+from carnet.core._base import Struct
+from carnet.core.instant import Instant
+
 TakeTable: TypeAlias = Callable[[str, tuple[str, ...], Iterable[Sequence[Any]]], None]
 """Given a table's name, its columns and its rows; called for each table, those that others refer to first."""
+
+
+class Life(Struct):
+    """
+    How far a database has got.
+
+    Attributes:
+        epoch: The second in which its present life began; 0 for its first.
+        audit: The number of its newest audit row, 0 before the first. Every change has one, so it only rises.
+        restored_at: It was put back from a backup then, and no new epoch has begun since.
+    """
+
+    epoch: int
+    audit: int
+    restored_at: Instant | None
 
 
 class BackupStore(Protocol):
@@ -22,6 +40,6 @@ class BackupStore(Protocol):
         """
         ...
 
-    async def audit_height(self) -> int:
-        """The number of the newest audit row, 0 before the first. Every change has one, so it only rises."""
+    async def life(self) -> Life:
+        """How far this life of the database has got."""
         ...

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from carnet.server.ports.backup import TakeTable
+from carnet.core.instant import Instant
+from carnet.server.ports.backup import Life, TakeTable
 from carnet.server.storage.core.unit import CoreUnits
-from carnet.server.storage.tables import audit, metadata
+from carnet.server.storage.tables import audit, installation, metadata
 
 _FETCHED_AT_ONCE = 500
 
@@ -23,14 +24,16 @@ class SnapshotPart(CoreUnits):
             for table in metadata.sorted_tables:
                 query = sa.select(table).order_by(*table.primary_key.columns)
                 rows = connection.execute(query, execution_options={"yield_per": _FETCHED_AT_ONCE})
-                take(table.name, tuple(column.name for column in table.columns), rows)
+                take(str(table.name), tuple(str(column.name) for column in table.columns), rows)
 
         await self._read(work)
 
-    async def audit_height(self) -> int:
+    async def life(self) -> Life:
         """See `ports.BackupStore`."""
 
-        def work(connection: sa.Connection) -> int:
-            return connection.scalar(sa.select(sa.func.max(audit.c.seq))) or 0
+        def work(connection: sa.Connection) -> Life:
+            row = connection.execute(sa.select(installation.c.epoch, installation.c.restored_at)).one()
+            height = connection.scalar(sa.select(sa.func.max(audit.c.seq))) or 0
+            return Life(epoch=row[0], audit=height, restored_at=None if row[1] is None else Instant(row[1]))
 
         return await self._read(work)

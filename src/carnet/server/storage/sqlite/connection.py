@@ -63,3 +63,23 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     connection = connect(path)
     connection.execute("PRAGMA query_only = ON")
     return connection
+
+
+def settle(path: Path) -> bool:
+    """
+    Bring everything of the database at *path* into its one file, so that it can be moved.
+
+    Returns:
+        False where another program has it open (leaving WAL mode needs the database alone, sqlite.org/wal.html). A
+        file that is not a sound database is left as it is, with its log beside it.
+    """
+    connection = sqlite3.connect(path, timeout=0.1, isolation_level=None)
+    try:
+        mode = connection.execute("PRAGMA journal_mode = DELETE").fetchone()[0]
+    except sqlite3.OperationalError as error:
+        return not error.sqlite_errorname.startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
+    except sqlite3.DatabaseError:
+        return True
+    finally:
+        connection.close()
+    return bool(mode == "delete")
