@@ -132,6 +132,15 @@ def dump_json(value: Any) -> bytes:
     Raises:
         UsageError: ``bad_json_value``: anything that the strict reader would refuse, floats among it.
     """
+    if _encode is not None:
+        _check_value(value, MAX_JSON_DEPTH)
+        try:
+            data = "".join(_encode(value, 0)).encode()
+        except UnicodeEncodeError:
+            data = _WRITTEN_NUL
+        if _WRITTEN_NUL not in data:
+            return data
+    # Without the C writer; or a text holds half a surrogate pair, NUL, or what NUL is written as: say which.
     parts: list[str] = []
     _write(value, parts.append, MAX_JSON_DEPTH)
     return "".join(parts).encode()
@@ -289,11 +298,50 @@ except ImportError:  # pragma: no cover - PyPy
 
     _make_scanner = _public_scanner
 
+_encode: Any = None
+try:
+    from _json import make_encoder as _make_encoder
+except ImportError:  # pragma: no cover - PyPy
+    pass
+else:
+    # markers, default, encoder, indent, key separator, item separator, sort keys, skip keys, allow NaN: as `json` calls
+    # it. What it would be lenient about never reaches it: `_check_value`.
+    _encode = _make_encoder(None, _no_number, _quote, None, ":", ",", True, False, False)
+
 _scan: Any = _make_scanner(_Hooks)
 _scan_floats: Any = _make_scanner(_FloatHooks)
 _scan_short: Any = _make_scanner(_ShortHooks)
 
 # ── writing ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+_WRITTEN_NUL: Final = b"\\u0000"
+_SIMPLE: Final = frozenset((str, bool, type(None)))
+
+
+def _check_value(value: Any, depth: int) -> None:
+    """Refuse what has no canonical form, but for what stands within strings. Written out, because it is hot."""
+    kind = type(value)
+    if kind is dict:
+        for name in value:
+            if type(name) is not str:
+                raise UsageError("bad_json_value", "A member's name must be a string.")
+        items = value.values()
+    elif kind is list or kind is tuple:
+        items = value
+    else:
+        _scalar(value, kind)
+        return
+    if depth == 0:
+        raise UsageError("bad_json_value", "A value nested deeper than 20 levels cannot be signed.")
+    for item in items:
+        kind = type(item)
+        if kind in _SIMPLE:
+            continue
+        if kind is dict or kind is list or kind is tuple:
+            _check_value(item, depth - 1)
+        elif not (isinstance(item, int) and -MAX_JSON_INTEGER <= item <= MAX_JSON_INTEGER):
+            _scalar(item, kind)
 
 
 def _write(value: Any, put: Any, depth: int) -> None:

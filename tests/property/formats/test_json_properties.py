@@ -6,10 +6,13 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from carnet.core.errors import MalformedError
+from carnet.core.errors import MalformedError, UsageError
+from carnet.core.instant import Instant
+from carnet.formats import strict_json
 from carnet.formats.encoding import (
     armor,
     b64_decode,
@@ -28,6 +31,18 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=5) | st.dictionaries(TEXTS, inner, max_size=5),
     max_leaves=30,
 )
+
+
+class Text(str):
+    """A text of another type."""
+
+    __slots__ = ()
+
+
+def nest(value: Any, depth: int) -> Any:
+    return value if depth == 0 else [nest(value, depth - 1)]
+
+
 TOKENS = st.sampled_from(
     ["{", "}", "[", "]", ",", ":", '"', "\\", "\\u0061", "\\ud800", "\\udc00", "\\u0000", "a", "é", "0", "1", "-", "-0",
      ".", "e", "9007199254740991", "9007199254740992", "null", "true", "NaN", "Infinity", " ", "\n", "\x00", "\x0b",
@@ -57,6 +72,40 @@ def test_what_is_written_is_what_is_read_and_is_written_the_same_again(value: An
     assert read(text) == value
     assert dump_json(read(text)) == text
     assert text == json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+ANY_TEXT = st.lists(st.characters() | st.sampled_from(["\x00", "\ud800", "\\", "\\u0000", '"']), max_size=6).map(
+    "".join
+)
+WRITABLE_OR_NOT = st.recursive(
+    VALUES | ANY_TEXT | st.floats() | st.integers() | st.sampled_from([b"", Instant(7), Text("x"), range(2), 2**53]),
+    lambda inner: (
+        st.lists(inner, max_size=3).map(tuple)
+        | st.dictionaries(ANY_TEXT | st.sampled_from([1, None, True, Text("k")]), inner, max_size=3)
+        | inner.map(lambda value: nest(value, 19))
+    ),
+    max_leaves=8,
+)
+
+
+@given(WRITABLE_OR_NOT)
+@example({"a": "\\u0000"})
+@example({"a": [float("nan"), "\x00"]})
+@example({Text("k"): 1})
+@example({1: 1})
+def test_both_writers_write_the_same_and_refuse_the_same(value: Any) -> None:
+    def outcome() -> object:
+        try:
+            return dump_json(value)
+        except UsageError as error:
+            return error.code
+        except TypeError:  # names of several types cannot be sorted
+            return "bad_json_value"
+
+    fast = outcome()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(strict_json, "_encode", None)
+        assert outcome() == fast
 
 
 @given(VALUES, st.booleans(), st.sampled_from([None, 1, "\t"]))

@@ -29,6 +29,7 @@ def _scanner(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setattr(json.decoder, "scanstring", json.decoder.py_scanstring)  # type: ignore[attr-defined]
         monkeypatch.setattr(strict_json, "_quote", json.encoder.py_encode_basestring)
     if request.param != "the interpreter's scanner":
+        monkeypatch.setattr(strict_json, "_encode", None)
         for name, hooks in (
             ("_scan", strict_json._Hooks),
             ("_scan_floats", strict_json._FloatHooks),
