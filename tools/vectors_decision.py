@@ -187,6 +187,8 @@ def bounds() -> Iterator[Scenario]:
     yield judged("host-negative-bounds", "4.7", "Failing on a bound below 0.", plain, at(0), host=broken)
     term = evidence(grant(license_expires_at=at(5 * DAY)))
     yield from around("host-shorter-term-grace", "4.7", "Bounding only one grace.", term, at(7 * DAY), host=tight)
+    key = Evidence(grants=(grant(kind="license-key", offline_until=None, device=None),))
+    yield judged("license-key-renews-nothing", "4.9", "Coming again with a key that nobody renews.", key, at(DAY))
     record = Evidence(grants=(grant(kind="license-key", offline_until=None, device=None),))
     yield from around(
         "host-bounds-endless", "4.3", "Ignoring the bound without an end.", record, at(10 * DAY), host=tight
@@ -492,6 +494,8 @@ def checks() -> Iterator[Scenario]:
     yield judged(
         "clock-suspect-and-expired", "5", "Stopping on the word of a clock that is in doubt.", clock, at(40 * DAY)
     )
+    never_new = evidence(grant(max_revocation_age_seconds=0))
+    yield judged("revocation-age-zero", "4.6", "Taking an age of 0 s for unset.", never_new, at(0))
     aged = evidence(grant(max_revocation_age_seconds=5 * DAY))
     yield from around("revocation-age", "4.6", "Never asking for a check, or a second off.", aged, at(5 * DAY))
     fresh = replace(aged, revocation_checked_at=at(2 * DAY))

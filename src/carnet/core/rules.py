@@ -161,7 +161,10 @@ def decide(evidence: Evidence, now: Instant, host: Host) -> Decision:
         offline_until=_instant(offline_until),
         grace_until=_instant(grace_until),
         days_left=days_left,
-        renew_after=_instant(min(main.issued_at + policy.refresh_after_seconds, offline_until)),
+        # A license key renews nothing: there is nobody to come to (specs/decision.md §4.9).
+        renew_after=None
+        if main.kind == "license-key"
+        else _instant(min(main.issued_at + policy.refresh_after_seconds, offline_until)),
         entitlements=_entitlements(main, access, judged, host.app_version),
         notice=notice,
         evidence_ids=evidence_ids,

@@ -124,6 +124,10 @@ def run_all() -> None:
     for key in issue_signed_keys([bound, started, key_grant(**RULES)], SIGNER):
         assert canonical_signed_key(key) == key
         assert canonical_signed_key(key[:-1]) is None
+        assert signed_key.looks_like_signed_key(key)
+        assert signed_key.unverified_signed_key(key)[1] == SIGNER.kid[:2]
+    for text in ("", "-" * 200, "0" * 200, "A" * 1000):
+        assert not signed_key.looks_like_signed_key(text)
     assert offline_token.unverified_offline_token(json.dumps(CONTRACT).encode()) == CONTRACT["token"]
 
 
