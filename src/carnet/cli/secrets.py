@@ -60,14 +60,29 @@ def license_key(options: argparse.Namespace, *, prompt: bool) -> str | None:
     if options.license_key_stdin:
         typed = read_stdin(MAX_BYTES).decode("utf-8", "replace")
     elif options.license_key_file:
-        with open(options.license_key_file, "rb") as file:  # noqa: PTH123 - pathlib is not loaded on devices
-            typed = file.read(MAX_BYTES).decode("utf-8", "replace")
+        return key_in_file(options.license_key_file)
     elif os.environ.get("CARNET_LICENSE_KEY"):
         typed = os.environ["CARNET_LICENSE_KEY"]
     elif prompt and interactive():
         typed = ask("License key: ")
     else:
         return None
+    return _trimmed(typed)
+
+
+def key_in_file(path: str) -> str:
+    """
+    The license key in the file *path*, as typed.
+
+    Raises:
+        UsageError: ``license_key_empty`` or ``license_key_too_long``.
+        OSError: The file cannot be read.
+    """
+    with open(path, "rb") as file:  # noqa: PTH123 - pathlib is not loaded on devices
+        return _trimmed(file.read(MAX_BYTES).decode("utf-8", "replace"))
+
+
+def _trimmed(typed: str) -> str:
     typed = typed.lstrip("\N{ZERO WIDTH NO-BREAK SPACE}").strip()
     if not typed:
         raise UsageError("license_key_empty", "The license key is empty.", HOW)

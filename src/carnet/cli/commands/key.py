@@ -1,20 +1,20 @@
 """
 `carnet key heal`: look for typing errors in a license key. Works anywhere, knows no server, stores nothing.
-`carnet key create|import|list|export`: the compatibility keys of products, for the vendor on the server.
+`carnet key create|import|list|export|retire`: the compatibility keys of products, for the vendor on the server.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from carnet.cli import exits, typing_errors
 from carnet.cli.output import Output, facts, when
 from carnet.cli.parser import Parser, leaf
 from carnet.cli.secrets import HOW, add_license_key_options, license_key, passphrase
 from carnet.cli.vendor import add_installation_options, add_list_options, administer, collect, show_list
-from carnet.cli.views import text_of
+from carnet.cli.views import key_json
 from carnet.cli.words import add_name, name
 from carnet.core.errors import MalformedError, UsageError
 
@@ -46,7 +46,10 @@ def configure(parser: Parser) -> None:
     export = leaf(group, "export", "print the public half, for apps to pin", _export)
     add_name(export, "--kid", "the key's id; write --kid=ID where it begins with a hyphen")
     export.add_argument("--format", choices=("pem", "jwk"), default="pem", help="how (default pem)")
-    for command in (create, take, listing, export):
+    retire = leaf(group, "retire", "end a key for good: nothing it signed is genuine any more", _retire)
+    add_name(retire, "--kid", "the key's id; write --kid=ID where it begins with a hyphen")
+    retire.add_argument("--even-active", action="store_true", help="also the key that signs now")
+    for command in (create, take, listing, export, retire):
         add_installation_options(command)
 
 
@@ -101,7 +104,7 @@ def _list(options: argparse.Namespace, out: Output) -> int:
             lambda after, most: installation.keys.list(options.product, after=after, limit=most), options
         ),
     )
-    show_list(out, page, _json, _COLUMNS, "No compatibility keys.")
+    show_list(out, page, key_json, _COLUMNS, "No compatibility keys.")
     return exits.OK
 
 
@@ -117,7 +120,19 @@ def _export(options: argparse.Namespace, out: Output) -> int:
         out.data(jwk, as_json(jwk))
     else:
         pem = pem_of(key)
-        out.data({**_json(key), "pem": pem}, pem.rstrip("\n"))
+        out.data({**key_json(key), "pem": pem}, pem.rstrip("\n"))
+    return exits.OK
+
+
+def _retire(options: argparse.Namespace, out: Output) -> int:
+    from carnet.server.records import OPERATOR
+
+    kid, even_active = name(options, "kid"), options.even_active
+    key = administer(
+        options, out, lambda installation: installation.keys.retire(kid, OPERATOR, even_active=even_active)
+    )
+    out.data(key_json(key), facts([("Key", key.kid), ("Product", key.product), ("State", key.state)]))
+    out.say("It is published no more and its private half is gone. Apps that pinned it must drop it themselves.")
     return exits.OK
 
 
@@ -125,23 +140,11 @@ def _show_added(added: AddedKey, out: Output) -> int:
     key, former = added.key, added.former
     rows = [("Key", key.kid), ("Product", key.product), ("Algorithm", key.alg), ("State", key.state)]
     former_kid = None if former is None else former.kid
-    out.data({**_json(key), "replaces": former_kid}, facts([*rows, ("Replaces", former_kid)]))
+    out.data({**key_json(key), "replaces": former_kid}, facts([*rows, ("Replaces", former_kid)]))
     if former is not None:
         out.say("The key that it replaces now only verifies: what it signed stays genuine, nothing new is signed.")
     out.say("It is in no root: give apps its public half with carnet key export.")
     return exits.OK
-
-
-def _json(key: CompatibilityKey) -> dict[str, Any]:
-    return {
-        "kid": key.kid,
-        "product": key.product,
-        "alg": key.alg,
-        "state": key.state,
-        "origin": key.origin,
-        "created_at": str(key.created_at),
-        "replaced_at": text_of(key.replaced_at),
-    }
 
 
 _COLUMNS: Mapping[str, Callable[[CompatibilityKey], object]] = {

@@ -1,23 +1,30 @@
-"""`carnet license …`: create licenses, see them, suspend, reinstate, renew, revoke, and read a key again."""
+"""
+`carnet license …`: create licenses, one or many, see them, suspend, reinstate, renew, revoke, read a key again, and
+issue what is made from them: signed keys, offline tokens, tokens for other clients.
+"""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from carnet.cli import exits
+from carnet.cli.issuing import add_output_option, hand_out, write_licenses
 from carnet.cli.output import Output, when
 from carnet.cli.parser import Parser, leaf
-from carnet.cli.secrets import add_license_key_options, license_key
+from carnet.cli.secrets import add_license_key_options, key_in_file, license_key
 from carnet.cli.vendor import add_installation_options, add_list_options, administer, collect, only_product, show_list
-from carnet.cli.views import license_facts, license_json, text_of
-from carnet.cli.words import add_name, duration, end_of, instant, members, name
+from carnet.cli.views import license_facts, license_json, license_with_its_keys_json
+from carnet.cli.words import add_name, duration, end_of, instant, members, name, whole
 from carnet.core.errors import UsageError
 
 if TYPE_CHECKING:
+    from carnet.server.domain.artifacts.commands import SignedKeyOptions
     from carnet.server.domain.licenses.commands import CreatedLicense, LicenseView
     from carnet.server.installation import Installation
+
+_PROFILES = ("native-jwt", "keyforge", "traffic-orchestrator")
 
 
 def configure(parser: Parser) -> None:
@@ -33,6 +40,12 @@ def configure(parser: Parser) -> None:
     create.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="override a policy member, e.g. seat_limit=5"
     )
+    create.add_argument("--key-file", metavar="FILE", help="take over the license key of another system, in FILE")
+    create.add_argument("--signed", action="store_true", help="also make a signed key, which needs no server")
+    _add_signed_options(create)
+    create.add_argument("--count", type=whole(1, 1_000_000), metavar="N", help="make N of them, into --output")
+    create.add_argument("--format", choices=("csv", "jsonl"), help="of --output (default: by its name, else jsonl)")
+    add_output_option(create, "the licenses with their keys")
 
     listing = leaf(group, "list", "licenses, newest first", _list)
     listing.add_argument("--product", help="only of this product")
@@ -53,6 +66,19 @@ def configure(parser: Parser) -> None:
         "--basis", choices=("expiry", "now"), default="expiry", help="count from the old end or from now"
     )
     reveal = leaf(group, "reveal-key", "print a license's key again; the audit records it", _reveal)
+    signed = leaf(group, "signed-key", "print a license's signed key, which verifies without any server", _signed_key)
+    _add_signed_options(signed)
+    offline = leaf(group, "offline-token", "issue a legacy offline token for a device that holds a seat", _offline)
+    offline.add_argument("--fingerprint", required=True, help="the device, as it was activated")
+    token = leaf(group, "token", "issue a token for other clients, under the product's compatibility key", _token)
+    token.add_argument("--profile", required=True, choices=_PROFILES, help="what the client reads")
+    token.add_argument("--fingerprint", help="the device, as it was activated")
+    for command in (offline, token):
+        command.add_argument("--ttl", type=duration, metavar="TIME", help="how long it lives, within the policy")
+    for command in (signed, offline, token):
+        add_output_option(command, "it")
+        add_name(command, "--id", "the license's id")
+        add_installation_options(command)
     for command in (suspend, reinstate, revoke, renew, reveal):
         add_name(command, "--id", "the license's id")
     for command in (suspend, reinstate, revoke):
@@ -69,14 +95,42 @@ def _add_end(parser: Parser) -> None:
     end.add_argument("--duration", type=duration, metavar="TIME", help="how long it runs, e.g. 365d")
 
 
+def _add_signed_options(parser: Parser) -> None:
+    if parser.prog.endswith("create"):
+        parser.add_argument("--fingerprint", help="with --signed: the only device that may use the signed key")
+    else:
+        parser.add_argument("--fingerprint", help="the only device that may use it (default: any)")
+    parser.add_argument(
+        "--no-status", action="store_true", help="a shorter signed key, which no revocation list can end"
+    )
+
+
+def _signed_options(options: argparse.Namespace) -> SignedKeyOptions:
+    from carnet.server.domain.artifacts.commands import SignedKeyOptions
+
+    return SignedKeyOptions(device=options.fingerprint, revocable=not options.no_status)
+
+
+def _check_create(options: argparse.Namespace) -> None:
+    """Words that go together or not at all; nothing is opened before they do."""
+    if not options.signed and (options.fingerprint is not None or options.no_status):
+        raise UsageError("bad_usage", "--fingerprint and --no-status are about a signed key.", "Add --signed.")
+    if (options.count is None) != (options.output is None) or (options.format and options.count is None):
+        raise UsageError("bad_usage", "--count and --output go together.", "For example: --count 100 --output keys.csv")
+    if options.count is not None and (options.key_file is not None or options.fingerprint is not None):
+        raise UsageError("bad_usage", "--key-file and --fingerprint are for one license.", "Leave out --count.")
+
+
 def _create(options: argparse.Namespace, out: Output) -> int:
     from carnet.server.domain.licenses.commands import CreateLicense
     from carnet.server.records import OPERATOR
 
+    _check_create(options)
     ends = options.expires_at is not None or options.duration is not None
+    taken_over = None if options.key_file is None else key_in_file(options.key_file)
 
-    async def work(installation: Installation) -> CreatedLicense:
-        command = CreateLicense(
+    async def command_of(installation: Installation) -> CreateLicense:
+        return CreateLicense(
             product=await only_product(installation, options.product),
             policy=options.policy,
             customer=options.customer,
@@ -85,21 +139,28 @@ def _create(options: argparse.Namespace, out: Output) -> int:
             expires_at=options.expires_at,
             duration_seconds=options.duration,
             overrides=members(options.set) or None,
+            signed=_signed_options(options) if options.signed else None,
+            license_key=taken_over,
         )
-        return await installation.licenses.create(command, OPERATOR)
 
-    created = administer(options, out, work)
+    if options.count is not None:
+
+        async def many(installation: Installation) -> AsyncIterator[tuple[CreatedLicense, ...]]:
+            return installation.licenses.create_many(await command_of(installation), options.count, OPERATOR)
+
+        return write_licenses(options, out, many)
+
+    async def one(installation: Installation) -> CreatedLicense:
+        return await installation.licenses.create(await command_of(installation), OPERATOR)
+
+    created = administer(options, out, one)
     view = created.license
-    document = {
-        "id": view.id,
-        "key": created.key,
-        "product": view.product,
-        "policy": view.policy,
-        "expires_at": text_of(view.expires_at),
-    }
-    out.data(document, created.key)
+    out.data(license_with_its_keys_json(created), created.signed_key or created.key)
     out.say(f"License {view.id} of {view.product}, policy {view.policy}, ends: {when(view.expires_at)}.")
-    out.say("The key above is for the customer. `carnet license reveal-key` shows it again.")
+    if created.signed_key is None:
+        out.say("The key above is for the customer. `carnet license reveal-key` shows it again.")
+    else:
+        out.say("The signed key above needs no server. `carnet license reveal-key` shows the key to activate with.")
     return exits.OK
 
 
@@ -178,6 +239,37 @@ def _reveal(options: argparse.Namespace, out: Output) -> int:
     key = administer(options, out, lambda installation: installation.licenses.reveal_key(license_id, OPERATOR))
     out.data({"id": license_id, "key": key}, key)
     return exits.OK
+
+
+def _signed_key(options: argparse.Namespace, out: Output) -> int:
+    from carnet.server.domain.artifacts.commands import IssueSignedKey
+    from carnet.server.records import OPERATOR
+
+    command = IssueSignedKey(license_id=name(options, "id"), options=_signed_options(options))
+    return hand_out(options, out, lambda installation: installation.artifacts.signed_key(command, OPERATOR))
+
+
+def _offline(options: argparse.Namespace, out: Output) -> int:
+    from carnet.server.domain.artifacts.commands import IssueOfflineToken
+    from carnet.server.records import OPERATOR
+
+    command = IssueOfflineToken(
+        license_id=name(options, "id"), fingerprint=options.fingerprint, ttl_seconds=options.ttl
+    )
+    return hand_out(options, out, lambda installation: installation.artifacts.offline_token(command, OPERATOR))
+
+
+def _token(options: argparse.Namespace, out: Output) -> int:
+    from carnet.server.domain.artifacts.commands import IssueToken
+    from carnet.server.records import OPERATOR
+
+    command = IssueToken(
+        license_id=name(options, "id"),
+        profile=options.profile,
+        fingerprint=options.fingerprint,
+        ttl_seconds=options.ttl,
+    )
+    return hand_out(options, out, lambda installation: installation.artifacts.token(command, OPERATOR))
 
 
 def _print(view: LicenseView, out: Output) -> None:

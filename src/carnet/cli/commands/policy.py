@@ -36,6 +36,11 @@ def configure(parser: Parser) -> None:
     create.add_argument("--feature", action="append", default=[], metavar="KEY", help="an entitlement; repeatable")
     create.add_argument("--essential", action="append", default=[], metavar="KEY", help="stays in limited mode")
     create.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="any other member")
+    create.add_argument(
+        "--token-algorithm",
+        choices=("EdDSA", "ES256", "RS256", "any"),
+        help="what tokens for other clients must be signed with (default: the product's key, whatever it is)",
+    )
     create.add_argument("--license-type", choices=("perpetual", "timed", "trial"), help="what licenses under it are")
     create.add_argument("--duration", type=duration, metavar="TIME", help="how long a license runs, e.g. 365d")
     listing = leaf(group, "list", "the policies of a product", _list)
@@ -68,6 +73,10 @@ def _rules(options: argparse.Namespace) -> Policy:
     if options.essential:
         changes["essential"] = options.essential
     changes.update(members(options.set))
+    chosen = changes.pop("token_algorithm", None)  # it stands beside the rules, and may be set like one of them
+    if chosen is not None and options.token_algorithm not in (None, chosen):
+        raise UsageError("bad_usage", "Two different token algorithms were given.", "Give one of them.")
+    options.token_algorithm = options.token_algorithm or chosen or "any"
     return replace(override(preset, changes), name=name(options, "name"))
 
 
@@ -83,6 +92,7 @@ def _create(options: argparse.Namespace, out: Output) -> int:
             policy=policy,
             license_type=options.license_type or ("perpetual" if options.duration is None else "timed"),
             duration_seconds=options.duration,
+            token_algorithm=options.token_algorithm,
         )
         return await installation.policies.create(command, OPERATOR)
 
