@@ -111,6 +111,6 @@ ALTERATIONS: list[tuple[str, list[Any], str]] = [
     (f"{EXTRAS}.pol.essential", ["open", {"open": 1}, None, ["Open"], ["open", "open"], [1]], "bad_policy"),
     (f"{EXTRAS}.pol.domains", ["example.com", [1], ["Example.com"], ["*"]], "bad_policy"),
     (f"{EXTRAS}.pol.ent", ["x", None, {}, [{"key": "A"}], ["a"]], "bad_entitlements"),
-    (f"{EXTRAS}.pol.below", ["new", 1, {}], "bad_policy"),
+    (f"{EXTRAS}.pol.below", ["new", "3.0-\x07", "3.0\n", 1, {}], "bad_policy"),
 ]
 """Path, values, code; for the content of `claims_of()`."""

@@ -183,7 +183,7 @@ def _check_extras(extras: dict[str, Any]) -> None:
     _check(isinstance(policy.get("activation", True), bool))
     _check(policy.get("edition") is None or (_text(policy["edition"]) and len(policy["edition"]) <= 100))
     below = policy.get("below")
-    _check(below is None or (isinstance(below, str) and len(below) <= 255 and _CEILING.fullmatch(below) is not None))
+    _check(below is None or (_text(below) and _CEILING.fullmatch(below) is not None))
     essential = policy.get("essential", [])
     _check(isinstance(essential, list) and all(_KEY.fullmatch(key) for key in essential))
     _check(len(set(essential)) == len(essential))

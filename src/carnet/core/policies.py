@@ -247,9 +247,14 @@ def is_domain_pattern(pattern: object) -> bool:
 
 def _check_ceiling(member: str, ceiling: object) -> None:
     # A ceiling without a comparable core would cover every version (§6.4 of the contract): surely a mistake.
-    if ceiling is None or (type(ceiling) is str and len(ceiling) <= _MAX_VERSION and parse_core(ceiling) is not None):
+    if ceiling is None or (
+        type(ceiling) is str
+        and len(ceiling) <= _MAX_VERSION
+        and ceiling.isprintable()  # what follows the core may be anything else, and is shown (SEC-39)
+        and parse_core(ceiling) is not None
+    ):
         return
-    raise _bad(member, "a version of up to three numbers, such as 3.0.0, or null", ceiling)
+    raise _bad(member, "a printable version of up to three numbers, such as 3.0.0, or null", ceiling)
 
 
 def _is_text(value: object) -> bool:
