@@ -36,6 +36,7 @@ class Lease(Struct):
         slot: Its number in the pool.
         name: What people know the holder as, e.g. a host name; empty if unknown.
         is_borrowed: Taken along for travel: its holder is not expected before its end.
+        asked_seconds: What its holder asked for last; None: nothing.
         ttl_seconds: For how long it was given or renewed last.
         claimed_at, renewed_at: Wall clock; the latter is when its holder was last seen.
         deadline: Service clock, seconds: it is over from then on.
@@ -51,6 +52,7 @@ class Lease(Struct):
     holder: LeaseHolder
     name: str
     is_borrowed: bool
+    asked_seconds: int | None
     ttl_seconds: int
     claimed_at: Instant
     renewed_at: Instant

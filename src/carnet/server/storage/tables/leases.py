@@ -34,6 +34,8 @@ leases = Table(
     Column("holder_id", Text),
     Column("name", Text, nullable=False),
     Column("is_borrowed", SmallInteger, nullable=False),
+    # What the holder asked for last, and what it got.
+    Column("asked_seconds", BigInteger),
     Column("ttl_seconds", BigInteger, nullable=False),
     Column("claimed_at", BigInteger, nullable=False),
     Column("renewed_at", BigInteger, nullable=False),

@@ -28,6 +28,7 @@ def upgrade() -> None:
         sa.Column("holder_id", sa.Text(), nullable=True),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("is_borrowed", sa.SmallInteger(), nullable=False),
+        sa.Column("asked_seconds", sa.BigInteger(), nullable=True),
         sa.Column("ttl_seconds", sa.BigInteger(), nullable=False),
         sa.Column("claimed_at", sa.BigInteger(), nullable=False),
         sa.Column("renewed_at", sa.BigInteger(), nullable=False),

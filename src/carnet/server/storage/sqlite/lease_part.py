@@ -1,0 +1,88 @@
+"""
+`ports.LeaseStore` on SQLite: the writer, the reader and the service clock around the statements of `leases`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from abc import abstractmethod
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TypeVar
+
+from carnet.core.errors import StateError
+from carnet.server.ports import IndexPlace
+from carnet.server.ports.leases import LeaseFacts, LeaseQuery, LeaseRenewal, LeaseRenewed, LeaseRule
+from carnet.server.storage.core.leases import LeasePart
+from carnet.server.storage.sqlite import leases
+from carnet.server.storage.sqlite.service_clock import ServiceClock
+from carnet.server.storage.sqlite.writer import GroupCommitWriter, storage_error
+
+_T = TypeVar("_T")
+
+BEAT_SECONDS = 10.0
+"""How often the service clock is written down while nobody changes a lease."""
+
+
+class SqliteLeasePart(LeasePart):
+    """
+    The leases of `SqliteStorage`.
+
+    Args:
+        place: As `CoreUnits`.
+        running: Seconds of a clock that only runs on.
+    """
+
+    _writer: GroupCommitWriter
+
+    def __init__(self, place: IndexPlace, running: Callable[[], float]) -> None:
+        super().__init__(place)
+        self._service_clock = ServiceClock(running)
+        self._beating: asyncio.Task[None] | None = None
+
+    @abstractmethod
+    def _hot_reader(self) -> sqlite3.Connection:
+        """The connection that the event loop reads with."""
+
+    def start_service_clock(self) -> None:
+        """Go on from where the clock stood; from here on it beats."""
+        self._service_clock.start(self._hot_reader())
+        self._beating = asyncio.get_running_loop().create_task(self._beat())
+
+    async def stop_service_clock(self) -> None:
+        """Write the clock down and stop the beats. Doing it twice is fine."""
+        beating, self._beating = self._beating, None
+        if beating is not None:
+            beating.cancel()
+            with suppress(StateError):  # what cannot be written is time that did not pass: leases last longer
+                await self._writer.submit(self._service_clock.beat)
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT_SECONDS)
+            with suppress(StateError):
+                await self._writer.submit(self._service_clock.beat)
+
+    async def service_seconds(self) -> int:
+        """See `ports.LeaseStore`."""
+        return self._service_clock.seconds()
+
+    async def renew_lease(self, renewal: LeaseRenewal) -> LeaseRenewed | None:
+        """See `ports.LeaseStore`."""
+        clock = self._service_clock
+        return await self._writer.submit(lambda connection: leases.renew(connection, renewal, clock.keep(connection)))
+
+    async def find_lease(self, query: LeaseQuery) -> LeaseFacts:
+        """See `ports.LeaseStore`."""
+        try:
+            return leases.find(self._hot_reader(), query, self._service_clock.seconds())
+        except sqlite3.Error as error:
+            raise storage_error(error) from error
+
+    async def change_lease(self, query: LeaseQuery, rule: LeaseRule[_T]) -> _T:
+        """See `ports.LeaseStore`."""
+        clock = self._service_clock
+        return await self._writer.submit(
+            lambda connection: leases.change(connection, query, rule, clock.keep(connection))
+        )
