@@ -1,9 +1,10 @@
 """
 An independent check of `specs/vectors/`: written from the pages of `specs/`, importing nothing of Carnet.
 
-`python tools/check_vectors.py` goes through the vectors of keys, license tokens, token profiles, answers, root files
-and machine files with PyNaCl, pyca's AES, arithmetic of its own and the standard library's JSON, compares outcome and
-code, and prints a line for each folder and each vector that it sees otherwise; it ends with 1 if there is one.
+`python tools/check_vectors.py` goes through the vectors of keys, license tokens, token profiles, answers, times, device
+proofs, root files and machine files with PyNaCl, pyca's AES, arithmetic of its own and the standard library's JSON. It
+compares outcome and code, and the values that it computes itself; it prints a line for each folder and each vector that
+it sees otherwise, and ends with 1 if there is one.
 
 It does not judge what a sealer of machine files must refuse, and counts those vectors as such. Where there is a time,
 it compares the outcome that product, device and times alone give, not the whole decision.
@@ -17,6 +18,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -50,7 +52,8 @@ VECTORS: Final = ROOT / "specs" / "vectors"
 
 NOT_GENUINE: Final = frozenset(
     "unknown_key retired_key compromised_key wrong_algorithm bad_signature below_threshold root_not_next wrong_issuer "  # noqa: SIM905 - a table of words
-    "answer_not_bound kid_mismatch license_mismatch device_mismatch included_mismatch".split()
+    "answer_not_bound proof_not_bound proof_out_of_time kid_mismatch license_mismatch device_mismatch "
+    "included_mismatch".split()
 )
 USAGE: Final = frozenset("license_unusable bad_token_settings bad_days wrong_key_type bad_grant bad_leeway".split())  # noqa: SIM905
 """The codes of the second layer and of wrong calls, from the pages; `does_not_open` is the third, others the first."""
@@ -59,9 +62,9 @@ USAGE: Final = frozenset("license_unusable bad_token_settings bad_days wrong_key
 # ── license-token.md, answer.md ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def open_token(vector: dict[str, Any], token: str, typ: str, role: str) -> dict[str, Any]:
+def open_token(vector: dict[str, Any], token: str, typ: str, role: str, most: int = 8192) -> dict[str, Any]:
     """The claims of a token whose seal fits: steps 1 to 8 of license-token.md §5."""
-    check(len(token.encode()) <= 8192, "too_large")
+    check(len(token.encode()) <= most, "too_large")
     parts = token.split(".")
     check(token.isascii() and len(parts) == 3, "bad_compact")
     head = base64url(parts[0])
@@ -154,6 +157,37 @@ def answer(vector: dict[str, Any]) -> str:
         asked = [question[name] for name in ("nonce", "action", "product", "device", "artifacts")]
         said = [nonce, claims["action"], claims["aud"], claims.get("dev"), artifacts]
         check(asked == said, "answer_not_bound")
+    return "ok"
+
+
+# ── time.md, answer.md §6 ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def time_answer(vector: dict[str, Any]) -> str:
+    """The outcome of a signed time (time.md §4)."""
+    given = vector["input"]
+    claims = open_token(vector, text_of(given["time"]), "carnet-time+jwt", "time", 2048)
+    require(claims, "iss jti nonce iat nbf exp")
+    check(is_text(claims["iss"]) and is_text(claims["jti"]), "bad_claim")
+    check(isinstance(claims["nonce"], str) and re.fullmatch("[!-~]{1,128}", claims["nonce"]), "bad_claim")
+    check(all(is_time(claims[name]) for name in ("iat", "nbf", "exp")), "bad_claim")
+    check(claims["iat"] <= claims["nbf"] < claims["exp"], "bad_claim")
+    check(claims["nonce"] == given["nonce"], "answer_not_bound")
+    return "ok"
+
+
+def device_proof(vector: dict[str, Any]) -> str:
+    """The outcome of a device proof (answer.md §6)."""
+    given = vector["input"]
+    only = {"keys": {"device": [given["public_key"]]}}
+    claims = open_token(only, text_of(given["proof"]), "carnet-device-proof+jwt", "device", 2048)
+    require(claims, "htm htu body_sha256 iat jti")
+    check(all(is_text(claims[name]) for name in ("htm", "htu", "body_sha256", "jti")), "bad_claim")
+    check(is_time(claims["iat"]), "bad_claim")
+    body = to_base64url(hashlib.sha256(given["body"].encode()).digest())
+    made_for = (claims["htm"], claims["htu"], claims["body_sha256"])
+    check(made_for == (given["method"], given["path"], body), "proof_not_bound")
+    check(abs(datetime.fromisoformat(vector["now"]).timestamp() - claims["iat"]) <= 300, "proof_out_of_time")
     return "ok"
 
 
@@ -252,6 +286,8 @@ FOLDERS: Final = {
     "license-token": license_token,
     "token-profiles": token_profile,
     "answer": answer,
+    "time": time_answer,
+    "device-proof": device_proof,
     "root": root_file,
     "machine-file": machine_file,
 }

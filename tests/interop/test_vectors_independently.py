@@ -31,7 +31,7 @@ def test_the_checker_imports_nothing_of_ours() -> None:
         elif isinstance(node, ast.ImportFrom):
             names.add(node.module or ".")
     assert {"nacl.signing", "json"} <= names
-    assert len(SOURCES) == 5
+    assert len(SOURCES) == 6
     assert not any(name.split(".")[0] in ("carnet", "support", "interop", "") for name in names)
 
 
@@ -42,6 +42,8 @@ def test_the_checker_imports_nothing_of_ours() -> None:
         ("license-token", 185),
         ("token-profiles", 507),
         ("answer", 30),
+        ("time", 41),
+        ("device-proof", 34),
         ("root", 35),
         ("machine-file", 321),
     ],
@@ -60,7 +62,7 @@ def test_an_independent_reader_agrees_with_every_vector_that_it_judges(
 def wrong_vectors(folder: str) -> list[dict[str, Any]]:
     case = "keyforge-genuine" if folder == "token-profiles" else "genuine"
     vector = json.loads((ROOT / "specs" / "vectors" / folder / f"{case}.json").read_text("utf-8"))
-    name = {"root": "root", "machine-file": "file"}.get(folder, "token")
+    name = {"time": "time", "device-proof": "proof", "root": "root", "machine-file": "file"}.get(folder, "token")
     text = vector["input"][name]
     middle = len(text) // 2
     changed = text[:middle] + ("A" if text[middle] != "A" else "B") + text[middle + 1 :]
@@ -70,7 +72,7 @@ def wrong_vectors(folder: str) -> list[dict[str, Any]]:
     ]
 
 
-@pytest.mark.parametrize("folder", ["license-token", "token-profiles", "root", "machine-file"])
+@pytest.mark.parametrize("folder", ["license-token", "token-profiles", "time", "device-proof", "root", "machine-file"])
 def test_a_wrong_vector_is_noticed(
     checker: ModuleType, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

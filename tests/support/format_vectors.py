@@ -11,10 +11,12 @@ from carnet.core.instant import parse_instant
 from carnet.core.rules import decide
 from carnet.formats.answer import check_binding, verify_answer
 from carnet.formats.bundle import read_bundle
+from carnet.formats.device_proof import verify_device_proof
 from carnet.formats.keys import load_ed25519, public_key_from_jwk
 from carnet.formats.license_token import verify_license_token
 from carnet.formats.root import Root, anchor, next_root, read_root
 from carnet.formats.strict_json import dump_json, parse_json
+from carnet.formats.time_answer import verify_time_answer
 from support.decisions import to_json
 from support.vector_keys import ring_of
 
@@ -90,6 +92,27 @@ def _answer(vector: Mapping[str, Any]) -> Outcome:
     return {"outcome": "ok", "value": {**to_json(answer), "artifacts": dict(answer.artifacts)}}
 
 
+def _time(vector: Mapping[str, Any]) -> Outcome:
+    given = vector["input"]
+    return {
+        "outcome": "ok",
+        "value": to_json(verify_time_answer(text_of(given["time"]), ring_of(vector), nonce=given["nonce"])),
+    }
+
+
+def _device_proof(vector: Mapping[str, Any]) -> Outcome:
+    given = vector["input"]
+    proof = verify_device_proof(
+        text_of(given["proof"]),
+        public_key_from_jwk(given["public_key"]),
+        method=given["method"],
+        path=given["path"],
+        body=given["body"].encode(),
+        now=parse_instant(vector["now"]),
+    )
+    return {"outcome": "ok", "value": to_json(proof)}
+
+
 def _root(vector: Mapping[str, Any]) -> Outcome:
     given = vector["input"]
     text = text_of(given["root"])
@@ -120,6 +143,8 @@ _RUNNERS: dict[str, Callable[[Mapping[str, Any]], Outcome]] = {
     "strict-json": _strict_json,
     "license-token": _license_token,
     "answer": _answer,
+    "time": _time,
+    "device-proof": _device_proof,
     "root": _root,
     "bundle": _bundle,
 }
