@@ -137,7 +137,7 @@ def decide_admission(
         for seat in dict.fromkeys((*claim.replaces, *_own_seat(claim, conditions)))
         if existing is None or seat.activation_id != existing.activation_id
     )
-    decided = decide_activation(_with_room(license_, used - len(frees), conditions), held, request, now)
+    decided = decide_activation(_with_room(license_, used, len(frees), conditions), held, request, now)
     reasons: list[Reason] = []
     if conditions.seat_scope == "user" and claim.user is None:
         reasons.append(admission_reason("user_required"))
@@ -182,12 +182,18 @@ def admission_reason(code: str, until: int | None = None) -> Reason:
     return Reason(code=code, message=message.format(until=phrase), fix=fix)
 
 
-def _with_room(license_: LicenseFacts, used: int, conditions: Conditions) -> LicenseFacts:
-    """*license_* as `seats` shall count it: without the seats that are given up, and with those above what was sold."""
-    if used != license_.seats_used:
-        license_ = replace(license_, seats_used=used)
+def _with_room(license_: LicenseFacts, used: int, freed: int, conditions: Conditions) -> LicenseFacts:
+    """
+    *license_* as `seats` shall count it: with the seats above what was sold, and without those that are given up.
+
+    A seat that takes the place of another needs no free one, also where the limit was lowered below what is held.
+    """
     limit = license_.policy.seat_limit
     ceiling = seat_ceiling(limit, conditions.overage_percent)
+    if freed:
+        used = used - freed if ceiling is None else min(used - freed, ceiling - 1)
+    if used != license_.seats_used:
+        license_ = replace(license_, seats_used=used)
     return license_ if ceiling == limit else replace(license_, policy=replace(license_.policy, seat_limit=ceiling))
 
 

@@ -31,8 +31,25 @@ from carnet.server.ports.licenses import (
     NextIndex,
 )
 from carnet.server.ports.limits import LimitCharge, LimitLevel, LimitStore
+from carnet.server.ports.models import (
+    EnrolmentChange,
+    EventStore,
+    ModelStore,
+    UsageChange,
+    UsageFacts,
+    UsageQuery,
+)
 from carnet.server.ports.outside import Clock, PrivateKeys, Random, SecretBox, SigningKeys
-from carnet.server.ports.seats import MAX_HOLDERS, ProofUse, SeatChanges, SeatFacts, SeatQuery, SeatStore
+from carnet.server.ports.seats import (
+    MAX_HOLDERS,
+    Care,
+    ProofUse,
+    SeatChanges,
+    SeatFacts,
+    SeatQuery,
+    SeatStore,
+    needs_care,
+)
 from carnet.server.ports.statistics import DayCount, LastSeen, Seen, StatisticsStore
 from carnet.server.ports.storage import Storage, StorageStats
 
@@ -42,10 +59,13 @@ __all__ = [
     "AccessStore",
     "ApiKeyChange",
     "BackupStore",
+    "Care",
     "CatalogStore",
     "Clock",
     "DayCount",
     "Details",
+    "EnrolmentChange",
+    "EventStore",
     "IdempotencyStore",
     "IndexPlace",
     "KeyChange",
@@ -58,6 +78,7 @@ __all__ = [
     "LimitCharge",
     "LimitLevel",
     "LimitStore",
+    "ModelStore",
     "NewLicense",
     "NextIndex",
     "Once",
@@ -77,6 +98,10 @@ __all__ = [
     "Storage",
     "StorageStats",
     "TakeTable",
+    "UsageChange",
+    "UsageFacts",
+    "UsageQuery",
+    "needs_care",
     "note",
     "remembering",
     "request_in_flight",

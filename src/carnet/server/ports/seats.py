@@ -9,8 +9,9 @@ from typing import Generic, Protocol, TypeVar
 
 from carnet.core._base import Struct
 from carnet.core.instant import Instant
+from carnet.core.progress import Progress
 from carnet.server.ports.licenses import NextIndex
-from carnet.server.records import Activation, ArtifactKind, AuditEntry, Issuance, License
+from carnet.server.records import Activation, ArtifactKind, AuditEntry, Enrolment, Event, Issuance, License
 
 _T = TypeVar("_T")
 _T_co = TypeVar("_T_co", covariant=True)
@@ -31,6 +32,10 @@ class SeatQuery(Struct):
         fingerprint: The device; its held activation, or else its latest one. Ignored beside an `activation_id`.
         proof_id: A device proof's id, to learn whether it was seen before.
         with_holders: Whether the seat holders are wanted when every seat is taken.
+        user: Who uses the device; the user's seat is found by it, where seats belong to users.
+        replaces: Ids of held activations that the device asks to take the seats of.
+        replaces_all: It asks for those of all others.
+        enrolment: Keyed hash of an enrolment token, where the typed key may be one; asked if no license has that key.
     """
 
     product: str
@@ -39,6 +44,10 @@ class SeatQuery(Struct):
     fingerprint: str | None = None
     proof_id: str | None = None
     with_holders: bool = False
+    user: str | None = None
+    replaces: tuple[str, ...] = ()
+    replaces_all: bool = False
+    enrolment: bytes | None = None
 
 
 class SeatFacts(Struct):
@@ -51,6 +60,12 @@ class SeatFacts(Struct):
         activation: Held or given back; None: that device never had one.
         holders: The oldest held activations, at most `MAX_HOLDERS`; only where asked for and no seat is free.
         proof_seen: The proof's id was used before.
+        user_seat: The held activation of the query's user, where seats belong to users.
+        replaced: The held activations that the query names to be replaced, other devices' only.
+        trial_license: The license of the trial that the device had of the license's product, for a trial.
+        enrolment: The enrolment token that was typed, or that the activation came with.
+
+    The last four are filled where `needs_care` says so, and then all of it is read under the license's lock.
     """
 
     product_known: bool
@@ -58,6 +73,25 @@ class SeatFacts(Struct):
     activation: Activation | None = None
     holders: tuple[Activation, ...] = ()
     proof_seen: bool = False
+    user_seat: Activation | None = None
+    replaced: tuple[Activation, ...] = ()
+    trial_license: str | None = None
+    enrolment: Enrolment | None = None
+
+
+def needs_care(query: SeatQuery, facts: SeatFacts) -> bool:
+    """
+    Whether a call about a seat needs facts beyond the shortest read, or writes beyond the shortest change.
+
+    Args:
+        query: The call.
+        facts: What the shortest read found.
+    """
+    if facts.license is None:
+        return query.enrolment is not None
+    if query.replaces or query.replaces_all or facts.license.needs_care:
+        return True
+    return facts.activation is not None and facts.activation.enrolment is not None
 
 
 class ProofUse(Struct):
@@ -80,6 +114,8 @@ class SeatChanges(Struct, Generic[_T_co]):
         issuances: Claims that will be signed after the commit.
         audit: Rows for the audit.
         proof_use: A device proof that must not work again.
+        events: For the outbox.
+        care: What goes beyond; only where `needs_care` held for the facts.
     """
 
     outcome: _T_co
@@ -89,6 +125,27 @@ class SeatChanges(Struct, Generic[_T_co]):
     issuances: tuple[Issuance, ...] = ()
     audit: tuple[AuditEntry, ...] = ()
     proof_use: ProofUse | None = None
+    events: tuple[Event, ...] = ()
+    care: Care | None = None
+
+
+class Care(Struct):
+    """
+    What a change of a seat writes under the license's lock besides the seat.
+
+    Attributes:
+        frees: Activations that give their seats back before `take` is counted; their `deactivated_at` is set.
+        progress: Where the license stands from now on; None: as before.
+        term: Start and end of a term that begins now.
+        trial_at: The device of `take` has its one trial of the product since then.
+        enrolment_used: The enrolment token that one more device came with.
+    """
+
+    frees: tuple[Activation, ...] = ()
+    progress: Progress | None = None
+    term: tuple[Instant, Instant] | None = None
+    trial_at: Instant | None = None
+    enrolment_used: str | None = None
 
 
 class SeatStore(Protocol):

@@ -13,6 +13,7 @@ from carnet.server.ports.catalog import CatalogStore
 from carnet.server.ports.idempotency import IdempotencyStore
 from carnet.server.ports.licenses import LicenseStore
 from carnet.server.ports.limits import LimitStore
+from carnet.server.ports.models import ModelStore
 from carnet.server.ports.seats import SeatStore
 from carnet.server.ports.statistics import StatisticsStore
 
@@ -36,6 +37,7 @@ class Storage(
     IdempotencyStore,
     LimitStore,
     StatisticsStore,
+    ModelStore,
     Protocol,
 ):
     """

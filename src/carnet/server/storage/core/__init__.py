@@ -12,11 +12,13 @@ from carnet.server.storage.core.access import AccessPart
 from carnet.server.storage.core.activations import ActivationPart
 from carnet.server.storage.core.catalog import CatalogPart
 from carnet.server.storage.core.licenses import LicensePart
+from carnet.server.storage.core.models import ModelPart
+from carnet.server.storage.core.seats import SeatPart
 from carnet.server.storage.core.snapshot import SnapshotPart
 from carnet.server.storage.core.traffic import TrafficPart
 
 __all__ = ["CoreStore"]
 
 
-class CoreStore(CatalogPart, LicensePart, ActivationPart, AccessPart, SnapshotPart, TrafficPart):
+class CoreStore(CatalogPart, LicensePart, ActivationPart, AccessPart, SnapshotPart, TrafficPart, SeatPart, ModelPart):
     """The part of `ports.Storage` that devices do not wait for."""

@@ -15,9 +15,10 @@ from carnet.server.storage import rows
 from carnet.server.storage.core.unit import CoreUnits, add_audit, exists, policy_by_name
 from carnet.server.storage.tables import audit, customers, issuances, licenses, policies, products, status_indices
 
-_LICENSE = sa.select(licenses, policies.c.body, policies.c.revision).join(
+LICENSE = sa.select(licenses, *(policies.c[name] for name in rows.POLICY_COLUMNS)).join(
     policies, licenses.c.policy_id == policies.c.id
 )
+"""Rows that `rows.license_from` reads."""
 
 
 class LicensePart(CoreUnits):
@@ -40,13 +41,11 @@ class LicensePart(CoreUnits):
                 policy=None if row is None else rows.policy_from(row),
                 customer_known=customer is not None and exists(connection, customers.c.id == customer),
             )
-            last: list[int] = []
+            next_number = self._next_number(connection)
             sequences: dict[int, int] = {}
 
             def next_index() -> int:
-                if not last:
-                    last.append(self._last_sequence(connection))
-                sequence = last[0] + len(sequences) + 1
+                sequence = next_number()
                 position = self._place(sequence - 1)
                 sequences[position] = sequence
                 return position
@@ -73,16 +72,16 @@ class LicensePart(CoreUnits):
 
     async def license(self, license_id: str) -> License | None:
         """See `ports.Storage`."""
-        return await self._one(_LICENSE.where(licenses.c.id == license_id), rows.license_from)
+        return await self._one(LICENSE.where(licenses.c.id == license_id), rows.license_from)
 
     async def license_by_key(self, lookups: tuple[bytes, ...]) -> License | None:
         """See `ports.Storage`."""
-        found = await self._all(_LICENSE.where(licenses.c.key_lookup.in_(lookups)), rows.license_from)
+        found = await self._all(LICENSE.where(licenses.c.key_lookup.in_(lookups)), rows.license_from)
         return min(found, key=lambda each: lookups.index(each.key_lookup), default=None)
 
     async def licenses(self, which: LicenseFilter, *, after: str | None, limit: int) -> tuple[License, ...]:
         """See `ports.Storage`."""
-        query = _LICENSE
+        query = LICENSE
         if which.product is not None:
             query = query.where(licenses.c.product_id == which.product)
         if which.customer is not None:
@@ -97,7 +96,7 @@ class LicensePart(CoreUnits):
         """See `ports.Storage`."""
 
         def work(connection: sa.Connection) -> License | None:
-            query = _LICENSE.where(licenses.c.id == license_id).with_for_update(of=licenses, key_share=True)
+            query = LICENSE.where(licenses.c.id == license_id).with_for_update(of=licenses, key_share=True)
             row = connection.execute(query).first()
             if row is None:
                 return None

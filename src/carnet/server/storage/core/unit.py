@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from carnet.server.ports import IndexPlace
-from carnet.server.records import AuditEntry
+from carnet.server.records import AuditEntry, Event
 from carnet.server.storage import rows
-from carnet.server.storage.tables import audit, policies
+from carnet.server.storage.tables import audit, events, policies
 
 _T = TypeVar("_T")
 
@@ -34,8 +34,8 @@ class CoreUnits(ABC):
         """Run *work* on one snapshot."""
 
     @abstractmethod
-    def _last_sequence(self, connection: sa.Connection) -> int:
-        """The last number that the status sequence gave, 0 before the first; holds the right to give the next."""
+    def _next_number(self, connection: sa.Connection) -> Callable[[], int]:
+        """Gives the next number of the status sequence at each call, from 1: to this transaction and to nobody else."""
 
     async def _one(self, query: sa.Select[Any], mapped: Callable[[Any], _T]) -> _T | None:
         def work(connection: sa.Connection) -> _T | None:
@@ -82,3 +82,10 @@ def insert(connection: sa.Connection, table: sa.Table, values: dict[str, Any]) -
 def add_audit(connection: sa.Connection, entry: AuditEntry) -> None:
     """Store one audit row, in the transaction of what it tells of."""
     connection.execute(sa.insert(audit), rows.audit_values(entry))
+
+
+def add_events(connection: sa.Connection, told: tuple[Event, ...]) -> None:
+    """Put *told* into the outbox, in the transaction of what they tell of."""
+    if told:
+        values = [dict(zip(events.c.keys(), rows.event_values(event), strict=True)) for event in told]
+        connection.execute(sa.insert(events), values)

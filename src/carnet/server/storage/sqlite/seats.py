@@ -12,11 +12,20 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from carnet.server.ports import MAX_HOLDERS, IndexPlace, NextIndex, ProofUse, SeatChanges, SeatFacts, SeatQuery
+from carnet.server.ports import (
+    MAX_HOLDERS,
+    IndexPlace,
+    NextIndex,
+    ProofUse,
+    SeatChanges,
+    SeatFacts,
+    SeatQuery,
+    needs_care,
+)
 from carnet.server.records import Activation, AuditEntry, Issuance, License
 from carnet.server.storage import rows
 from carnet.server.storage.errors import seat_guard
-from carnet.server.storage.tables import activations, issuances, licenses
+from carnet.server.storage.tables import activations, events, issuances, licenses
 
 _T = TypeVar("_T")
 
@@ -70,8 +79,13 @@ _INSERT_AUDIT = (
     "INSERT INTO audit (at, actor_kind, actor_id, action, object_kind, object_id, details)"
     " VALUES (:at, :actor_kind, :actor_id, :action, :object_kind, :object_id, :details)"
 )
+_INSERT_EVENT = f"INSERT INTO events VALUES ({', '.join('?' * len(events.c))})"  # noqa: S608 - as above
 _USE_PROOF = "INSERT INTO seen_proofs (jti, expires_at) VALUES (?, ?)"
 _FORGET_PROOFS = "DELETE FROM seen_proofs WHERE expires_at <= ?"
+
+
+class CareNeededError(Exception):
+    """What is asked about needs `storage.core.seats`; nothing was decided or written."""
 
 
 def find(connection: sqlite3.Connection, query: SeatQuery) -> SeatFacts:
@@ -112,7 +126,10 @@ def change(
         sequences[position] = sequence
         return position
 
-    changes = decide(find(connection, query), next_index)
+    facts = find(connection, query)
+    if needs_care(query, facts):
+        raise CareNeededError
+    changes = decide(facts, next_index)
     if changes.take is not None:
         _take(connection, changes.take, sequences)
     if changes.update is not None:
@@ -125,6 +142,8 @@ def change(
         _audit(connection, entry)
     if changes.proof_use is not None:
         _use_proof(connection, changes.proof_use)
+    if changes.events:
+        connection.executemany(_INSERT_EVENT, [rows.event_values(event) for event in changes.events])
     return changes.outcome
 
 
