@@ -19,6 +19,7 @@ from carnet.server.api.caching import SHORT, Cacheable
 from carnet.server.api.edge import EdgeApp
 from carnet.server.api.explain import EXPLAIN_HANDLERS
 from carnet.server.api.health import HEALTH_HANDLERS, Readiness
+from carnet.server.api.idempotency import EdgeIdempotency
 from carnet.server.api.limits import EdgeLimits
 from carnet.server.api.metrics import Metrics
 from carnet.server.api.openapi import document
@@ -68,6 +69,7 @@ def create_app(installation: Installation) -> EdgeApp:
     app = EdgeApp(
         metrics=metrics,
         limits=EdgeLimits(installation.limiter, installation.settings.trusted_proxies, installation.flusher),
+        idempotency=EdgeIdempotency(installation),
         https=installation.settings.base_url.startswith("https://"),
         route_handlers=[*DEVICE_HANDLERS, *TRUST_HANDLERS, *HEALTH_HANDLERS, *EXPLAIN_HANDLERS, admin],
         dependencies={

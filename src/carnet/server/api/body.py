@@ -22,6 +22,7 @@ from carnet.formats.strict_json import parse_object
 _PLACE: Final = re.compile(r"(?s)(?P<what>.*?)(?: - at `(?:key in )?\$\.?(?P<where>.*)`)?\Z")
 _QUOTED: Final = re.compile(r"(?s)\AObject (?P<kind>missing required|contains unknown) field `(?P<name>.*)`\Z")
 _SHOWN: Final = 64
+_READ: Final = "carnet_body"
 _JSON_FIX: Final = "Send one JSON object in UTF-8, without repeated names, numbers with fractions or NUL."
 
 
@@ -55,6 +56,8 @@ class StrictRequest(Request[Any, Any, Any]):
             MalformedError: Not strict JSON, or not that type; ``missing_member``, ``bad_member``, ``unknown_member``.
             CarnetError: ``compressed_body``, ``rate_limited``.
         """
+        if _READ in self.scope:
+            return self.scope[_READ]  # type: ignore[typeddict-item]
         encoding = self.headers.get("content-encoding", "identity")
         if encoding.strip().lower() not in {"identity", ""}:
             raise CarnetError("compressed_body", "The body is compressed.", "Send it without a Content-Encoding.")
@@ -66,6 +69,7 @@ class StrictRequest(Request[Any, Any, Any]):
         admit = getattr(self.app, "admit_body", None)  # where there is an edge, it has limits
         if admit is not None:
             admit(body)
+        self.scope[_READ] = body  # type: ignore[typeddict-unknown-key]
         return body
 
 

@@ -17,6 +17,7 @@ from litestar.datastructures import State
 
 from carnet.server.api.context import NOTED_CODE, REQUEST_ID, choose_request_id
 from carnet.server.api.hot import HotApp
+from carnet.server.api.idempotency import EdgeIdempotency
 from carnet.server.api.limits import EdgeLimits
 from carnet.server.api.logs import log
 from carnet.server.api.metrics import UNMATCHED, Metrics
@@ -49,20 +50,26 @@ _LOOKING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 class EdgeApp(HotApp):
     """A Litestar application inside the edge."""
 
-    __slots__ = ("edge_headers", "limits", "metrics")
+    __slots__ = ("edge_headers", "idempotency", "limits", "metrics")
 
-    def __init__(self, *, metrics: Metrics, limits: EdgeLimits, https: bool, **options: Any) -> None:
+    def __init__(
+        self, *, metrics: Metrics, limits: EdgeLimits, idempotency: EdgeIdempotency, https: bool, **options: Any
+    ) -> None:
         """
         Args:
             metrics: Where requests are counted.
             limits: Who may ask now.
+            idempotency: What was asked before.
             https: Whether clients reach this server by https, so that browsers may be told to insist on it.
             options: As `Litestar`.
         """
         self.metrics = metrics
         self.limits = limits
+        self.idempotency = idempotency
         self.edge_headers = [*_HEADERS, _HSTS] if https else [*_HEADERS]
-        super().__init__(state=State({"metrics": metrics}, deep_copy=False), **options)
+        super().__init__(
+            state=State({"metrics": metrics}, deep_copy=False), before_request=idempotency.before, **options
+        )
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """The ASGI application."""
@@ -96,6 +103,7 @@ class EdgeApp(HotApp):
         self.limits.admit_body(body)
 
     def _finish(self, scope: Any, method: str, status: int, seconds: float) -> None:
+        self.idempotency.ended(scope)
         route = scope.get("path_template") or UNMATCHED
         code = NOTED_CODE.get()
         self.metrics.observe(method if method in _METHODS else "OTHER", route, status, code, seconds)

@@ -7,9 +7,9 @@ handler calls too. Same strict reader, same services, same problems; the edge ar
 metrics) is one for both.
 
 Only the ordinary form of a request is taken: a POST to exactly that path, with a length within the limit, without an
-encoding, each header at most once. Everything else goes through the framework, as if this module did not exist; so
-there is nothing here that refuses a request by its form. What a handler's signature says remains what `/openapi.json`
-says, because it is the handler's own.
+encoding or an idempotency key, each header at most once. Everything else goes through the framework, as if this module
+did not exist; so there is nothing here that refuses a request by its form. What a handler's signature says remains what
+`/openapi.json` says, because it is the handler's own.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def _ordinary(headers: list[tuple[bytes, bytes]]) -> str | None:
             if proof is not None or len(value) > MAX_DEVICE_PROOF or value == _UNUSUAL.encode():
                 return _UNUSUAL
             proof = value
-        elif name in {b"content-encoding", b"transfer-encoding"}:
+        elif name in {b"content-encoding", b"transfer-encoding", b"idempotency-key"}:
             return _UNUSUAL
     if length is None or len(length) > _MAX_DIGITS or not length.isdigit() or not 0 < int(length) <= MAX_PUBLIC_BODY:
         return _UNUSUAL

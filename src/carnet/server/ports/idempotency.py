@@ -42,7 +42,7 @@ class Remembered(Struct):
 class Once:
     """A request under way that must take effect once. Members as in `Remembered`; `ids` is filled by `note`."""
 
-    __slots__ = ("at", "ids", "is_written", "request", "scope", "until")
+    __slots__ = ("at", "ids", "is_begun", "is_written", "request", "scope", "until")
 
     def __init__(self, *, scope: bytes, request: bytes, at: Instant, until: Instant) -> None:
         self.scope = scope
@@ -50,6 +50,7 @@ class Once:
         self.at = at
         self.until = until
         self.ids: dict[str, str] = {}
+        self.is_begun = False
         self.is_written = False
 
     def remembered(self) -> Remembered:

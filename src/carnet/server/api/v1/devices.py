@@ -77,19 +77,7 @@ async def activate(
 
 
 async def _activate(data: ActivateRequest, activations: ActivationService) -> Outcome:
-    answered = await activations.activate(
-        ActivateCommand(
-            license_key=data.license_key,
-            product=data.product,
-            device=data.device.claim(),
-            nonce=data.nonce,
-            root_version=data.root_version,
-            user=data.user,
-            domain=data.domain,
-            app_version=data.app_version,
-            ttl_seconds=data.ttl_seconds,
-        )
-    )
+    answered = await activations.activate(_activate_command(data))
     result = answered.result
     if isinstance(result, Refused):
         return refusal(result, answered.proof)
@@ -156,20 +144,7 @@ async def refresh(
 
 
 async def _refresh(data: RefreshRequest, received: Received, activations: ActivationService) -> Outcome:
-    answered = await activations.refresh(
-        RefreshCommand(
-            product=data.product,
-            device=data.device.claim(),
-            activation_id=data.activation_id,
-            license_key=data.license_key,
-            nonce=data.nonce,
-            root_version=data.root_version,
-            domain=data.domain,
-            app_version=data.app_version,
-            ttl_seconds=data.ttl_seconds,
-            device_proof=_proof_input(received),
-        )
-    )
+    answered = await activations.refresh(_refresh_command(data, received))
     result = answered.result
     if isinstance(result, Refused):
         return refusal(result, answered.proof)
@@ -199,20 +174,51 @@ async def deactivate(
 
 
 async def _deactivate(data: DeactivateRequest, received: Received, activations: ActivationService) -> Outcome:
-    answered = await activations.deactivate(
-        DeactivateCommand(
-            product=data.product,
-            device=data.device.claim(),
-            activation_id=data.activation_id,
-            license_key=data.license_key,
-            nonce=data.nonce,
-            device_proof=_proof_input(received),
-        )
-    )
+    answered = await activations.deactivate(_deactivate_command(data, received))
     result = answered.result
     if isinstance(result, Refused):
         return refusal(result, answered.proof)
     return 200, deactivate_reply(result, answered.proof)
+
+
+def _activate_command(data: ActivateRequest) -> ActivateCommand:
+    return ActivateCommand(
+        license_key=data.license_key,
+        product=data.product,
+        device=data.device.claim(),
+        nonce=data.nonce,
+        root_version=data.root_version,
+        user=data.user,
+        domain=data.domain,
+        app_version=data.app_version,
+        ttl_seconds=data.ttl_seconds,
+    )
+
+
+def _refresh_command(data: RefreshRequest, received: Received) -> RefreshCommand:
+    return RefreshCommand(
+        product=data.product,
+        device=data.device.claim(),
+        activation_id=data.activation_id,
+        license_key=data.license_key,
+        nonce=data.nonce,
+        root_version=data.root_version,
+        domain=data.domain,
+        app_version=data.app_version,
+        ttl_seconds=data.ttl_seconds,
+        device_proof=_proof_input(received),
+    )
+
+
+def _deactivate_command(data: DeactivateRequest, received: Received) -> DeactivateCommand:
+    return DeactivateCommand(
+        product=data.product,
+        device=data.device.claim(),
+        activation_id=data.activation_id,
+        license_key=data.license_key,
+        nonce=data.nonce,
+        device_proof=_proof_input(received),
+    )
 
 
 def _response(outcome: Outcome) -> Response[Any]:
@@ -238,6 +244,15 @@ def _proof_input(received: Received) -> DeviceProofInput | None:
     if received.device_proof is None:
         return None
     return DeviceProofInput(proof=received.device_proof, method=received.method, path=received.path, body=received.body)
+
+
+async def device_command(request: Request[Any, Any, Any]) -> ActivateCommand | RefreshCommand | DeactivateCommand:
+    """What a request to activate, refresh or deactivate asks of the service."""
+    data = await request.json()
+    received = await _received(request, request.headers.get("carnet-device-proof"))
+    if isinstance(data, ActivateRequest):
+        return _activate_command(data)
+    return _refresh_command(data, received) if isinstance(data, RefreshRequest) else _deactivate_command(data, received)
 
 
 DEVICE_HANDLERS: Final = (activate, validate, refresh, deactivate)

@@ -18,7 +18,7 @@ from carnet.server.domain.activations.requests import Authorized, held_seats, li
 from carnet.server.domain.audit.entries import entry
 from carnet.server.domain.ids import Ids
 from carnet.server.domain.licenses.vault import KeyVault
-from carnet.server.ports import NextIndex, SeatChanges, SeatFacts
+from carnet.server.ports import NextIndex, SeatChanges, SeatFacts, note
 from carnet.server.records import Activation, Actor, License
 
 
@@ -194,6 +194,12 @@ class SeatDecisions:
         prepared = self._issuing.prepare(license_, activation, now, ttl_seconds)
         # A seat covers what was ever signed for it: the end only moves out (design.md §9, `covered_until`).
         covered_until = max(activation.covered_until, prepared.window.machine_file_until)
+        note(
+            token=prepared.token.id,
+            machine_file=prepared.machine_file.id,
+            renew_after=str(prepared.window.renew_after),
+            created="1" if created else "0",
+        )
         return Seat(
             created=created,
             license=license_,

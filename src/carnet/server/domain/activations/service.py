@@ -42,6 +42,7 @@ from carnet.server.domain.ids import Ids
 from carnet.server.domain.licenses.service import license_not_found, license_view
 from carnet.server.domain.licenses.vault import KeyVault
 from carnet.server.domain.pages import page_of
+from carnet.server.domain.statistics.service import Statistics
 from carnet.server.ports import Clock, NextIndex, SeatChanges, SeatFacts, SeatQuery, Storage
 from carnet.server.records import Activation, Actor, Page
 
@@ -75,7 +76,9 @@ class ActivationService:
         prover: Prover,
         issuer: str,
         roots: tuple[str, ...],
+        statistics: Statistics,
     ) -> None:
+        self._statistics = statistics
         self._storage = storage
         self._clock = clock
         self._vault = vault
@@ -134,6 +137,7 @@ class ActivationService:
                 now=now,
             )
             held = facts.activation is not None and facts.activation.deactivated_at is None
+            self._statistics.license_used("validate", license_, facts.activation if held else None, now)
             result = ValidationResult(
                 valid=bool(decision),
                 decision=decision,
@@ -293,6 +297,9 @@ class ActivationService:
         if isinstance(outcome, Refused):
             result = outcome
         else:
+            self._statistics.license_used(
+                action, outcome.license, outcome.activation, now, is_new_device=outcome.created
+            )
             artifacts = self._issuing.sign(outcome.prepared, outcome.activation, outcome.license_key)
             result = ActivationResult(
                 created=outcome.created,

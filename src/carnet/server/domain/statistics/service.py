@@ -15,7 +15,7 @@ from carnet.core.instant import Instant
 from carnet.server.domain.audit.entries import entry
 from carnet.server.domain.statistics.anomalies import DAY_SECONDS, Alert, Anomalies
 from carnet.server.ports import DayCount, LastSeen, Seen, Storage
-from carnet.server.records import SYSTEM
+from carnet.server.records import SYSTEM, Activation, License
 
 MAX_BUFFERED = 50_000
 """Things seen, and numbers counted, between two flushes; more of them are not noted."""
@@ -69,13 +69,10 @@ class Statistics:
     def license_used(
         self,
         name: str,
-        *,
-        license_id: str,
-        product: str,
-        seat_limit: int | None,
-        activation_id: str | None,
-        device_key: bytes | None,
+        license_: License,
+        activation: Activation | None,
         now: Instant,
+        *,
         is_new_device: bool = False,
     ) -> None:
         """
@@ -83,20 +80,17 @@ class Statistics:
 
         Args:
             name: How, as it is counted for the product.
-            license_id: Which.
-            product: Of which product.
-            seat_limit: Its limit.
-            activation_id: The device's activation, where it has one.
-            device_key: The device's key, where it has one.
+            license_: Which.
+            activation: The device's seat, where it holds one.
             now: When.
-            is_new_device: A seat was taken for a device that had none.
+            is_new_device: The seat was taken for a device that had none.
         """
-        self.count(name, product, now)
-        self.seen("license", license_id, now)
-        self._anomalies.used(license_id, seat_limit, CALLER_NETWORK.get(), now, is_new_device=is_new_device)
-        if activation_id is not None:
-            self.seen("activation", activation_id, now)
-            self._anomalies.identified(license_id, activation_id, device_key, now)
+        self.count(name, license_.product, now)
+        self.seen("license", license_.id, now)
+        self._anomalies.used(license_.id, license_.seat_limit, CALLER_NETWORK.get(), now, is_new_device=is_new_device)
+        if activation is not None:
+            self.seen("activation", activation.id, now)
+            self._anomalies.identified(license_.id, activation.id, activation.public_key, now)
 
     async def flush(self) -> None:
         """

@@ -13,9 +13,10 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
 
 from carnet.core.instant import Instant
-from carnet.server.ports import DayCount, LastSeen, LimitCharge, LimitLevel, Remembered, Seen
+from carnet.server.ports import DayCount, LastSeen, LimitCharge, LimitLevel, Remembered, Seen, request_in_flight
 from carnet.server.storage.core.unit import CoreUnits
 from carnet.server.storage.rows.traffic import (
     day_count_from,
@@ -23,6 +24,7 @@ from carnet.server.storage.rows.traffic import (
     last_seen_values,
     level_from,
     remembered_from,
+    remembered_values,
 )
 from carnet.server.storage.tables.traffic import day_counts, last_seen, rate_limits, remembered_requests
 
@@ -117,6 +119,22 @@ class TrafficPart(CoreUnits):
         if subject_id is not None:
             query = query.where(table.c.subject_id == subject_id)
         return await self._all(query.order_by(table.c.day, table.c.name, table.c.subject_id), day_count_from)
+
+
+def remember(connection: sa.Connection, remembered: Remembered) -> None:
+    """
+    Write *remembered*, behind its change and in the same transaction (`ports.remembering`).
+
+    Raises:
+        CarnetError: ``request_in_flight``: another request with that key was faster; nothing of this one is written.
+    """
+    table = remembered_requests
+    is_over = sa.and_(table.c.scope == remembered.scope, table.c.forgotten_at <= int(remembered.at))
+    connection.execute(sa.delete(table).where(is_over))
+    try:
+        connection.execute(sa.insert(table), dict(zip(table.c.keys(), remembered_values(remembered), strict=True)))
+    except IntegrityError as error:
+        raise request_in_flight() from error
 
 
 def _insert(connection: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:

@@ -20,12 +20,13 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from carnet.core.errors import StateError
-from carnet.server.ports import IndexPlace, NextIndex, SeatChanges, SeatFacts, SeatQuery, StorageStats
+from carnet.server.ports import IndexPlace, NextIndex, SeatChanges, SeatFacts, SeatQuery, StorageStats, remembering
 from carnet.server.records import ApiKey
 from carnet.server.storage import rows
 from carnet.server.storage.core import CoreStore
 from carnet.server.storage.sqlite import seats
 from carnet.server.storage.sqlite.connection import JoinedConnection, connect, connect_reader
+from carnet.server.storage.sqlite.remembering import remember
 from carnet.server.storage.sqlite.writer import GroupCommitWriter, storage_error
 
 _T = TypeVar("_T")
@@ -100,7 +101,9 @@ class SqliteStorage(CoreStore):
 
     async def change_seat(self, query: SeatQuery, decide: Callable[[SeatFacts, NextIndex], SeatChanges[_T]]) -> _T:
         """See `ports.Storage`."""
-        return await self._writer.submit(lambda connection: seats.change(connection, query, decide, self._place))
+        return await self._writer.submit(
+            remembering(lambda connection: seats.change(connection, query, decide, self._place), remember)
+        )
 
     async def api_key_by_hash(self, token_hash: bytes) -> ApiKey | None:
         """See `ports.Storage`."""
@@ -130,7 +133,7 @@ class SqliteStorage(CoreStore):
             except DBAPIError as error:
                 raise _driver_error(error) from error
 
-        return await self._writer.submit(job)
+        return await self._writer.submit(remembering(job, remember))
 
     async def _read(self, work: Callable[[sa.Connection], _T]) -> _T:
         def job() -> _T:
