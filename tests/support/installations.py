@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import atexit
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+import asyncpg  # type: ignore[import-untyped]
 
 from carnet.core.instant import Instant
 from carnet.formats.device_proof import make_device_proof
@@ -17,6 +20,7 @@ from carnet.formats.encoding import b64url_encode
 from carnet.formats.fingerprint import native_fingerprint
 from carnet.formats.keys import Ed25519Signer
 from carnet.server.ceremony import InitOptions, create_installation
+from carnet.server.database import PostgresAddress
 from carnet.server.domain.activations.commands import ActivateCommand, DeviceClaim, DeviceProofInput
 from carnet.server.domain.licenses.commands import CreatedLicense, CreateLicense
 from carnet.server.domain.products.commands import CreateProduct
@@ -24,6 +28,8 @@ from carnet.server.installation import Installation, open_installation
 from carnet.server.records import OPERATOR
 from carnet.server.settings import Settings
 from carnet.server.signing.sealing import ScryptCost
+from carnet.server.storage.tables import api_keys, audit, installation, metadata
+from support.databases import Kind, ask, cluster, empty_database, kind, name_of, on
 
 START = Instant(1_790_000_000)
 CHEAP = ScryptCost(log2_n=10)
@@ -44,20 +50,75 @@ class HeldClock:
 
 
 @cache
-def _template() -> Path:
+def _template(kind: Kind) -> Settings:
     folder = Path(tempfile.mkdtemp(prefix="carnet-test-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    settings = Settings(data=folder / "data")
+    with on(kind):
+        settings = Settings(data=folder / "data", postgres=empty_database())
     create_installation(settings, InitOptions(root_keys=folder / "root"), now=START, cost=CHEAP)
-    return folder / "data"
+    if settings.postgres is not None:
+        ask(settings.postgres, *_keep_founding())
+    return settings
 
 
 def settings_in(folder: Path) -> Settings:
-    """A fresh installation below *folder*, started at `START`."""
+    """A fresh installation below *folder*, started at `START`, on the database that `support.databases.on` says."""
     data = folder / "data"
+    template = _template(kind())
     if not data.exists():
-        shutil.copytree(_template(), data)
-    return Settings(data=data, public_url="https://license.example.com")
+        shutil.copytree(template.data, data)
+    postgres = None
+    if template.postgres is not None:
+        postgres = _lent.get(data)
+        if postgres is None:
+            postgres = _lent[data] = _free.pop() if _free else cluster().fresh(name_of(template.postgres))
+    return Settings(data=data, postgres=postgres, public_url="https://license.example.com")
+
+
+_lent: dict[Path, PostgresAddress] = {}
+_free: list[PostgresAddress] = []
+
+
+def give_back() -> None:
+    """Take back the PostgreSQL databases of installations whose test is over, as new, for the tests to come."""
+    while _lent:
+        _, address = _lent.popitem()
+        with suppress(asyncpg.PostgresError):  # one that cannot be cleaned is not given to anybody
+            ask(address, "SET lock_timeout = '3s'", *_as_founded())
+            _free.append(address)
+
+
+_FOUNDING = (installation, api_keys, audit)
+
+
+def _keep_founding() -> list[str]:
+    """Statements that keep the first rows of an installation beside its tables."""
+    return [
+        "CREATE SCHEMA founding",
+        *(f"CREATE TABLE founding.{table.name} AS TABLE {table.name}" for table in _FOUNDING),
+    ]
+
+
+def _as_founded() -> list[str]:
+    """Statements that leave nothing but those rows."""
+    return [
+        *(f"DELETE FROM {table.name}" for table in reversed(metadata.sorted_tables)),  # noqa: S608 - our own names
+        *(f"INSERT INTO {table.name} TABLE founding.{table.name}" for table in _FOUNDING),
+        "SELECT setval('audit_seq_seq', (SELECT max(seq) FROM audit))",
+        "SELECT setval('status_indices_sequence_seq', 1, false)",
+    ]
+
+
+def query(folder: Path, sql: str) -> list[tuple[Any, ...]]:
+    """The rows of *sql* on the database of the installation below *folder*, past the storage."""
+    settings = settings_in(folder)
+    if settings.postgres is not None:
+        return [tuple(row) for row in ask(settings.postgres, sql)]
+    connection = sqlite3.connect(settings.database_path, isolation_level=None, timeout=10)
+    try:
+        return connection.execute(sql).fetchall()
+    finally:
+        connection.close()
 
 
 @asynccontextmanager

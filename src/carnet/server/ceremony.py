@@ -20,6 +20,7 @@ from carnet.formats.encoding import b64url_encode
 from carnet.formats.keys import Ed25519Signer, PublicKey, Role
 from carnet.formats.limits import MAX_LIFETIME_SECONDS
 from carnet.formats.root import anchor, build_root, sign_root
+from carnet.server.database import Database
 from carnet.server.domain.apikeys.service import api_key_record, check_own_token, new_token
 from carnet.server.domain.audit.entries import entry
 from carnet.server.domain.ids import Ids
@@ -32,7 +33,7 @@ from carnet.server.settings import Settings
 from carnet.server.signing.file_store import make_store
 from carnet.server.signing.root_keys import write_root_key
 from carnet.server.signing.sealing import KEY_BYTES, SALT_BYTES, ScryptCost, SealingBox, derive_key, kdf_to_json
-from carnet.server.storage.founding import found
+from carnet.server.storage.founding import check_is_free, found, unfound
 from carnet.server.storage.migrate import upgrade
 
 ROOT_LIFETIME_SECONDS = MAX_LIFETIME_SECONDS
@@ -110,7 +111,7 @@ def create_installation(
         UsageError: ``already_initialised`` (nothing is changed), ``invalid_argument``, ``root_keys_inside_data``,
             ``weak_token``, ``weak_passphrase``.
         StateError: ``data_not_writable``, ``data_not_empty``, ``root_keys_exist``, ``init_running``,
-            ``storage_unavailable``.
+            ``database_of_another``, ``database_not_durable``, ``storage_unavailable``, ``storage_busy``.
     """
     options = options or InitOptions()
     files = files or Files()
@@ -122,15 +123,17 @@ def create_installation(
     with _only_one(layout):
         if layout.record.exists():
             raise _already(layout)
-        notes = [_clear(layout, files)] if layout.marker.exists() else []
+        notes = [_clear(layout, settings, files)] if layout.marker.exists() else []
         _check_free(layout, options)
+        if settings.postgres is not None:
+            check_is_free(settings.postgres)
         made = _generate(settings, options, _now() if now is None else now, random, cost or ScryptCost())
         try:
-            _write(layout, made, files)
+            _write(layout, settings.database, made, files)
         except CarnetError:
             # It could not be written, and that is said; what was written so far is no use to anybody.
             with contextlib.suppress(CarnetError):
-                _clear(layout, files)
+                _clear(layout, settings, files)
             raise
     notes += _notes(settings, options, made)
     return InitReport(
@@ -212,7 +215,11 @@ def _generate(settings: Settings, options: InitOptions, now: Instant, random: Ra
         secrets.append((layout.signing, kek))
     return _Made(
         record=InstallationRecord(issuer=issuer, created_at=now, anchor=anchor(root)),
-        marker=InitMarker(root_keys=options.root_keys, root_key_files=tuple(name for name, _ in root_keys)),
+        marker=InitMarker(
+            issuer=issuer,
+            root_keys=options.root_keys,
+            root_key_files=tuple(name for name, _ in root_keys),
+        ),
         secrets=tuple((path, b64url_encode(secret).encode() + b"\n") for path, secret in secrets),
         keys=store.files,
         root=root,
@@ -224,7 +231,7 @@ def _generate(settings: Settings, options: InitOptions, now: Instant, random: Ra
     )
 
 
-def _write(layout: Layout, made: _Made, files: Files) -> None:
+def _write(layout: Layout, database: Database, made: _Made, files: Files) -> None:
     """Put everything in its place. Whatever the order, a kill leaves a marker and no record."""
     files.write(layout.marker, write_marker(made.marker))
     files.make_folder(layout.secrets)
@@ -237,14 +244,14 @@ def _write(layout: Layout, made: _Made, files: Files) -> None:
     files.make_folder(made.marker.root_keys)
     for name, content in made.root_keys:
         files.write(made.marker.root_keys / name, content)
-    upgrade(layout.database)
+    upgrade(database)
     vault = KeyVault(made.pepper, SealingBox(made.pepper, os.urandom))  # hashes only; nothing is sealed here
     now = made.record.created_at
     api_key = api_key_record(
         made.admin_token, vault=vault, api_key_id=made.api_key_id, name="first", scopes=("admin",), now=now
     )
     found(
-        layout.database,
+        database,
         issuer=made.record.issuer,
         created_at=now,
         api_key=api_key,
@@ -256,9 +263,11 @@ def _write(layout: Layout, made: _Made, files: Files) -> None:
     files.remove(layout.marker)
 
 
-def _clear(layout: Layout, files: Files) -> str:
+def _clear(layout: Layout, settings: Settings, files: Files) -> str:
     """Remove what an interrupted run made. It was never used: there is no record, so nothing could open it."""
     marker = read_marker(layout)
+    if settings.postgres is not None and marker.issuer is not None:
+        unfound(settings.postgres, marker.issuer)
     for name in marker.root_key_files:
         files.remove(marker.root_keys / Path(name).name)
     files.remove_folder(marker.root_keys)

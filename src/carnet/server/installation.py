@@ -22,6 +22,7 @@ from carnet.formats.root import anchor, read_root
 from carnet.server.backup.high_water import check_life, read_mark, write_mark
 from carnet.server.backup.service import BackupService
 from carnet.server.ceremony import InitOptions, InitReport, create_installation
+from carnet.server.database import Database
 from carnet.server.domain.activations.issuing import Issuing
 from carnet.server.domain.activations.service import ActivationService
 from carnet.server.domain.answers import Prover
@@ -30,8 +31,6 @@ from carnet.server.domain.artifacts.service import ArtifactService
 from carnet.server.domain.artifacts.signed_keys import SignedKeys
 from carnet.server.domain.audit.service import AuditService
 from carnet.server.domain.customers.service import CustomerService
-from carnet.server.domain.idempotency.repeating import Repeats
-from carnet.server.domain.idempotency.service import IdempotencyService
 from carnet.server.domain.ids import Ids
 from carnet.server.domain.keys.service import KeyService
 from carnet.server.domain.licenses.service import LicenseService
@@ -44,12 +43,12 @@ from carnet.server.domain.statistics.service import Statistics
 from carnet.server.domain.status.allocation import StatusAllocator
 from carnet.server.domain.trust.service import TrustService
 from carnet.server.layout import InstallationRecord, Layout, read_record
-from carnet.server.ports import Clock, Random, Storage, StorageStats
+from carnet.server.ports import Clock, IndexPlace, Random, Storage, StorageStats
 from carnet.server.settings import Settings
 from carnet.server.signing.compatibility import CompatibilityKeyFiles
 from carnet.server.signing.file_store import FileSigningKeys, open_store, read_file
 from carnet.server.signing.sealing import KEY_BYTES, SealingBox
-from carnet.server.storage.founding import owner
+from carnet.server.storage.founding import database_of_another, owner
 from carnet.server.storage.migrate import upgrade
 from carnet.server.storage.sqlite.store import SqliteStorage
 from carnet.server.storage.tables import REVISION
@@ -135,10 +134,7 @@ class Installation:
         self._storage = storage
         self.statistics = Statistics(storage)
         self.limiter = RateLimiter(settings.rate_limits, secret=opened.pepper, store=storage)
-        self.idempotency = IdempotencyService(storage, clock, opened.pepper)
-        self.flusher = Flusher(
-            self.limiter.flush, self.statistics.flush, self.idempotency.flush, seconds=settings.flush_seconds
-        )
+        self.flusher = Flusher(self.limiter.flush, self.statistics.flush, seconds=settings.flush_seconds)
         self.products = ProductService(storage, clock, ids)
         self.policies = PolicyService(storage, clock, ids)
         self.customers = CustomerService(storage, clock, ids)
@@ -146,20 +142,15 @@ class Installation:
         self.licenses = LicenseService(
             storage=storage, clock=clock, ids=ids, vault=vault, random=random, signed_keys=signed_keys
         )
-        prover = Prover(keys, issuer, ids)
         self.activations = ActivationService(
             storage=storage,
             clock=clock,
             ids=ids,
             vault=vault,
             issuing=issuing,
-            prover=prover,
+            prover=Prover(keys, issuer, ids),
             issuer=issuer,
             roots=opened.roots,
-            statistics=self.statistics,
-        )
-        self.repeats = Repeats(
-            storage=storage, clock=clock, vault=vault, issuing=issuing, prover=prover, roots=opened.roots
         )
         self.audit = AuditService(storage)
         self.apikeys = ApiKeyService(storage, clock, ids, vault, random)
@@ -261,16 +252,16 @@ async def open_installation(
     Raises:
         StateError: ``not_initialised``, ``half_initialised``, ``missing_file``, ``bad_installation_file``,
             ``root_changed``, ``bad_secret``, ``wrong_passphrase``, ``passphrase_needed``, ``wrong_key_file``,
-            ``keys_do_not_match_root``, ``database_too_new``, ``database_of_another``, ``restored``,
-            ``database_went_back``, ``storage_unavailable``, ``storage_busy``, ``data_not_writable``,
-            ``data_not_readable``.
+            ``keys_do_not_match_root``, ``database_too_new``, ``database_of_another``, ``database_not_found``,
+            ``database_not_durable``, ``restored``, ``database_went_back``, ``storage_unavailable``, ``storage_busy``,
+            ``data_not_writable``, ``data_not_readable``.
         MalformedError: ``bad_key_file``.
     """
     layout = Layout(data=settings.data)
     opened = await asyncio.to_thread(_open_files, settings, layout)
-    await asyncio.to_thread(_open_database, settings.database_path, opened.record, say)
+    await asyncio.to_thread(_open_database, settings.database, opened.record, say)
     status = StatusAllocator(opened.status, settings.base_url)
-    storage = await SqliteStorage.open(settings.database_path, status.place)
+    storage = await _open_storage(settings.database, status.place)
     try:
         check_life(await storage.life(), await asyncio.to_thread(read_mark, layout.high_water))
         installation = Installation(
@@ -314,20 +305,31 @@ def _open_files(settings: Settings, layout: Layout) -> _Opened:
     )
 
 
-def _open_database(path: Path, record: InstallationRecord, say: Callable[[str], None] | None) -> None:
-    if not path.exists():
+def _open_database(database: Database, record: InstallationRecord, say: Callable[[str], None] | None) -> None:
+    if isinstance(database, Path):
+        if not database.exists():
+            raise StateError(
+                "missing_file",
+                f"{database} is missing.",
+                "Restore it from your backup; an empty one would forget every license.",
+            )
+    elif owner(database) is None:
         raise StateError(
-            "missing_file",
-            f"{path} is missing.",
-            "Restore it from your backup; an empty one would forget every license.",
+            "database_not_found",
+            f"The database {database.shown} holds no installation.",
+            "Check CARNET_DATABASE_URL, or restore your backup; an empty database would forget every license.",
         )
-    upgrade(path, say=say)
-    if owner(path) != record.issuer:
-        raise StateError(
-            "database_of_another",
-            f"{path} belongs to another installation than installation.json and the keys.",
-            "Restore the whole data directory from one backup.",
-        )
+    upgrade(database, say=say)
+    if owner(database) != record.issuer:
+        raise database_of_another(database)
+
+
+async def _open_storage(database: Database, place: IndexPlace) -> Storage:
+    if isinstance(database, Path):
+        return await SqliteStorage.open(database, place)
+    from carnet.server.storage.postgres.store import PostgresStorage  # only then is its driver loaded
+
+    return await PostgresStorage.open(database, place)
 
 
 def _secret(path: Path) -> bytes:

@@ -90,8 +90,12 @@ class InstallationRecord(Struct):
 
 
 class InitMarker(Struct):
-    """What a running or interrupted `carnet init` makes outside the data directory."""
+    """
+    What a running or interrupted `carnet init` makes outside the data directory: root keys, and the rows that name
+    `issuer` in a database that is no file. None: an older program's marker, which knew no such database.
+    """
 
+    issuer: str | None
     root_keys: Path
     root_key_files: tuple[str, ...]
 
@@ -140,6 +144,7 @@ def write_marker(marker: InitMarker) -> bytes:
     return _write(
         {
             "format": _MARKER_FORMAT,
+            **({} if marker.issuer is None else {"issuer": marker.issuer}),
             "root_keys": str(marker.root_keys.absolute()),
             "root_key_files": list(marker.root_key_files),
         }
@@ -154,10 +159,10 @@ def read_marker(layout: Layout) -> InitMarker:
         StateError: ``bad_installation_file``, ``data_not_readable``.
     """
     content = _read(layout.marker, _MARKER_FORMAT)
-    folder, files = content.get("root_keys"), content.get("root_key_files")
-    if not isinstance(folder, str) or not isinstance(files, list):
+    issuer, folder, files = content.get("issuer"), content.get("root_keys"), content.get("root_key_files")
+    if not isinstance(folder, str) or not isinstance(files, list) or not isinstance(issuer, str | None):
         raise _bad(layout.marker)
-    return InitMarker(root_keys=Path(folder), root_key_files=tuple(str(name) for name in files))
+    return InitMarker(issuer=issuer, root_keys=Path(folder), root_key_files=tuple(str(name) for name in files))
 
 
 def _write(content: dict[str, object]) -> bytes:

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from carnet.core._base import Struct
 from carnet.core.errors import UsageError
+from carnet.server.database import Database, PostgresAddress, postgres_address
 from carnet.server.domain.limits.addresses import Network, networks_from_text
 from carnet.server.domain.limits.rules import RateLimits, rate_limits_from_text
 from carnet.server.domain.statistics.flushing import FLUSH_SECONDS
@@ -37,7 +38,7 @@ class Settings(Struct):
         workers: Server processes; SQLite always runs one (design.md §9).
         public_url: How clients reach this server, no trailing slash; links and status list addresses are built from it
             (SEC-40). None means `http://host:port`.
-        database_url: None or ``sqlite``, the embedded database; anything else is refused with a sentence.
+        postgres: The PostgreSQL database; None is the embedded one.
         passphrase: Opens the sealed signing keys; None where a key file in `secrets/` does.
         admin_token: The first admin token, for set-up without a terminal; None lets `carnet init` make one.
         trusted_proxies: Whose ``X-Forwarded-For`` is believed (SEC-35). None unless somebody says so.
@@ -50,7 +51,7 @@ class Settings(Struct):
     port: int = DEFAULT_PORT
     workers: int = 1
     public_url: str | None = None
-    database_url: str | None = None
+    postgres: PostgresAddress | None = None
     passphrase: bytes | None = None
     admin_token: str | None = None
     trusted_proxies: tuple[Network, ...] = ()
@@ -70,6 +71,11 @@ class Settings(Struct):
         """The embedded database."""
         return self.data / "carnet.db"
 
+    @property
+    def database(self) -> Database:
+        """The database in use."""
+        return self.postgres or self.database_path
+
 
 def settings_from_environment(environ: Mapping[str, str]) -> Settings:
     """
@@ -88,7 +94,7 @@ def settings_from_environment(environ: Mapping[str, str]) -> Settings:
         port=_whole(environ, "CARNET_PORT", DEFAULT_PORT, 0, 65535),
         workers=_whole(environ, "CARNET_WORKERS", 1, 1, 256),
         public_url=_base_url(environ),
-        database_url=_database_url(environ),
+        postgres=_postgres(environ),
         passphrase=_secret(environ, "CARNET_PASSPHRASE"),
         admin_token=_secret_text(environ, "CARNET_ADMIN_TOKEN"),
         trusted_proxies=_explained("CARNET_TRUSTED_PROXIES", networks_from_text, environ, ()),
@@ -134,15 +140,9 @@ def _base_url(environ: Mapping[str, str]) -> str | None:
     return text.rstrip("/")
 
 
-def _database_url(environ: Mapping[str, str]) -> str | None:
+def _postgres(environ: Mapping[str, str]) -> PostgresAddress | None:
     text = _secret_text(environ, "CARNET_DATABASE_URL")
-    if text is not None and text != "sqlite":
-        raise _bad(
-            "CARNET_DATABASE_URL",
-            "names a database that this version cannot use",
-            "Unset it: everything is stored in carnet.db in the data directory.",
-        )
-    return text
+    return None if text is None or text == "sqlite" else postgres_address(text)
 
 
 def _secret(environ: Mapping[str, str], name: str) -> bytes | None:

@@ -27,7 +27,7 @@ def configure(parser: Parser) -> None:
 
 def _existing(options: argparse.Namespace) -> Settings:
     settings = settings_of(options)
-    if not settings.database_path.exists():
+    if settings.postgres is None and not settings.database_path.exists():
         raise StateError(
             "database_not_found",
             f"There is no database at {settings.database_path}.",
@@ -40,7 +40,7 @@ def _current(options: argparse.Namespace, out: Output) -> int:
     settings = _existing(options)
     with server_extra():
         from carnet.server.storage.migrate import schema_state
-    _print(schema_state(settings.database_path), out)
+    _print(schema_state(settings.database), out)
     return exits.OK
 
 
@@ -48,7 +48,7 @@ def _upgrade(options: argparse.Namespace, out: Output) -> int:
     settings = _existing(options)
     with server_extra():
         from carnet.server.storage.migrate import upgrade
-    _print(upgrade(settings.database_path, say=out.say), out)
+    _print(upgrade(settings.database, say=out.say), out)
     return exits.OK
 
 

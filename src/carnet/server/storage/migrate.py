@@ -2,8 +2,8 @@
 Bringing a database to the schema of this program: at every start, and by `carnet db upgrade`.
 
 All of an upgrade is one transaction under the write lock: killed in the middle, nothing has happened; of two processes
-that start at once, the second finds the work done. Before a database that holds anything is changed, a copy of it is
-put beside it (conventions.md §2.9). A database from a newer program is refused and not touched.
+that start at once, the second finds the work done. Before a SQLite database that holds anything is changed, a copy of
+it is put beside it (conventions.md §2.9). A database from a newer program is refused and not touched.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from sqlalchemy.pool import StaticPool
 
 from carnet.core._base import Struct
 from carnet.core.errors import StateError
+from carnet.server.database import Database, PostgresAddress
 from carnet.server.storage.sqlite.connection import JoinedConnection, connect
 from carnet.server.storage.sqlite.writer import storage_error
 from carnet.server.storage.tables import REVISION
@@ -38,49 +39,85 @@ class SchemaState(Struct):
     is_current: bool
 
 
-def schema_state(path: Path, *, versions: tuple[Path, ...] = ()) -> SchemaState:
+def schema_state(database: Database, *, versions: tuple[Path, ...] = ()) -> SchemaState:
     """
-    The revision of the database at *path*, and this program's.
+    The revision of *database*, and this program's.
 
     Args:
-        path: The database file; it need not exist.
+        database: Where it is; a file need not exist.
         versions: Further folders of migration scripts.
 
     Raises:
         StateError: ``storage_unavailable``, ``storage_busy``; ``database_too_new``.
     """
-    current = None
-    if path.exists():
-        try:
-            connection = connect(path)
-            try:
-                current = _revision(connection)
-            finally:
-                connection.close()
-        except sqlite3.Error as error:
-            raise storage_error(error) from error
+    current = _current(database)
     if current == REVISION and not versions:  # the usual start: no look at the scripts, and Alembic is not loaded
         return SchemaState(current=current, latest=REVISION, is_current=True)
     return _state(_scripts(_config(versions)), current)
 
 
-def upgrade(path: Path, *, say: Callable[[str], None] | None = None, versions: tuple[Path, ...] = ()) -> SchemaState:
+def upgrade(
+    database: Database, *, say: Callable[[str], None] | None = None, versions: tuple[Path, ...] = ()
+) -> SchemaState:
     """
-    Bring the database at *path* to this program's schema; create it if it does not exist.
+    Bring *database* to this program's schema; create a file that does not exist, and the tables in a database without.
 
     Args:
-        path: The database file, in an existing directory.
+        database: Where it is; a file's directory exists.
         say: Told what will be done, before it is.
         versions: Further folders of migration scripts.
 
     Raises:
         StateError: ``storage_unavailable``, ``storage_busy``; ``database_too_new``.
     """
-    known = schema_state(path, versions=versions)
+    known = schema_state(database, versions=versions)
     if known.is_current:  # the usual start takes no lock
         return known
     config = _config(versions)
     scripts = _scripts(config)
+    if isinstance(database, PostgresAddress):
+        return _upgrade_postgres(database, config, scripts, say)
+    return _upgrade_sqlite(database, config, scripts, say)
+
+
+def _current(database: Database) -> str | None:
+    if isinstance(database, PostgresAddress):
+        from carnet.server.storage.postgres import schema
+
+        return schema.in_transaction(database, schema.revision)
+    if not database.exists():
+        return None
+    try:
+        connection = connect(database)
+        try:
+            return _revision(connection)
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        raise storage_error(error) from error
+
+
+def _upgrade_postgres(
+    address: PostgresAddress, config: Config, scripts: ScriptDirectory, say: Callable[[str], None] | None
+) -> SchemaState:
+    from carnet.server.storage.postgres import schema
+
+    def work(connection: sa.Connection) -> SchemaState:
+        schema.become_the_one_who_migrates(connection)
+        before = _state(scripts, schema.revision(connection))
+        if before.is_current:
+            return before
+        if before.current is not None and say is not None:
+            say(f"Upgrading the database from {before.current} to {before.latest}, in one transaction.")
+        _run_on(config, connection, "head")
+        return _state(scripts, schema.revision(connection))
+
+    return schema.in_transaction(address, work)
+
+
+def _upgrade_sqlite(
+    path: Path, config: Config, scripts: ScriptDirectory, say: Callable[[str], None] | None
+) -> SchemaState:
     try:
         connection = connect(path, factory=JoinedConnection)
         try:
@@ -149,12 +186,16 @@ def _announce_and_copy(path: Path, state: SchemaState, say: Callable[[str], None
 
 
 def _run(config: Config, connection: sqlite3.Connection, revision: str = "head") -> None:
-    from alembic import command
-
     engine = sa.create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
     with engine.connect() as joined:
-        config.attributes["connection"] = joined
-        command.upgrade(config, revision)
+        _run_on(config, joined, revision)
+
+
+def _run_on(config: Config, connection: sa.Connection, revision: str) -> None:
+    from alembic import command
+
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
 
 
 def _scripts(config: Config) -> ScriptDirectory:

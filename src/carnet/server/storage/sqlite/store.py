@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,11 +20,11 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool, StaticPool
 
-from carnet.core.errors import StateError
 from carnet.server.ports import IndexPlace, NextIndex, SeatChanges, SeatFacts, SeatQuery, StorageStats, remembering
 from carnet.server.records import ApiKey
 from carnet.server.storage import rows
 from carnet.server.storage.core import CoreStore
+from carnet.server.storage.errors import storage_closed
 from carnet.server.storage.sqlite import seats
 from carnet.server.storage.sqlite.connection import JoinedConnection, connect, connect_reader
 from carnet.server.storage.sqlite.remembering import remember
@@ -150,13 +151,22 @@ class SqliteStorage(CoreStore):
         self._hot_reader()
         return await asyncio.get_running_loop().run_in_executor(self._executor, job)
 
-    def _last_sequence(self, connection: sa.Connection) -> int:
+    def _next_number(self, connection: sa.Connection) -> Callable[[], int]:
         query = "SELECT seq FROM sqlite_sequence WHERE name = 'status_indices'"
-        return connection.exec_driver_sql(query).scalar() or 0
+        numbers: Iterator[int] | None = None
+
+        def next_number() -> int:
+            # The write lock is held: nobody else can take the numbers behind the last.
+            nonlocal numbers
+            if numbers is None:
+                numbers = count((connection.exec_driver_sql(query).scalar() or 0) + 1)
+            return next(numbers)
+
+        return next_number
 
     def _hot_reader(self) -> sqlite3.Connection:
         if self._reader is None:
-            raise StateError("storage_closed", "This installation was closed.", "Open it again.")
+            raise storage_closed()
         return self._reader
 
 

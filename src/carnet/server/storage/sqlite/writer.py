@@ -20,8 +20,8 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Any, TypeAlias, TypeVar
 
-from carnet.core.errors import StateError
 from carnet.server.ports import StorageStats
+from carnet.server.storage.errors import StorageError, storage_closed
 
 _T = TypeVar("_T")
 
@@ -31,12 +31,6 @@ _Settled: TypeAlias = "tuple[asyncio.Future[Any], Any, BaseException | None]"
 
 MAX_GROUP = 128
 """Jobs in one transaction; bounds how long the first of them waits for the last."""
-
-
-class StorageError(StateError):
-    """The database did not take it this time. Nothing was written; the same call may succeed later."""
-
-    retryable = True
 
 
 def storage_error(error: sqlite3.Error) -> StorageError:
@@ -100,7 +94,7 @@ class GroupCommitWriter:
         future: asyncio.Future[_T] = loop.create_future()
         with self._lock:  # nothing may enter the queue behind the end mark
             if self._closed:
-                raise StateError("storage_closed", "This installation was closed.", "Open it again.")
+                raise storage_closed()
             self._queue.put((job, future, loop))
         return await future
 

@@ -1,0 +1,148 @@
+"""
+The connections that hot statements use: as many as requests usually run at once, and no query but the one asked for.
+
+Measured (measurements.md B3): a pool narrower than the concurrency multiplies p99 by five, and asyncpg's own reset
+query costs a quarter of the CPU. So each connection is given back as it is: statements here leave no session state, and
+a transaction that was left open (a cancelled request) the driver rolls back.
+
+Broken connections are noticed when the server closes them and replaced when one is next needed, so that after a restart
+of the database the first request finds it again (REL-05). A read that meets a broken one is done again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import asyncpg  # type: ignore[import-untyped]
+
+from carnet.server.database import PostgresAddress
+from carnet.server.storage.errors import StorageError, storage_closed
+from carnet.server.storage.postgres.connection import HOT_SECONDS, Connection, make_durable, options
+from carnet.server.storage.postgres.errors import DRIVER_ERRORS, is_lost, storage_error
+
+POOL_SIZE: Final = 16
+"""Connections of one process; as wide as the requests it usually has under way."""
+
+MAX_WAITING: Final = 1024
+"""Operations that wait for a connection; more are told to come back, before they cost memory and time."""
+
+_READY_SIZE: Final = 2
+
+
+class HotPool:
+    """
+    A pool of asyncpg connections, counting what is under way.
+
+    Args:
+        address: The database.
+        size: At most this many connections.
+    """
+
+    def __init__(self, address: PostgresAddress, *, size: int = POOL_SIZE) -> None:
+        self._address = address
+        self._size = size
+        self._pool: Any = None
+        self._closed = False
+        self._under_way = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def open(self) -> None:
+        """
+        Make the first connections.
+
+        Raises:
+            StateError: ``storage_unavailable``, ``storage_busy``, ``database_not_durable``.
+        """
+        try:
+            self._pool = await asyncpg.create_pool(
+                self._address.url,
+                min_size=min(_READY_SIZE, self._size),
+                max_size=self._size,
+                init=make_durable,
+                reset=_reset,
+                **options(HOT_SECONDS),
+            )
+        except DRIVER_ERRORS as error:
+            raise storage_error(error) from error
+
+    async def close(self) -> None:
+        """Let what is under way end, then close every connection. Closing twice is fine."""
+        self._closed = True
+        await self._idle.wait()
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            await pool.close()
+
+    @property
+    def under_way(self) -> int:
+        """Operations begun and not ended."""
+        return self._under_way
+
+    @property
+    def waiting(self) -> int:
+        """How many of them have no connection yet, at least."""
+        return max(0, self._under_way - self._size)
+
+    @asynccontextmanager
+    async def operation(self) -> AsyncIterator[None]:
+        """
+        One operation of the storage: `close` waits for its end.
+
+        Raises:
+            StateError: ``storage_closed``; ``storage_busy``: too many wait already.
+        """
+        if self._closed:
+            raise storage_closed()
+        if self._under_way >= self._size + MAX_WAITING:
+            raise StorageError("storage_busy", "Too many requests wait for the database.", "Try again in a moment.")
+        self._under_way += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._idle.set()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection, inside an `operation`. The driver's errors pass through."""
+        async with self._pool.acquire() as connection:
+            yield connection
+
+    async def read(self, sql: str, *values: Any) -> list[Any]:
+        """
+        The rows of one statement that changes nothing; on a lost connection it is asked once more.
+
+        Raises:
+            StateError: ``storage_unavailable``, ``storage_busy``.
+        """
+        try:
+            try:
+                return await self._fetch(sql, values)
+            except DRIVER_ERRORS as error:
+                if not is_lost(error):
+                    raise
+                return await self._fetch(sql, values)
+        except DRIVER_ERRORS as error:
+            raise storage_error(error) from error
+
+    async def write(self, sql: str, *values: Any) -> list[Any]:
+        """
+        The rows of one statement that is its own transaction; asked once, whatever happens. The driver's errors pass
+        through; see `errors.storage_error` for those that leave its outcome unknown.
+        """
+        return await self._fetch(sql, values)
+
+    async def _fetch(self, sql: str, values: tuple[Any, ...]) -> list[Any]:
+        async with self._pool.acquire() as connection:
+            rows: list[Any] = await connection.fetch(sql, *values)
+            return rows
+
+
+async def _reset(_: Connection) -> None:
+    """Nothing: the driver has rolled back what was left open, and our statements leave nothing else."""

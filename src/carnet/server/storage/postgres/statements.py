@@ -1,0 +1,192 @@
+"""
+The text of the hot statements, made from the tables' own columns.
+
+A change of a seat is one statement: a guard (`seat`), what the guard alone decides about (the license's counter, the
+activation), and what is written if and only if the guard gave a row. `seats` says why that is exact. Each text is made
+once for each shape, so that the driver prepares it once on each connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from typing import Final, Literal, TypeAlias
+
+import sqlalchemy as sa
+
+from carnet.server.ports import MAX_HOLDERS
+from carnet.server.storage import rows
+from carnet.server.storage.tables import activations, audit, issuances, licenses
+
+Kind: TypeAlias = Literal["take", "update", "free"]
+
+_TYPES: Final = {sa.Text: "text", sa.BigInteger: "bigint", sa.LargeBinary: "bytea", sa.SmallInteger: "smallint"}
+
+
+def columns(table: sa.Table, prefix: str = "") -> str:
+    """The columns of *table*, in its order, after *prefix*."""
+    return ", ".join(f"{prefix}{column.name}" for column in table.c)
+
+
+def _typed(first: int, chosen: Iterable[sa.Column[object]], suffix: str = "") -> str:
+    """Parameters from number *first* on, cast to the types of the *chosen* columns."""
+    return ", ".join(f"${number}::{_TYPES[type(column.type)]}{suffix}" for number, column in enumerate(chosen, first))
+
+
+# ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+_POLICY: Final = ", ".join(f"p.{name}" for name in rows.POLICY_COLUMNS)
+
+_FACTS = f"""
+SELECT EXISTS (SELECT 1 FROM products WHERE id = $1),
+       EXISTS (SELECT 1 FROM seen_proofs WHERE jti = $2),
+       {columns(licenses, "l.")}, {_POLICY}, {columns(activations, "a.")}, l.product_id{{holders}}
+FROM (SELECT 1) AS one
+LEFT JOIN licenses l ON l.id = {{license}}
+LEFT JOIN policies p ON p.id = l.policy_id
+LEFT JOIN {{activation}}
+"""  # noqa: S608 - built from our own column names only
+
+# Rows beside the one of the facts, only where no seat is free.
+_HOLDERS = f"""
+LEFT JOIN LATERAL (
+    SELECT {columns(activations)} FROM activations
+    WHERE license_id = l.id AND deactivated_at IS NULL AND l.seat_limit IS NOT NULL AND l.seats_used >= l.seat_limit
+    ORDER BY id LIMIT {MAX_HOLDERS}
+) h ON true
+ORDER BY h.id
+"""  # noqa: S608 - as above
+
+
+@cache
+def find(*, by_key: bool, with_holders: bool) -> str:
+    """
+    The statement that reads the facts of a seat.
+
+    Parameters: product, proof id, then typed and canonical look-up hash and fingerprint (*by_key*) or activation id.
+    """
+    if by_key:
+        # The typed text first, then its canonical form (R-80): imported keys work verbatim.
+        license_ = (
+            "coalesce((SELECT id FROM licenses WHERE key_lookup = $3), (SELECT id FROM licenses WHERE key_lookup = $4))"
+        )
+        activation = (
+            f"LATERAL (SELECT {columns(activations)} FROM activations WHERE license_id = l.id AND fingerprint = $5"  # noqa: S608 - as above
+            " ORDER BY deactivated_at IS NULL DESC, id DESC LIMIT 1) a ON true"
+        )
+    else:
+        license_ = "(SELECT license_id FROM activations WHERE id = $3)"
+        activation = "activations a ON a.id = $3"
+    holders = f", {columns(activations, 'h.')}" if with_holders else ""
+    text = _FACTS.format(license=license_, activation=activation, holders=holders)
+    return text + _HOLDERS if with_holders else text
+
+
+LOCK_BY_KEY: Final = (
+    "SELECT id FROM licenses WHERE id = coalesce((SELECT id FROM licenses WHERE key_lookup = $1),"
+    " (SELECT id FROM licenses WHERE key_lookup = $2)) FOR NO KEY UPDATE"
+)
+LOCK_BY_ACTIVATION: Final = (
+    "SELECT id FROM licenses WHERE id = (SELECT license_id FROM activations WHERE id = $1) FOR NO KEY UPDATE"
+)
+LOCK_ACTIVATION: Final = (
+    "SELECT id FROM activations WHERE license_id = $1 AND (fingerprint = $2 OR id = $3) AND deactivated_at IS NULL"
+    " FOR NO KEY UPDATE"
+)
+
+# ── changing ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+# Guards' parameters: $1 license id, $2 its revision, $3 its policy's revision; a revision that is NULL is not asked for
+# (under the license's lock). Then $4 and $5 status list number and position, and the activation from $6.
+_TAKE: Final = f"""
+seat AS (
+    UPDATE licenses l SET seats_used = l.seats_used + 1 FROM policies p
+    WHERE l.id = $1 AND p.id = l.policy_id
+      AND ($2::bigint IS NULL OR (l.revision = $2 AND p.revision = $3::bigint))
+      AND (l.seat_limit IS NULL OR l.seats_used < l.seat_limit)
+    RETURNING l.id
+), place AS (
+    INSERT INTO status_indices (sequence, position, subject, subject_id)
+    SELECT $4::bigint, $5::bigint, 'activation', $6::text FROM seat
+), activation AS (
+    INSERT INTO activations ({columns(activations)}) SELECT {_typed(6, activations.c)} FROM seat
+)"""  # noqa: S608 - as above
+TAKE_VALUES: Final = 5 + len(activations.c)
+
+# $4 activation id, $5 the device key that the decision was made on, then what changes.
+_UPDATE: Final = """
+seat AS (
+    UPDATE activations a SET device_name = $6, platform = $7, public_key = $8, components = $9, user_id = $10,
+        domain = $11, app_version = $12, refreshed_at = $13, covered_until = greatest(a.covered_until, $14)
+    FROM licenses l JOIN policies p ON p.id = l.policy_id
+    WHERE a.id = $4 AND a.license_id = l.id AND l.id = $1
+      AND ($2::bigint IS NULL OR (l.revision = $2 AND p.revision = $3::bigint))
+      AND a.deactivated_at IS NULL AND a.public_key IS NOT DISTINCT FROM $5
+    RETURNING a.id
+)"""
+UPDATE_VALUES: Final = 14
+
+# The license's row is locked first, as `take` does, so that the two never wait for each other; $3 activation id, $4 the
+# device key that the decision was made on, $5 when.
+_FREE: Final = """
+locked AS (
+    SELECT id FROM licenses WHERE id = $1 AND ($2::bigint IS NULL OR revision = $2) FOR NO KEY UPDATE
+), freed AS (
+    UPDATE activations a SET deactivated_at = $5 FROM locked
+    WHERE a.id = $3 AND a.license_id = locked.id AND a.deactivated_at IS NULL
+      AND a.public_key IS NOT DISTINCT FROM $4
+    RETURNING a.license_id
+), seat AS (
+    UPDATE licenses l SET seats_used = l.seats_used - 1,
+        seats_over = CASE WHEN l.seat_limit IS NULL THEN 0 ELSE greatest(0, l.seats_used - 1 - l.seat_limit) END
+    FROM freed WHERE l.id = freed.license_id
+    RETURNING l.id
+)"""
+FREE_VALUES: Final = 5
+
+_GUARDS: Final[dict[Kind, tuple[str, int]]] = {
+    "take": (_TAKE, TAKE_VALUES),
+    "update": (_UPDATE, UPDATE_VALUES),
+    "free": (_FREE, FREE_VALUES),
+}
+
+AUDIT_COLUMNS: Final = tuple(column for column in audit.c if column.name != "seq")
+
+
+@cache
+def change(kind: Kind | None, *, issuances_: bool, audit_: bool, proof: bool) -> str:
+    """
+    The statement that changes a seat with all that belongs to it; it gives the number of seats changed, 1 or 0.
+
+    Args:
+        kind: What happens to the seat; None: nothing is guarded, the rest is written (under the license's lock).
+        issuances_: Rows of the register follow: one array for each of its columns.
+        audit_: Rows of the audit follow: one array for each of its columns but `seq`.
+        proof: A used proof follows: its id and until when it is remembered.
+    """
+    guard, used = _GUARDS[kind] if kind is not None else ("seat AS (SELECT 1)", 0)
+    parts, number = [guard], used + 1
+    if issuances_:
+        arrays = _typed(number, issuances.c, "[]")
+        parts.append(
+            f"register AS (INSERT INTO issuances ({columns(issuances)})"  # noqa: S608 - as above
+            f" SELECT i.* FROM seat, unnest({arrays}) AS i ({columns(issuances)}))"
+        )
+        number += len(issuances.c)
+    if audit_:
+        names = ", ".join(column.name for column in AUDIT_COLUMNS)
+        arrays = _typed(number, AUDIT_COLUMNS, "[]")
+        parts.append(
+            f"told AS (INSERT INTO audit ({names}) SELECT e.* FROM seat, unnest({arrays}) AS e ({names}))"  # noqa: S608 - as above
+        )
+        number += len(AUDIT_COLUMNS)
+    if proof:
+        values = f"${number}::text, ${number + 1}::bigint"
+        parts.append(f"used AS (INSERT INTO seen_proofs (jti, expires_at) SELECT {values} FROM seat)")  # noqa: S608 - as above
+    return f"WITH {', '.join(parts)} SELECT count(*) FROM seat"  # noqa: S608 - as above
+
+
+FORGET_PROOFS: Final = (
+    "DELETE FROM seen_proofs WHERE jti = ANY (ARRAY("
+    "SELECT jti FROM seen_proofs WHERE expires_at <= $1 ORDER BY expires_at LIMIT 5000 FOR UPDATE SKIP LOCKED))"
+)

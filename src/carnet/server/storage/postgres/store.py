@@ -1,0 +1,223 @@
+"""
+PostgreSQL, for any number of stateless processes (design.md §9).
+
+What devices wait for is SQL straight on asyncpg (`seats`). Everything else runs the units of `storage.core` on
+SQLAlchemy's engine over the same driver, on a few connections of its own, so that a long report or a batch never takes
+a connection from a device.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from carnet.core.instant import Instant
+from carnet.server.database import PostgresAddress
+from carnet.server.ports import IndexPlace, NextIndex, SeatChanges, SeatFacts, SeatQuery, StorageStats
+from carnet.server.records import ApiKey
+from carnet.server.storage import rows
+from carnet.server.storage.core import CoreStore
+from carnet.server.storage.errors import StorageError
+from carnet.server.storage.postgres import seats
+from carnet.server.storage.postgres.connection import connect
+from carnet.server.storage.postgres.errors import DRIVER_ERRORS, driver_error, is_conflict, storage_error
+from carnet.server.storage.postgres.numbers import NEXT_BLOCKS, OutOfNumbersError, StatusNumbers, blocks_for
+from carnet.server.storage.postgres.pool import POOL_SIZE, HotPool
+from carnet.server.storage.postgres.statements import FORGET_PROOFS, columns
+from carnet.server.storage.tables import api_keys
+
+_T = TypeVar("_T")
+
+ADMIN_CONNECTIONS: Final = 4
+"""Connections for everything that no device waits for."""
+
+_ADMIN_WAIT_SECONDS: Final = 10
+_TRIES: Final = 4
+"""How often a unit that others were in the way of is done anew."""
+
+FORGET_EVERY_SECONDS: Final = 60
+"""How often a process removes used proofs that are out of date; the hot statements never do (design.md §2 rule 9)."""
+
+_API_KEY: Final = f"SELECT {columns(api_keys)} FROM api_keys WHERE token_hash = $1"  # noqa: S608 - our own names
+_PING: Final = "SELECT pg_is_in_recovery(), current_setting('transaction_read_only') FROM installation"
+
+
+class PostgresStorage(CoreStore):
+    """
+    `ports.Storage` on PostgreSQL. Open it with `await PostgresStorage.open(…)`, inside the event loop that will use it.
+
+    Args:
+        address: The database, migrated.
+        place: Sequence number to status list position.
+        pool_size: Connections for what devices wait for.
+    """
+
+    def __init__(self, address: PostgresAddress, place: IndexPlace, *, pool_size: int = POOL_SIZE) -> None:
+        super().__init__(place)
+        self._pool = HotPool(address, size=pool_size)
+        self._numbers = StatusNumbers()
+        self._engine: AsyncEngine = create_async_engine(
+            "postgresql+asyncpg://",
+            async_creator=lambda: connect(address),
+            pool_size=ADMIN_CONNECTIONS,
+            max_overflow=0,
+            pool_timeout=_ADMIN_WAIT_SECONDS,
+            pool_pre_ping=True,  # the first unit after a restart of the database works
+        )
+        self._written = 0
+        self._failed = 0
+        self._forgot_at = Instant(0)
+        self._forgetting: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def open(cls, address: PostgresAddress, place: IndexPlace, *, pool_size: int = POOL_SIZE) -> PostgresStorage:
+        """
+        Open the database.
+
+        Raises:
+            StateError: ``storage_unavailable``, ``storage_busy``, ``database_not_durable``.
+        """
+        storage = cls(address, place, pool_size=pool_size)
+        await storage._pool.open()
+        return storage
+
+    async def close(self) -> None:
+        """See `ports.Storage`."""
+        await self._pool.close()
+        if self._forgetting is not None:
+            await self._forgetting
+        await self._engine.dispose()
+
+    # ── what devices wait for ────────────────────────────────────────────────────────────────────────────────────────
+
+    async def find_seat(self, query: SeatQuery) -> SeatFacts:
+        """See `ports.Storage`."""
+        async with self._pool.operation():
+            return await seats.find(self._pool, query)
+
+    async def change_seat(self, query: SeatQuery, decide: Callable[[SeatFacts, NextIndex], SeatChanges[_T]]) -> _T:
+        """See `ports.Storage`."""
+        used: list[Instant] = []
+
+        def deciding(facts: SeatFacts, next_index: NextIndex) -> SeatChanges[_T]:
+            changes = decide(facts, next_index)
+            if changes.proof_use is not None:
+                used.append(changes.proof_use.at)
+            return changes
+
+        async with self._counted(), self._pool.operation():
+            outcome = await seats.change(self._pool, self._numbers, query, deciding, self._place)
+        if used:
+            self._forget_proofs(used[-1])
+        return outcome
+
+    async def api_key_by_hash(self, token_hash: bytes) -> ApiKey | None:
+        """See `ports.Storage`."""
+        async with self._pool.operation():
+            found = await self._pool.read(_API_KEY, token_hash)
+        return rows.api_key_from(found[0]) if found else None
+
+    async def ping(self) -> None:
+        """See `ports.Storage`."""
+        async with self._pool.operation():
+            for in_recovery, read_only in await self._pool.read(_PING):
+                if in_recovery or read_only != "off":
+                    raise StorageError(
+                        "storage_unavailable",
+                        "The database server is a replica, or takes no writes now.",
+                        "Point CARNET_DATABASE_URL at the primary.",
+                    )
+
+    def stats(self) -> StorageStats:
+        """See `ports.Storage`; each operation is its own commit here."""
+        return StorageStats(
+            commits=self._written,
+            jobs=self._written + self._failed,
+            failed_jobs=self._failed,
+            largest_group=min(1, self._written),
+            waiting=self._pool.waiting,
+        )
+
+    # ── how SQLAlchemy Core gets its connection ──────────────────────────────────────────────────────────────────────
+
+    async def _write(self, work: Callable[[sa.Connection], _T]) -> _T:
+        async with self._counted(), self._pool.operation():
+            for attempt in range(_TRIES):
+                try:
+                    async with self._engine.begin() as connection:
+                        return await connection.run_sync(work)
+                except (DBAPIError, PoolTimeoutError, *DRIVER_ERRORS) as error:
+                    cause = driver_error(error) if isinstance(error, DBAPIError) else error
+                    if attempt + 1 < _TRIES and is_conflict(cause):
+                        continue
+                    raise storage_error(cause, was_sent=True) from error
+            raise AssertionError  # the last attempt returned or raised
+
+    async def _read(self, work: Callable[[sa.Connection], _T]) -> _T:
+        async with self._pool.operation():
+            try:
+                async with self._engine.connect() as connection:
+                    # One snapshot for all statements of the unit.
+                    await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+                    return await connection.run_sync(work)
+            except (DBAPIError, PoolTimeoutError, *DRIVER_ERRORS) as error:
+                cause = driver_error(error) if isinstance(error, DBAPIError) else error
+                raise storage_error(cause) from error
+
+    def _next_number(self, connection: sa.Connection) -> Callable[[], int]:
+        wanted = 1
+
+        def next_number() -> int:
+            nonlocal wanted
+            try:
+                return self._numbers.draw()
+            except OutOfNumbersError:
+                # A batch asks for twice as many each time.
+                blocks = connection.exec_driver_sql(NEXT_BLOCKS, (blocks_for(wanted),))
+                self._numbers.add(row[0] for row in blocks)
+                wanted *= 2
+                return self._numbers.draw()
+
+        return next_number
+
+    # ── beside the requests ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def _counted(self) -> _Counted:
+        return _Counted(self)
+
+    def _forget_proofs(self, now: Instant) -> None:
+        """Once a minute, remove used proofs that could not be fresh any more; no request waits for it."""
+        is_running = self._forgetting is not None and not self._forgetting.done()
+        if is_running or abs(now - self._forgot_at) < FORGET_EVERY_SECONDS:
+            return
+        self._forgot_at = now
+        self._forgetting = asyncio.create_task(self._forget(now))
+
+    async def _forget(self, now: Instant) -> None:
+        try:
+            async with self._pool.operation():
+                await self._pool.write(FORGET_PROOFS, int(now))
+        except (*DRIVER_ERRORS, StorageError):
+            return  # the next minute's will
+
+
+class _Counted:
+    """Counts one change of a storage, by how it ends."""
+
+    def __init__(self, storage: PostgresStorage) -> None:
+        self._storage = storage
+
+    async def __aenter__(self) -> None:
+        return None
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._storage._written += 1  # noqa: SLF001 - one thing in two classes
+        else:
+            self._storage._failed += 1  # noqa: SLF001
