@@ -31,6 +31,8 @@ from carnet.server.domain.artifacts.service import ArtifactService
 from carnet.server.domain.artifacts.signed_keys import SignedKeys
 from carnet.server.domain.audit.service import AuditService
 from carnet.server.domain.customers.service import CustomerService
+from carnet.server.domain.idempotency.repeating import Repeats
+from carnet.server.domain.idempotency.service import IdempotencyService
 from carnet.server.domain.ids import Ids
 from carnet.server.domain.keys.service import KeyService
 from carnet.server.domain.licenses.service import LicenseService
@@ -134,7 +136,10 @@ class Installation:
         self._storage = storage
         self.statistics = Statistics(storage)
         self.limiter = RateLimiter(settings.rate_limits, secret=opened.pepper, store=storage)
-        self.flusher = Flusher(self.limiter.flush, self.statistics.flush, seconds=settings.flush_seconds)
+        self.idempotency = IdempotencyService(storage, clock, opened.pepper)
+        self.flusher = Flusher(
+            self.limiter.flush, self.statistics.flush, self.idempotency.flush, seconds=settings.flush_seconds
+        )
         self.products = ProductService(storage, clock, ids)
         self.policies = PolicyService(storage, clock, ids)
         self.customers = CustomerService(storage, clock, ids)
@@ -142,15 +147,20 @@ class Installation:
         self.licenses = LicenseService(
             storage=storage, clock=clock, ids=ids, vault=vault, random=random, signed_keys=signed_keys
         )
+        prover = Prover(keys, issuer, ids)
         self.activations = ActivationService(
             storage=storage,
             clock=clock,
             ids=ids,
             vault=vault,
             issuing=issuing,
-            prover=Prover(keys, issuer, ids),
+            prover=prover,
             issuer=issuer,
             roots=opened.roots,
+            statistics=self.statistics,
+        )
+        self.repeats = Repeats(
+            storage=storage, clock=clock, vault=vault, issuing=issuing, prover=prover, roots=opened.roots
         )
         self.audit = AuditService(storage)
         self.apikeys = ApiKeyService(storage, clock, ids, vault, random)

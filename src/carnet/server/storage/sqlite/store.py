@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
@@ -20,13 +21,23 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool, StaticPool
 
-from carnet.server.ports import IndexPlace, NextIndex, SeatChanges, SeatFacts, SeatQuery, StorageStats, remembering
+from carnet.server.ports import (
+    IndexPlace,
+    NextIndex,
+    SeatChanges,
+    SeatFacts,
+    SeatQuery,
+    StorageStats,
+    needs_care,
+    remembering,
+)
 from carnet.server.records import ApiKey
 from carnet.server.storage import rows
 from carnet.server.storage.core import CoreStore
 from carnet.server.storage.errors import storage_closed
 from carnet.server.storage.sqlite import seats
 from carnet.server.storage.sqlite.connection import JoinedConnection, connect, connect_reader
+from carnet.server.storage.sqlite.lease_part import SqliteLeasePart
 from carnet.server.storage.sqlite.remembering import remember
 from carnet.server.storage.sqlite.writer import GroupCommitWriter, storage_error
 
@@ -36,17 +47,18 @@ _ADMIN_READERS = 2
 _API_KEY = "SELECT * FROM api_keys WHERE token_hash = ?"
 
 
-class SqliteStorage(CoreStore):
+class SqliteStorage(SqliteLeasePart, CoreStore):
     """
     `ports.Storage` on SQLite. Open it with `await SqliteStorage.open(…)`, inside the event loop that will use it.
 
     Args:
         path: The database, migrated.
         place: Sequence number to status list position.
+        running: Seconds of a clock that only runs on, for the service clock of leases.
     """
 
-    def __init__(self, path: Path, place: IndexPlace) -> None:
-        super().__init__(place)
+    def __init__(self, path: Path, place: IndexPlace, *, running: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(place, running)
         self._path = path
         self._writer = GroupCommitWriter(self._connect_writer)
         self._write_engine: sa.Engine | None = None
@@ -61,17 +73,20 @@ class SqliteStorage(CoreStore):
         )
 
     @classmethod
-    async def open(cls, path: Path, place: IndexPlace) -> SqliteStorage:
+    async def open(
+        cls, path: Path, place: IndexPlace, *, running: Callable[[], float] = time.monotonic
+    ) -> SqliteStorage:
         """
         Open the database and start the writer.
 
         Raises:
             StateError: ``storage_unavailable``, ``storage_busy``.
         """
-        storage = cls(path, place)
+        storage = cls(path, place, running=running)
         try:
             storage._writer.start()
             storage._reader = connect_reader(path)
+            storage.start_service_clock()
         except sqlite3.Error as error:
             await storage.close()
             raise storage_error(error) from error
@@ -84,6 +99,7 @@ class SqliteStorage(CoreStore):
 
     async def close(self) -> None:
         """See `ports.Storage`."""
+        await self.stop_service_clock()
         await self._writer.close()
         await asyncio.get_running_loop().run_in_executor(None, self._executor.shutdown)
         self._read_engine.dispose()
@@ -96,15 +112,19 @@ class SqliteStorage(CoreStore):
     async def find_seat(self, query: SeatQuery) -> SeatFacts:
         """See `ports.Storage`."""
         try:
-            return seats.find(self._hot_reader(), query)
+            facts = seats.find(self._hot_reader(), query)
         except sqlite3.Error as error:
             raise storage_error(error) from error
+        return await self.find_seat_with_care(query) if needs_care(query, facts) else facts
 
     async def change_seat(self, query: SeatQuery, decide: Callable[[SeatFacts, NextIndex], SeatChanges[_T]]) -> _T:
         """See `ports.Storage`."""
-        return await self._writer.submit(
-            remembering(lambda connection: seats.change(connection, query, decide, self._place), remember)
-        )
+        try:
+            return await self._writer.submit(
+                remembering(lambda connection: seats.change(connection, query, decide, self._place), remember)
+            )
+        except seats.CareNeededError:
+            return await self.change_seat_with_care(query, decide)
 
     async def api_key_by_hash(self, token_hash: bytes) -> ApiKey | None:
         """See `ports.Storage`."""
