@@ -6,7 +6,7 @@ share one instead of paying for 64. Each job runs inside a SAVEPOINT of its own:
 
 Jobs that one turn of the event loop submits are queued together, at its end. Otherwise the first would wake the thread
 and be committed alone, while the others of the same turn are still being read from their sockets: 2 jobs a commit at 16
-clients instead of 14.
+clients instead of 13.
 
 Invariants:
 * a job's caller learns its result only after COMMIT returned; if COMMIT fails, all callers learn that;
