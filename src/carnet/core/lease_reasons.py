@@ -23,6 +23,10 @@ LEASE_REASONS: dict[str, tuple[str, str]] = {
         "This lease was ended{at}{why}.",
         "Claim a new one, or ask the vendor.",
     ),
+    "lease_token_refused": (
+        "That lease token does not prove this lease.",
+        "Send the license key, or the newest token of this lease, with the product and holder that it names.",
+    ),
     "lease_cooling_down": (
         "The vendor took this holder's lease away{why}, and it gets no other one for now.",
         "Wait{until}, or ask the vendor.",

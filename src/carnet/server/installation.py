@@ -35,6 +35,8 @@ from carnet.server.domain.idempotency.repeating import Repeats
 from carnet.server.domain.idempotency.service import IdempotencyService
 from carnet.server.domain.ids import Ids
 from carnet.server.domain.keys.service import KeyService
+from carnet.server.domain.leases.issuing import LeaseIssuing
+from carnet.server.domain.leases.service import LeaseService
 from carnet.server.domain.licenses.service import LicenseService
 from carnet.server.domain.licenses.vault import KeyVault
 from carnet.server.domain.limits.service import RateLimiter
@@ -159,6 +161,16 @@ class Installation:
             roots=opened.roots,
             statistics=self.statistics,
         )
+        self.leases = LeaseService(
+            storage=storage,
+            clock=clock,
+            ids=ids,
+            vault=vault,
+            issuing=LeaseIssuing(keys, opened.ring, issuer),
+            ring=opened.ring,
+            prover=prover,
+            issuer=issuer,
+        )
         self.repeats = Repeats(
             storage=storage, clock=clock, vault=vault, issuing=issuing, prover=prover, roots=opened.roots
         )
@@ -246,6 +258,7 @@ async def open_installation(
     say: Callable[[str], None] | None = None,
     clock: Clock | None = None,
     random: Random = os.urandom,
+    running: Callable[[], float] | None = None,
 ) -> AsyncIterator[Installation]:
     """
     Open an installation and close it at the end; what was accepted by then is committed first.
@@ -258,6 +271,8 @@ async def open_installation(
         say: Told a sentence before anything slow or lasting happens (a database upgrade).
         clock: What time it is; None is this machine's clock.
         random: The randomness.
+        running: Seconds by which leases run out; None is the machine's running clock on SQLite and the database's time
+            on PostgreSQL.
 
     Raises:
         StateError: ``not_initialised``, ``half_initialised``, ``missing_file``, ``bad_installation_file``,
@@ -271,7 +286,7 @@ async def open_installation(
     opened = await asyncio.to_thread(_open_files, settings, layout)
     await asyncio.to_thread(_open_database, settings.database, opened.record, say)
     status = StatusAllocator(opened.status, settings.base_url)
-    storage = await _open_storage(settings.database, status.place)
+    storage = await _open_storage(settings.database, status.place, running)
     try:
         check_life(await storage.life(), await asyncio.to_thread(read_mark, layout.high_water))
         installation = Installation(
@@ -334,9 +349,9 @@ def _open_database(database: Database, record: InstallationRecord, say: Callable
         raise database_of_another(database)
 
 
-async def _open_storage(database: Database, place: IndexPlace) -> Storage:
+async def _open_storage(database: Database, place: IndexPlace, running: Callable[[], float] | None) -> Storage:
     if isinstance(database, Path):
-        return await SqliteStorage.open(database, place)
+        return await SqliteStorage.open(database, place, running=running or time.monotonic)
     from carnet.server.storage.postgres.store import PostgresStorage  # only then is its driver loaded
 
     return await PostgresStorage.open(database, place)

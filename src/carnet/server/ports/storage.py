@@ -11,6 +11,7 @@ from carnet.server.ports.access import AccessStore
 from carnet.server.ports.backup import BackupStore
 from carnet.server.ports.catalog import CatalogStore
 from carnet.server.ports.idempotency import IdempotencyStore
+from carnet.server.ports.leases import LeaseStore
 from carnet.server.ports.licenses import LicenseStore
 from carnet.server.ports.limits import LimitStore
 from carnet.server.ports.models import ModelStore
@@ -32,6 +33,7 @@ class Storage(
     CatalogStore,
     LicenseStore,
     SeatStore,
+    LeaseStore,
     AccessStore,
     BackupStore,
     IdempotencyStore,

@@ -1,0 +1,3 @@
+"""Floating leases: claim, renew, release, force; and the terms of pools."""
+
+from __future__ import annotations
