@@ -22,7 +22,6 @@ HOUR = 3600
 DAY = 86400
 
 _DAYS_PER_ERA = 146097
-_MONTHS = 12
 _TWO_DIGITS = tuple(f"{number:02d}" for number in range(100))  # 2.5 times as fast as formatting; on the hot path
 
 
@@ -71,10 +70,10 @@ def parse_instant(text: str) -> Instant:
         parts = (text[0:4], text[5:7], text[8:10], text[11:13], text[14:16], text[17:19])
         if all(part.isdigit() for part in parts):
             year, month, day, hour, minute, second = (int(part) for part in parts)
-            if 1 <= month <= _MONTHS and hour < 24 and minute < 60 and second < 60:
-                value = _days_from_civil(year, month, day) * DAY + hour * HOUR + minute * MINUTE + second
-                if 0 <= value <= MAX_INSTANT and str(Instant(value)) == text:
-                    return Instant(value)
+            value = _days_from_civil(year, month, day) * DAY + hour * HOUR + minute * MINUTE + second
+            # A month, day, hour, minute or second that does not exist counts on into another one, and prints as that.
+            if 0 <= value <= MAX_INSTANT and str(Instant(value)) == text:
+                return Instant(value)
     raise MalformedError(
         "bad_time",
         f"{text[:40]!r} is not a time.",
