@@ -53,7 +53,6 @@ from carnet.server.ports import Clock, NextIndex, SeatChanges, SeatFacts, SeatQu
 from carnet.server.records import Activation, Actor, CompatibilityKey, Issuance, KeyUse, License
 
 _MAX_FINGERPRINT = 255
-_TRIES = 60
 
 
 class _Ready(Struct):
@@ -108,7 +107,7 @@ class ArtifactService:
         The signed key of a license: the one it had last while that still says what the license says, else a new one.
 
         Raises:
-            UsageError: ``bad_grant``: these terms do not fit into a key.
+            UsageError: ``bad_grant``: these terms do not fit into a key; ``conflict``: more than 60 of them a minute.
             MalformedError: ``bad_fingerprint``, ``placeholder_fingerprint``.
         """
         now = self._clock.now()
@@ -122,10 +121,8 @@ class ArtifactService:
         def draw(locked: License, issued_at: Instant) -> Grant:
             return self._signed_keys.draw(locked, command.options, issued_at)
 
-        issued_at = None if last is None else _same(last, lambda at: draw(license_, at))
-        if issued_at is None:
-            issued_at = await self._free_second(license_, dated_back(now, license_.expires_at))
-            last = None
+        same = last is not None and _same(last, lambda at: draw(license_, at))
+        issued_at = last.issued_at if last is not None and same else _next_second(last, license_, now)
         self._signed_keys.check(draw(license_, issued_at))
 
         def decide(facts: SeatFacts, _: NextIndex) -> SeatChanges[Refused | Grant]:
@@ -144,9 +141,9 @@ class ArtifactService:
                 kid=issuance.kid,
                 device=grant.device,
                 expires_at=grant.license_expires_at,
-                again=None if last is None else True,
+                again=True if same else None,
             )
-            return SeatChanges(outcome=grant, issuances=() if last is not None else (issuance,), audit=(audit,))
+            return SeatChanges(outcome=grant, issuances=() if same else (issuance,), audit=(audit,))
 
         outcome = await self._storage.change_seat(_by_key(license_, None), decide)
         if isinstance(outcome, Refused):
@@ -163,13 +160,6 @@ class ArtifactService:
             expires_at=outcome.license_expires_at,
             text=text,
         )
-
-    async def _free_second(self, license_: License, issued_at: Instant) -> Instant:
-        """The first second from *issued_at* backwards in which no signed key of the license was issued: its id."""
-        for back in range(_TRIES):
-            if await self._storage.issuance(f"{license_.id}/{issued_at - back:d}") is None:
-                return Instant(issued_at - back)
-        raise UsageError("conflict", "Too many signed keys of this license were made just now.", "Wait for a minute.")
 
     # ── offline tokens ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -382,10 +372,20 @@ def _sign_token(drawn: Drawn, signer: Signer, ring: KeyRing) -> str:
     return text
 
 
-def _same(last: Issuance, draw: Callable[[Instant], Grant]) -> Instant | None:
-    """When the signed key *last* was issued, if it would say the same today; else None."""
+def _same(last: Issuance, draw: Callable[[Instant], Grant]) -> bool:
+    """Whether the signed key *last* would say the same today."""
     grant = grant_from_json(last.claims)
-    return grant.issued_at if draw(grant.issued_at) == grant else None
+    return draw(grant.issued_at) == grant
+
+
+def _next_second(last: Issuance | None, license_: License, now: Instant) -> Instant:
+    """When a further signed key says that it was issued: later than the one before, because that second is its id."""
+    issued_at = dated_back(now, license_.expires_at)
+    if last is not None:
+        issued_at = Instant(max(issued_at, last.issued_at + 1))
+    if issued_at > now:
+        raise UsageError("conflict", "Too many signed keys of this license were made just now.", "Wait for a minute.")
+    return issued_at
 
 
 def _by_key(license_: License, fingerprint: str | None) -> SeatQuery:
