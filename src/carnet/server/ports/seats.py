@@ -134,6 +134,7 @@ class Care(Struct):
     What a change of a seat writes under the license's lock besides the seat.
 
     Attributes:
+        license_id: The license.
         frees: Activations that give their seats back before `take` is counted; their `deactivated_at` is set.
         progress: Where the license stands from now on; None: as before.
         term: Start and end of a term that begins now.
@@ -141,6 +142,7 @@ class Care(Struct):
         enrolment_used: The enrolment token that one more device came with.
     """
 
+    license_id: str
     frees: tuple[Activation, ...] = ()
     progress: Progress | None = None
     term: tuple[Instant, Instant] | None = None

@@ -56,7 +56,7 @@ class ActivateCommand(_Keyed):
     Take a seat for a device, or answer with the one it holds.
 
     Attributes:
-        license_key: As typed; at most 512 characters.
+        license_key: As typed; at most 512 characters. An enrolment token takes its place (users-ask 14).
         product: The product's slug; compared exactly (SEC-05).
         device: The device.
         nonce: 1 to 128 visible ASCII characters; asks for a proof bound to it.
@@ -65,6 +65,9 @@ class ActivateCommand(_Keyed):
         domain: Host name for domain licenses, at most 253 characters.
         app_version: The app's version, at most 64 characters.
         ttl_seconds: A wanted offline window, ≥ 1; the policy caps it.
+        replaces: Ids of activations whose seats the device takes in the same step; at most 100.
+        replaces_all: It takes those of all other devices.
+        address: The network address the request came from, as the edge saw it; for enrolment tokens.
     """
 
     license_key: str
@@ -76,6 +79,9 @@ class ActivateCommand(_Keyed):
     domain: str | None = None
     app_version: str | None = None
     ttl_seconds: int | None = None
+    replaces: tuple[str, ...] = ()
+    replaces_all: bool = False
+    address: str | None = None
 
 
 class RefreshCommand(_Keyed):

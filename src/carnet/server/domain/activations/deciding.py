@@ -10,16 +10,18 @@ from __future__ import annotations
 from carnet.core._base import Struct, replace
 from carnet.core.decision import Refused
 from carnet.core.instant import Instant
-from carnet.core.seats import decide_activation, decide_refresh
+from carnet.core.seats import decide_refresh
+from carnet.server.domain.activations.admitting import Asked, admit, begun_by, came_with_token, effects
 from carnet.server.domain.activations.commands import ActivateCommand, DeviceClaim, RefreshCommand
 from carnet.server.domain.activations.issuing import Issuing, Prepared
 from carnet.server.domain.activations.refusals import refuse
 from carnet.server.domain.activations.requests import Authorized, held_seats, license_facts, seat_request
 from carnet.server.domain.audit.entries import entry
+from carnet.server.domain.events import event
 from carnet.server.domain.ids import Ids
 from carnet.server.domain.licenses.vault import KeyVault
-from carnet.server.ports import NextIndex, SeatChanges, SeatFacts, note
-from carnet.server.records import Activation, Actor, License
+from carnet.server.ports import NextIndex, SeatChanges, SeatFacts, SeatQuery, note
+from carnet.server.records import Activation, Actor, Enrolment, License
 
 
 class Seat(Struct):
@@ -64,54 +66,132 @@ class SeatDecisions:
         self._issuing = issuing
 
     def take(
-        self, command: ActivateCommand, public_key: bytes | None, facts: SeatFacts, next_index: NextIndex, now: Instant
+        self,
+        command: ActivateCommand,
+        query: SeatQuery,
+        facts: SeatFacts,
+        *,
+        public_key: bytes | None,
+        next_index: NextIndex,
+        now: Instant,
     ) -> SeatChanges[Decided]:
         """
         Activate: the seat that the device holds, or a new one, or a refusal.
 
         Args:
             command: What the device asks.
-            public_key: Its checked device key.
+            query: What the facts answer.
             facts: Under the lock.
+            public_key: Its checked device key.
             next_index: For a new seat.
             now: The server's time.
         """
         license_ = facts.license
         if license_ is None:
             return _nothing(refuse("license_not_found"), facts)
-        request = seat_request(command.product, command.device, command.domain)
-        decided = decide_activation(license_facts(license_), held_seats(facts), request, now)
-        if isinstance(decided, Refused):
-            return _nothing(decided, facts)
-        held = facts.activation if decided.existing is not None else None
+        asked = Asked(
+            query=query,
+            request=seat_request(command.product, command.device, command.domain),
+            user=command.user,
+            address=command.address,
+        )
+        admitted = admit(license_, facts, asked, now)
+        if isinstance(admitted, Refused):
+            return _nothing(admitted, facts)
+        actor = Actor(kind="device", id=license_.id)
+        with_it = effects(self._ids, license_, facts, admitted, asked=asked, actor=actor, now=now)
+        license_ = with_it.license
+        held = facts.activation if admitted.existing is not None else None
         if held is None:
-            license_ = replace(license_, seats_used=license_.seats_used + 1)
             activation = self._new(license_, command, public_key, next_index(), now)
         else:
             # Who knows the license key and the fingerprint may register a new device key (a reinstalled app lost the
             # old one), but not do without one: that would undo SEC-45 for whoever has the old key.
             user = command.user or held.user
             activation = _told(replace(held, public_key=public_key or held.public_key, user=user), command)
-        seat = self._seat(license_, activation, command.ttl_seconds, now, created=held is None)
+        token = facts.enrolment if came_with_token(query, facts) else None
+        activation = replace(
+            activation,
+            account=activation.user if license_.conditions.seat_scope == "user" else None,
+            enrolment=None if token is None else token.id,
+            group=activation.group if token is None or held is not None else token.group,
+        )
+        seat = self._seat(license_, activation, command.ttl_seconds, now, created=held is None, token=token)
         activation = seat.activation
         is_rekeyed = held is not None and held.public_key != activation.public_key
         audit = entry(
             now,
-            Actor(kind="device", id=license_.id),
+            actor,
             "activation.created" if held is None else "activation.repeated",
             activation.id,
             license=license_.id,
             device=activation.fingerprint,
             covered_until=activation.covered_until,
             rekeyed=is_rekeyed or None,
+            enrolment=activation.enrolment,
         )
+        events = with_it.events
+        if held is None:
+            told = event(self._ids, now, "activation.created", activation.id, license_.product, license=license_.id)
+            events = (told, *events)
         return SeatChanges(
             outcome=Decided(outcome=seat, product_known=facts.product_known),
             take=activation if held is None else None,
             update=None if held is None else activation,
             issuances=seat.prepared.issuances,
-            audit=(audit,),
+            audit=(*with_it.audit, audit),
+            events=events,
+            care=with_it.care,
         )
+
+    def move(
+        self,
+        device: DeviceClaim,
+        asked: Asked,
+        facts: SeatFacts,
+        *,
+        public_key: bytes | None,
+        actor: Actor,
+        next_index: NextIndex,
+        now: Instant,
+    ) -> SeatChanges[Activation | Refused]:
+        """
+        The vendor gives a device the seats of others (users-ask 19). Nothing is signed: the device fetches what it
+        needs by activating, and gets this seat.
+
+        Args:
+            device: Who gets the seat.
+            asked: By the vendor, naming what is replaced.
+            facts: Under the lock.
+            public_key: Its checked device key.
+            actor: The vendor.
+            next_index: For the new seat.
+            now: The server's time.
+        """
+        license_ = facts.license
+        assert license_ is not None  # noqa: S101 - the caller looked
+        admitted = admit(license_, facts, asked, now)
+        if isinstance(admitted, Refused):
+            return SeatChanges(outcome=admitted)
+        with_it = effects(self._ids, license_, facts, admitted, asked=asked, actor=actor, now=now)
+        events = with_it.events
+        if admitted.existing is not None and facts.activation is not None:
+            seat, take = facts.activation, None
+        else:
+            command = ActivateCommand(license_key="", product=license_.product, device=device, user=asked.user)
+            seat = take = replace(
+                self._new(license_, command, public_key, next_index(), now),
+                account=asked.user if license_.conditions.seat_scope == "user" else None,
+            )
+            told = event(self._ids, now, "activation.created", seat.id, license_.product, license=license_.id)
+            events = (told, *events)
+        audit = entry(now, actor, "activation.moved", seat.id, license=license_.id, device=seat.fingerprint)
+        return SeatChanges(outcome=seat, take=take, audit=(*with_it.audit, audit), events=events, care=with_it.care)
+
+    def use(self, license_: License, now: Instant) -> SeatChanges[License]:
+        """A use that no seat goes with: it begins a term that waits for one, and else writes nothing."""
+        changed, care, audit, events = begun_by(self._ids, license_, "use", Actor(kind="device", id=license_.id), now)
+        return SeatChanges(outcome=changed, care=care, audit=audit, events=events)
 
     def refresh(
         self, command: RefreshCommand, authorized: Authorized, facts: SeatFacts, now: Instant
@@ -122,10 +202,14 @@ class SeatDecisions:
         decided = decide_refresh(license_facts(license_), held_seats(facts), request, now)
         if isinstance(decided, Refused):
             return _nothing(_as_deactivated(decided, activation), facts)
-        seat = self._seat(license_, _told(activation, command), command.ttl_seconds, now, created=False)
+        actor = Actor(kind="device", id=license_.id)
+        license_, care, told, events = begun_by(self._ids, license_, "use", actor, now)
+        token = None if authorized.by_key else facts.enrolment
+        told_of = _told(activation, command)
+        seat = self._seat(license_, told_of, command.ttl_seconds, now, created=False, token=token)
         audit = entry(
             now,
-            Actor(kind="device", id=license_.id),
+            actor,
             "activation.refreshed",
             activation.id,
             license=license_.id,
@@ -135,8 +219,10 @@ class SeatDecisions:
             outcome=Decided(outcome=seat, product_known=facts.product_known),
             update=seat.activation,
             issuances=seat.prepared.issuances,
-            audit=(audit,),
+            audit=(*told, audit),
             proof_use=authorized.use,
+            events=events,
+            care=care,
         )
 
     def free(
@@ -163,7 +249,10 @@ class SeatDecisions:
             reason=reason,
         )
         use = None if authorized is None else authorized.use
-        return SeatChanges(outcome=Freed(activation=freed), free=freed, audit=(audit,), proof_use=use)
+        told = event(
+            self._ids, now, "activation.deactivated", freed.id, license_.product, license=license_.id, by=actor.kind
+        )
+        return SeatChanges(outcome=Freed(activation=freed), free=freed, audit=(audit,), proof_use=use, events=(told,))
 
     def _new(
         self, license_: License, command: ActivateCommand, public_key: bytes | None, status_index: int, now: Instant
@@ -189,7 +278,14 @@ class SeatDecisions:
         )
 
     def _seat(
-        self, license_: License, activation: Activation, ttl_seconds: int | None, now: Instant, *, created: bool
+        self,
+        license_: License,
+        activation: Activation,
+        ttl_seconds: int | None,
+        now: Instant,
+        *,
+        created: bool,
+        token: Enrolment | None = None,
     ) -> Seat:
         prepared = self._issuing.prepare(license_, activation, now, ttl_seconds)
         # A seat covers what was ever signed for it: the end only moves out (design.md §9, `covered_until`).
@@ -204,9 +300,15 @@ class SeatDecisions:
             created=created,
             license=license_,
             activation=replace(activation, refreshed_at=now, covered_until=covered_until),
-            license_key=self._vault.open(license_.key_sealed, license_.id),  # before the commit: it must be possible
+            license_key=self._secret(license_, token),  # before the commit: it must be possible
             prepared=prepared,
         )
+
+    def _secret(self, license_: License, token: Enrolment | None) -> str:
+        """What the device knows, and its machine file opens with: the license key, or the token that it came with."""
+        if token is not None:
+            return self._vault.open(token.token_sealed, token.id)
+        return self._vault.open(license_.key_sealed, license_.id)
 
 
 def facts_of_seat(facts: SeatFacts) -> tuple[License, Activation]:

@@ -26,10 +26,30 @@ PROOF_REASONS: dict[str, tuple[str, str]] = {
 }
 """Code -> (what is so, what would change it), as in `core.reasons.REASONS`."""
 
+ENROLMENT_REASONS: dict[str, tuple[str, str]] = {
+    "enrolment_revoked": (
+        "This enrolment token was revoked.",
+        "Ask whoever runs your installation for a new one.",
+    ),
+    "enrolment_expired": (
+        "This enrolment token has ended.",
+        "Ask whoever runs your installation for a new one.",
+    ),
+    "enrolment_used_up": (
+        "This enrolment token enrolled as many devices as it may.",
+        "Ask whoever runs your installation for a new one.",
+    ),
+    "enrolment_network": (
+        "This enrolment token does not work from this network.",
+        "Enrol from the network that it is for, or ask whoever runs your installation.",
+    ),
+}
+"""As above; about a token, never about the license, so that a device that has a seat keeps it."""
+
 
 def server_reason(code: str, **values: object) -> Reason:
     """The reason *code*, of this table or of the core's."""
-    own = PROOF_REASONS.get(code)
+    own = PROOF_REASONS.get(code) or ENROLMENT_REASONS.get(code)
     return reason(code, **values) if own is None else Reason(code=code, message=own[0], fix=own[1])
 
 

@@ -30,9 +30,13 @@ _MAX_COMPONENT_DIGEST = 128
 
 
 class Authorized(Struct):
-    """The caller may speak for the activation; `use` must be written with whatever it changes."""
+    """
+    The caller may speak for the activation; `use` must be written with whatever it changes. `by_key`: it showed the
+    license key itself, and not an enrolment token or only its device key.
+    """
 
     use: ProofUse | None = None
+    by_key: bool = False
 
 
 def check_device(device: DeviceClaim) -> bytes | None:
@@ -99,6 +103,7 @@ def authorize(
     product: str,
     device: DeviceClaim,
     lookups: tuple[bytes, ...],
+    enrolment: bytes | None = None,
     proof: DeviceProofInput | None,
     now: Instant,
 ) -> Authorized | Refused:
@@ -111,13 +116,16 @@ def authorize(
         product: As the caller named it.
         device: As the caller says.
         lookups: Hashes of the license key it gave; empty if it gave none.
+        enrolment: Hash of what it gave, if that may be an enrolment token. A token speaks for the activations that came
+            with it, and for no others of its license.
         proof: The proof it gave.
         now: The server's time.
     """
     activation, license_ = facts.activation, facts.license
     if license_ is None:
         return refuse("license_not_found" if lookups else "activation_not_found")
-    if lookups and license_.key_lookup not in lookups:
+    by_key = license_.key_lookup in lookups
+    if lookups and not by_key and not _is_its_token(facts, enrolment):
         return refuse("license_not_found")  # the key is not that of the activation's license
     if activation is None:
         wrong = license_.product != product
@@ -135,7 +143,7 @@ def authorize(
         return refuse("wrong_product", product=product, **known)
     if activation.fingerprint != device.fingerprint:
         return refuse("wrong_device", **known)
-    return Authorized(use=use)
+    return Authorized(use=use, by_key=by_key)
 
 
 def still_authorized(authorized: Authorized, seen: SeatFacts, now_seen: SeatFacts) -> bool:
@@ -148,6 +156,13 @@ def still_authorized(authorized: Authorized, seen: SeatFacts, now_seen: SeatFact
         return False
     same = before.id == after.id and before.public_key == after.public_key
     return same and not (authorized.use is not None and now_seen.proof_seen)
+
+
+def _is_its_token(facts: SeatFacts, enrolment: bytes | None) -> bool:
+    token, activation = facts.enrolment, facts.activation
+    if token is None or activation is None or enrolment is None or token.token_hash != enrolment:
+        return False
+    return activation.enrolment == token.id
 
 
 def _check_proof(activation: Activation, given: DeviceProofInput | None, now: Instant) -> DeviceProof | Refused:

@@ -12,13 +12,16 @@ from carnet.core._base import replace
 from carnet.core.decision import Refused
 from carnet.core.errors import UsageError
 from carnet.core.instant import Instant
+from carnet.core.starts import PendingTerm, Term, begins_with
 from carnet.formats.answer import Action
+from carnet.server.domain.activations.admitting import Asked
 from carnet.server.domain.activations.commands import (
     ActivateCommand,
     ActivationResult,
     ActivationView,
     DeactivateCommand,
     DeactivationResult,
+    DeviceClaim,
     RefreshCommand,
     ValidateCommand,
     ValidationResult,
@@ -26,7 +29,13 @@ from carnet.server.domain.activations.commands import (
 from carnet.server.domain.activations.deciding import Decided, Freed, SeatDecisions, facts_of_seat
 from carnet.server.domain.activations.issuing import Issuing
 from carnet.server.domain.activations.refusals import refuse
-from carnet.server.domain.activations.requests import Authorized, authorize, check_device, still_authorized
+from carnet.server.domain.activations.requests import (
+    Authorized,
+    authorize,
+    check_device,
+    seat_request,
+    still_authorized,
+)
 from carnet.server.domain.activations.validation import judge
 from carnet.server.domain.answers import Answered, Prover
 from carnet.server.domain.checks import (
@@ -38,13 +47,14 @@ from carnet.server.domain.checks import (
     check_text,
     invalid,
 )
+from carnet.server.domain.enrolment.tokens import ENROLMENT_PREFIX
 from carnet.server.domain.ids import Ids
 from carnet.server.domain.licenses.service import license_not_found, license_view
 from carnet.server.domain.licenses.vault import KeyVault
 from carnet.server.domain.pages import page_of
 from carnet.server.domain.statistics.service import Statistics
 from carnet.server.ports import Clock, NextIndex, SeatChanges, SeatFacts, SeatQuery, Storage
-from carnet.server.records import Activation, Actor, Page
+from carnet.server.records import Activation, Actor, License, Page
 
 _MAX_USER = 255
 _MAX_DOMAIN = 253
@@ -52,6 +62,8 @@ _MAX_VERSION = 64
 _MAX_ID = 64
 _MAX_PRODUCT = 100
 _MAX_REASON = 500
+_MAX_REPLACED = 100
+_NEVER = PendingTerm(basis="first_activation", term=Term())
 
 
 class ActivationService:
@@ -96,15 +108,21 @@ class ActivationService:
         public_key = check_device(command.device)
         _check_request(command)
         check_optional_text("user", command.user, most=_MAX_USER)
+        _check_replaced(command.replaces)
+        lookups, enrolment = self._typed(command.license_key)
         query = SeatQuery(
             product=command.product,
-            lookups=self._vault.lookups(check_license_key(command.license_key)),
+            lookups=lookups,
             fingerprint=command.device.fingerprint,
             with_holders=True,
+            user=command.user,
+            replaces=command.replaces,
+            replaces_all=command.replaces_all,
+            enrolment=enrolment,
         )
 
         def decide(facts: SeatFacts, next_index: NextIndex) -> SeatChanges[Decided]:
-            return self._decisions.take(command, public_key, facts, next_index, now)
+            return self._decisions.take(command, query, facts, public_key=public_key, next_index=next_index, now=now)
 
         return self._answer_seat("activate", command, await self._storage.change_seat(query, decide), now)
 
@@ -116,10 +134,9 @@ class ActivationService:
         if command.device is not None:
             check_device(command.device)
             fingerprint = command.device.fingerprint
-        lookups = self._vault.lookups(check_license_key(command.license_key))
-        facts = await self._storage.find_seat(
-            SeatQuery(product=command.product, lookups=lookups, fingerprint=fingerprint)
-        )
+        lookups, enrolment = self._typed(command.license_key)
+        query = SeatQuery(product=command.product, lookups=lookups, fingerprint=fingerprint, enrolment=enrolment)
+        facts = await self._storage.find_seat(query)
         license_ = facts.license
         result: ValidationResult | Refused
         if license_ is None:
@@ -136,6 +153,8 @@ class ActivationService:
                 app_version=command.app_version,
                 now=now,
             )
+            if decision and license_.progress.pending is not None:
+                license_ = await self._begun_by_use(query, license_, now)
             held = facts.activation is not None and facts.activation.deactivated_at is None
             self._statistics.license_used("validate", license_, facts.activation if held else None, now)
             result = ValidationResult(
@@ -204,6 +223,16 @@ class ActivationService:
         proof = self._prove("deactivate", command, result, product_known=facts.product_known, now=now)
         return Answered(result=result, proof=proof)
 
+    async def _begun_by_use(self, query: SeatQuery, license_: License, now: Instant) -> License:
+        """*license_* after its first use, where its term waited for that (R-01): the one write of a validation."""
+        if not begins_with(license_.progress.pending or _NEVER, "use"):
+            return license_
+
+        def decide(facts: SeatFacts, _: NextIndex) -> SeatChanges[License]:
+            return self._decisions.use(facts.license or license_, now)
+
+        return await self._storage.change_seat(query, decide)
+
     # ── what the vendor calls ────────────────────────────────────────────────────────────────────────────────────────
 
     async def get(self, activation_id: str) -> ActivationView:
@@ -256,6 +285,58 @@ class ActivationService:
         freed = await self._storage.change_seat(SeatQuery(product="", activation_id=activation_id), decide)
         return activation_view(freed.activation)
 
+    async def replace_by_vendor(
+        self,
+        license_id: str,
+        device: DeviceClaim,
+        actor: Actor,
+        *,
+        replaces: tuple[str, ...] = (),
+        replaces_all: bool = False,
+        user: str | None = None,
+    ) -> ActivationView | Refused:
+        """
+        Give a device the seats of others in one step (users-ask 19); with nothing to replace, give it a seat.
+
+        The owner's quota of moves does not count it. The device activates as usual and gets this seat.
+
+        Raises:
+            UsageError: ``license_not_found``, ``invalid_argument``.
+            MalformedError: As `activate`, of the device.
+        """
+        now = self._clock.now()
+        public_key = check_device(device)
+        check_optional_text("user", user, most=_MAX_USER)
+        _check_replaced(replaces)
+        found = await self._storage.license(license_id)
+        if found is None:
+            raise license_not_found()
+        query = SeatQuery(
+            product=found.product,
+            lookups=(found.key_lookup,),
+            fingerprint=device.fingerprint,
+            with_holders=True,
+            user=user,
+            replaces=replaces,
+            replaces_all=replaces_all,
+        )
+
+        def decide(facts: SeatFacts, next_index: NextIndex) -> SeatChanges[Activation | Refused]:
+            request = seat_request(found.product, device, None)
+            asked = Asked(query=query, request=request, user=user, by_vendor=True)
+            return self._decisions.move(
+                device, asked, facts, public_key=public_key, actor=actor, next_index=next_index, now=now
+            )
+
+        outcome = await self._storage.change_seat(query, decide)
+        return outcome if isinstance(outcome, Refused) else activation_view(outcome)
+
+    def _typed(self, key: str) -> tuple[tuple[bytes, ...], bytes | None]:
+        """The hashes of what was typed for a license key; and of an enrolment token, where it is one by its form."""
+        check_license_key(key)
+        is_token = key.strip().startswith(ENROLMENT_PREFIX)
+        return self._vault.lookups(key), self._vault.enrolment_hash(key.strip()) if is_token else None
+
     # ── around the transaction ───────────────────────────────────────────────────────────────────────────────────────
 
     async def _authorize(
@@ -268,13 +349,15 @@ class ActivationService:
             raise invalid("activation_id", "given, or license_key in its stead")
         check_optional_text("activation_id", command.activation_id, most=_MAX_ID)
         lookups: tuple[bytes, ...] = ()
+        enrolment = None
         if command.license_key is not None:
-            lookups = self._vault.lookups(check_license_key(command.license_key))
+            lookups, enrolment = self._typed(command.license_key)
         query = SeatQuery(
             product=command.product,
             lookups=lookups,
             activation_id=command.activation_id,
             fingerprint=command.device.fingerprint,
+            enrolment=enrolment,
         )
         facts = await self._storage.find_seat(query)
         authorized = authorize(
@@ -282,6 +365,7 @@ class ActivationService:
             product=command.product,
             device=command.device,
             lookups=lookups,
+            enrolment=enrolment,
             proof=command.device_proof,
             now=now,
         )
@@ -359,6 +443,13 @@ def activation_view(activation: Activation) -> ActivationView:
         covered_until=activation.covered_until,
         deactivated_at=activation.deactivated_at,
     )
+
+
+def _check_replaced(replaces: tuple[str, ...]) -> None:
+    if len(replaces) > _MAX_REPLACED or len(set(replaces)) != len(replaces):
+        raise invalid("replaces", f"at most {_MAX_REPLACED} different ids of activations")
+    for each in replaces:
+        check_text("replaces", each, most=_MAX_ID)
 
 
 def _check_request(command: ActivateCommand | RefreshCommand | DeactivateCommand | ValidateCommand) -> None:

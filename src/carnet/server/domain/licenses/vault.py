@@ -15,6 +15,7 @@ from carnet.server.ports import SecretBox
 
 _LICENSE_KEY = b"carnet/v1/license-key\0"
 _ADMIN_TOKEN = b"carnet/v1/admin-token\0"
+_ENROLMENT_TOKEN = b"carnet/v1/enrolment-token\0"
 
 
 class KeyVault:
@@ -44,6 +45,10 @@ class KeyVault:
     def lookup(self, key: str) -> bytes:
         """The hash of exactly this key."""
         return hmac.digest(self._pepper, _LICENSE_KEY + key.encode("utf-8", "surrogatepass"), "sha256")
+
+    def enrolment_hash(self, token: str) -> bytes:
+        """The hash of exactly this enrolment token."""
+        return hmac.digest(self._pepper, _ENROLMENT_TOKEN + token.encode("utf-8", "surrogatepass"), "sha256")
 
     def token_hash(self, token: str) -> bytes:
         """The hash of exactly this admin token."""

@@ -189,8 +189,10 @@ def _enrolment(
 
 
 def _write(connection: sa.Connection, changes: SeatChanges[Any], sequences: dict[int, int]) -> None:
-    care = changes.care or Care()
-    frees = care.frees if changes.free is None else (*care.frees, changes.free)
+    care = changes.care
+    frees = () if care is None else care.frees
+    if changes.free is not None:
+        frees = (*frees, changes.free)
     seat = changes.take or next(iter(frees), None)
     if seat is not None:
         _count(connection, seat.license_id, (changes.take is not None) - len(frees))
@@ -209,20 +211,18 @@ def _write(connection: sa.Connection, changes: SeatChanges[Any], sequences: dict
         use = {"jti": changes.proof_use.id, "expires_at": int(changes.proof_use.until)}
         if not insert(connection, seen_proofs, use):
             raise seat_guard("accepts a device proof twice")
-    _write_care(connection, changes, care)
+    if care is not None:
+        _write_care(connection, changes, care)
 
 
 def _write_care(connection: sa.Connection, changes: SeatChanges[Any], care: Care) -> None:
-    seat = changes.take or changes.update
     moved: dict[str, Any] = {}
     if care.progress is not None:
         moved["progress"] = rows.write_json(progress_to_json(care.progress))
     if care.term is not None:
         moved |= {"starts_at": int(care.term[0]), "expires_at": int(care.term[1])}
     if moved:
-        if seat is None:
-            raise seat_guard("moves a license without a seat")
-        connection.execute(sa.update(licenses).where(licenses.c.id == seat.license_id).values(moved))
+        connection.execute(sa.update(licenses).where(licenses.c.id == care.license_id).values(moved))
     if care.trial_at is not None and changes.take is not None:
         trial = {
             "product_id": changes.take.product,
@@ -277,7 +277,18 @@ def _take(connection: sa.Connection, activation: Activation, sequences: dict[int
 
 def _update(connection: sa.Connection, activation: Activation) -> None:
     values = dict(zip(activations.c.keys(), rows.activation_values(activation), strict=True))
-    chosen = ("device_name", "platform", "public_key", "components", "user_id", "domain", "app_version", "refreshed_at")
+    chosen = (
+        "device_name",
+        "platform",
+        "public_key",
+        "components",
+        "user_id",
+        "domain",
+        "app_version",
+        "refreshed_at",
+        "account",
+        "enrolment_id",
+    )
     ends = activations.c.covered_until
     later = sa.case((ends > activation.covered_until, ends), else_=int(activation.covered_until))
     changed = connection.execute(
