@@ -32,7 +32,8 @@ def test_a_key_is_made_listed_exported_and_replaced(office: Shop) -> None:
     office.vendor("product", "create", "pinned")
     assert office.run("key", "list", "--product", "pinned").out == "No compatibility keys.\n"
     first = office.vendor("key", "create", "--product", "pinned", "--alg", "ES256")
-    assert list(first) == ["kid", "product", "alg", "state", "origin", "created_at", "replaced_at", "replaces"]
+    members = ["kid", "product", "alg", "state", "origin", "signs_for", "created_at", "replaced_at", "retired_at"]
+    assert list(first) == [*members, "replaces"]
     assert (first["product"], first["alg"], first["state"], first["replaces"]) == ("pinned", "ES256", "active", None)
     kid = f"--kid={first['kid']}"
 
@@ -61,6 +62,21 @@ def test_a_key_is_made_listed_exported_and_replaced(office: Shop) -> None:
     assert office.vendor("key", "list", "--product", "pinned", "--cursor", page["next_cursor"])["items"] == listed[1:]
     changes = office.vendor("audit", "list", "--limit", "3")["items"]
     assert {"key.created", "key.replaced"} <= {change["action"] for change in changes}
+
+
+def test_a_key_is_retired_for_good(office: Shop) -> None:
+    office.vendor("product", "create", "ending")
+    kid = office.vendor("key", "create", "--product", "ending", "--alg", "ES256")["kid"]
+    still = office.run("key", "retire", f"--kid={kid}", "--json")
+    assert (still.code, still.problem["code"]) == (exits.CONFLICT, "conflict")
+    office.vendor("key", "create", "--product", "ending", "--alg", "ES256")
+    retired = office.run("key", "retire", f"--kid={kid}")
+    assert retired.code == exits.OK
+    assert "private half is gone" in retired.err
+    listed = office.vendor("key", "list", "--product", "ending")["items"]
+    assert {(key["kid"] == kid, key["state"]) for key in listed} == {(True, "retired"), (False, "active")}
+    assert office.run("key", "export", f"--kid={kid}").code == exits.OK  # the record stays, for whoever asks
+    assert office.run("key", "retire", NOTHING).code == exits.NOT_FOUND
 
 
 def test_a_key_that_apps_know_is_imported_with_its_id(office: Shop, old_key: Path) -> None:
