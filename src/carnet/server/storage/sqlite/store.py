@@ -37,7 +37,7 @@ from carnet.server.storage.core import CoreStore
 from carnet.server.storage.errors import storage_closed
 from carnet.server.storage.sqlite import seats
 from carnet.server.storage.sqlite.connection import JoinedConnection, connect, connect_reader
-from carnet.server.storage.sqlite.lease_part import SqliteLeasePart
+from carnet.server.storage.sqlite.leases import SqliteLeasePart
 from carnet.server.storage.sqlite.remembering import remember
 from carnet.server.storage.sqlite.writer import GroupCommitWriter, storage_error
 
