@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from carnet.server.ports.access import AccessStore, ApiKeyChange, KeyChange, KeyContext
 from carnet.server.ports.backup import BackupStore, TakeTable
-from carnet.server.ports.catalog import CatalogStore, Details, PolicyChange
+from carnet.server.ports.catalog import CatalogStore, Details, OwnValues, PolicyChange
 from carnet.server.ports.idempotency import (
     ONCE,
     IdempotencyStore,
@@ -82,6 +82,7 @@ __all__ = [
     "NewLicense",
     "NextIndex",
     "Once",
+    "OwnValues",
     "PolicyChange",
     "PrivateKeys",
     "ProofUse",

@@ -14,11 +14,23 @@ Details: TypeAlias = Mapping[str, Any]
 """A plain JSON object."""
 
 
+class OwnValues(Struct):
+    """What some licenses of a policy have of their own: members of its rules, and of its conditions (R-05)."""
+
+    overrides: Details
+    conditions: Details
+
+
 class PolicyChange(Struct):
-    """A policy's new rules, and the audit row."""
+    """
+    A policy's new rules, and the audit row.
+
+    `ceiling` says how many seats a license with own values may hold at most; None: any number.
+    """
 
     policy: StoredPolicy
     audit: AuditEntry
+    ceiling: Callable[[OwnValues], int | None]
 
 
 class CatalogStore(Protocol):
@@ -49,12 +61,12 @@ class CatalogStore(Protocol):
         ...
 
     async def change_policy(
-        self, product: str, name: str, change: Callable[[StoredPolicy, tuple[Details, ...]], PolicyChange]
+        self, product: str, name: str, change: Callable[[StoredPolicy, tuple[OwnValues, ...]], PolicyChange]
     ) -> StoredPolicy | None:
         """
         Change a policy and the seat limits of the licenses that follow it; None if there is none.
 
-        *change* is also given the different overrides that licenses of the policy have.
+        *change* is also given the different own values that licenses of the policy have.
         """
         ...
 

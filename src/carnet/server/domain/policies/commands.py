@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from carnet.core._base import Struct
+from carnet.core.conditions import Conditions
 from carnet.core.model import LicenseType, Policy
 from carnet.server.records import CompatibilityAlgorithm
 
@@ -23,6 +24,7 @@ class CreatePolicy(Struct):
         license_type: What a license under it is, unless it says otherwise.
         duration_seconds: How long a timed or trial license runs, unless it says otherwise; ≥ 1. None for perpetual.
         token_algorithm: What compatibility tokens of its licenses must be signed with (R-02).
+        conditions: The rules that the server alone applies (R-01); not both `duration_seconds` and its months.
     """
 
     product: str
@@ -30,6 +32,7 @@ class CreatePolicy(Struct):
     license_type: LicenseType = "perpetual"
     duration_seconds: int | None = None
     token_algorithm: TokenAlgorithm = "any"  # noqa: S105 - no secret: what tokens are signed with
+    conditions: Conditions = Conditions()
 
 
 class UpdatePolicy(Struct):
@@ -43,6 +46,7 @@ class UpdatePolicy(Struct):
         license_type: None keeps it.
         duration_seconds: None keeps it.
         token_algorithm: None keeps it.
+        conditions: All of them; None keeps them.
     """
 
     product: str
@@ -51,3 +55,4 @@ class UpdatePolicy(Struct):
     license_type: LicenseType | None = None
     duration_seconds: int | None = None
     token_algorithm: TokenAlgorithm | None = None
+    conditions: Conditions | None = None

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from carnet.core.conditions import Conditions, check_conditions, conditions_to_json, override_conditions
 from carnet.core.errors import UsageError
 from carnet.core.model import LicenseType, Policy
+from carnet.core.overage import seat_ceiling
 from carnet.core.policies import check_policy, override, policy_to_json
 from carnet.server.domain.activations.issuing import check_fits
 from carnet.server.domain.audit.entries import entry
@@ -13,7 +17,7 @@ from carnet.server.domain.keys.commands import ALGORITHMS
 from carnet.server.domain.pages import page_of
 from carnet.server.domain.policies.commands import CreatePolicy, TokenAlgorithm, UpdatePolicy
 from carnet.server.domain.products.service import product_not_found
-from carnet.server.ports import Clock, Details, PolicyChange, Storage
+from carnet.server.ports import Clock, OwnValues, PolicyChange, Storage
 from carnet.server.records import Actor, CompatibilityAlgorithm, Page, StoredPolicy
 
 
@@ -47,6 +51,7 @@ class PolicyService:
             created_at=now,
             updated_at=now,
             token_algorithm=_algorithm(command.token_algorithm),
+            conditions=_conditions(command.license_type, command.duration_seconds, command.conditions),
         )
         audit = entry(
             now,
@@ -58,6 +63,7 @@ class PolicyService:
             duration_seconds=stored.duration_seconds,
             token_algorithm=stored.token_algorithm,
             policy=policy_to_json(stored.policy),
+            conditions=_unusual(stored.conditions),
         )
         if not await self._storage.add_policy(stored, audit):
             raise UsageError(
@@ -104,23 +110,26 @@ class PolicyService:
         if command.policy.name != command.name:
             raise invalid("policy.name", f"{command.name!r}, the policy that is updated; a policy keeps its name")
 
-        def change(old: StoredPolicy, overrides: tuple[Details, ...]) -> PolicyChange:
-            for own in overrides:
-                _check_with(command.policy, own)
+        def change(old: StoredPolicy, own_values: tuple[OwnValues, ...]) -> PolicyChange:
+            conditions = old.conditions if command.conditions is None else command.conditions
+            for own in own_values:
+                _check_with(command.policy, conditions, own)
             license_type = command.license_type or old.license_type
             # A policy that becomes perpetual forgets its term; one that stays timed keeps it unless told otherwise.
-            kept = old.duration_seconds if license_type != "perpetual" else None
+            kept = old.duration_seconds if license_type != "perpetual" and conditions.duration_months is None else None
+            duration = _duration(license_type, command.duration_seconds or kept)
             stored = StoredPolicy(
                 id=old.id,
                 product=old.product,
                 policy=command.policy,
                 license_type=license_type,
-                duration_seconds=_duration(license_type, command.duration_seconds or kept),
+                duration_seconds=duration,
                 created_at=old.created_at,
                 updated_at=now,
                 token_algorithm=old.token_algorithm
                 if command.token_algorithm is None
                 else _algorithm(command.token_algorithm),
+                conditions=_conditions(license_type, duration, conditions),
             )
             before, after = policy_to_json(old.policy), policy_to_json(stored.policy)
             changed = {member: value for member, value in after.items() if before[member] != value}
@@ -135,13 +144,21 @@ class PolicyService:
                 token_algorithm=stored.token_algorithm,
                 before={member: before[member] for member in changed},
                 after=changed,
+                conditions=None if stored.conditions == old.conditions else _unusual(stored.conditions) or {},
             )
-            return PolicyChange(policy=stored, audit=audit)
+            return PolicyChange(policy=stored, audit=audit, ceiling=lambda own: ceiling_of(stored, own))
 
         updated = await self._storage.change_policy(command.product, command.name, change)
         if updated is None:
             raise policy_not_found(command.product, command.name)
         return updated
+
+
+def ceiling_of(stored: StoredPolicy, own: OwnValues) -> int | None:
+    """How many seats a license with *own* values may hold at most under *stored*; None: any number."""
+    limit = own.overrides.get("seat_limit", stored.policy.seat_limit)
+    overage = own.conditions.get("overage_percent", stored.conditions.overage_percent)
+    return seat_ceiling(limit, overage)
 
 
 def policy_not_found(product: str, name: str) -> UsageError:
@@ -181,16 +198,34 @@ def _algorithm(chosen: TokenAlgorithm) -> CompatibilityAlgorithm | None:
     return chosen
 
 
-def _check_with(policy: Policy, overrides: Details) -> None:
+def _check_with(policy: Policy, conditions: Conditions, own: OwnValues) -> None:
     """Refuse rules that contradict what some license of the policy has of its own: it could not be used any more."""
     try:
-        check_fits(override(policy, overrides))
+        check_fits(override(policy, own.overrides))
+        override_conditions(conditions, own.conditions)
     except UsageError as error:
         raise UsageError(
             "bad_policy",
-            f"These rules contradict a license's own {', '.join(sorted(overrides))}: {error.message}",
+            f"These rules contradict a license's own {', '.join(sorted((*own.overrides, *own.conditions)))}: "
+            f"{error.message}",
             "Choose rules that fit them, or make another policy for new licenses.",
         ) from error
+
+
+def _conditions(license_type: LicenseType, duration_seconds: int | None, conditions: Conditions) -> Conditions:
+    """*conditions*, if they fit the type and the term."""
+    check_conditions(conditions)
+    if conditions.duration_months is not None and (license_type == "perpetual" or duration_seconds is not None):
+        raise invalid("duration_months", "left out for a perpetual license, and where duration_seconds is given")
+    if not conditions.updates.is_endless and license_type != "perpetual":
+        raise invalid("updates_seconds and updates_months", "left out but for a perpetual license")
+    return conditions
+
+
+def _unusual(conditions: Conditions) -> dict[str, Any] | None:
+    """The members that are not as by default, for the audit; None if all are."""
+    usual = conditions_to_json(Conditions())
+    return {name: value for name, value in conditions_to_json(conditions).items() if usual[name] != value} or None
 
 
 def _duration(license_type: LicenseType, seconds: int | None) -> int | None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import sqlalchemy as sa
 
 from carnet.core._base import replace
-from carnet.server.ports import Details, PolicyChange
+from carnet.server.ports import OwnValues, PolicyChange
 from carnet.server.records import AuditEntry, Customer, Product, StoredPolicy
 from carnet.server.storage import rows
 from carnet.server.storage.core.unit import CoreUnits, add_audit, insert, policy_by_name
@@ -62,7 +62,7 @@ class CatalogPart(CoreUnits):
         return await self._all(query if after is None else query.where(policies.c.name > after), rows.policy_from)
 
     async def change_policy(
-        self, product: str, name: str, change: Callable[[StoredPolicy, tuple[Details, ...]], PolicyChange]
+        self, product: str, name: str, change: Callable[[StoredPolicy, tuple[OwnValues, ...]], PolicyChange]
     ) -> StoredPolicy | None:
         """See `ports.Storage`."""
 
@@ -71,28 +71,23 @@ class CatalogPart(CoreUnits):
             if row is None:
                 return None
             old = rows.policy_from(row)
-            overridden = connection.scalars(
-                sa.select(licenses.c.overrides).where(licenses.c.policy_id == old.id).distinct()
-            )
-            made = change(old, tuple(rows.read_json(overrides) for overrides in overridden))
+            texts = connection.execute(
+                sa.select(licenses.c.overrides, licenses.c.conditions).where(licenses.c.policy_id == old.id).distinct()
+            ).all()
+            own = [(each, _own_values(*each)) for each in texts]
+            made = change(old, tuple(values for _, values in own))
             stored = made.policy
             connection.execute(
                 sa.update(policies)
                 .where(policies.c.id == stored.id)
                 .values(**rows.policy_values(stored), revision=old.revision + 1)
             )
-            limit = stored.policy.seat_limit
-            # users-ask 10: seats that are held stay held when the limit sinks below them; only new ones are refused.
-            over = sa.case((licenses.c.seats_used > limit, licenses.c.seats_used - limit), else_=0) if limit else 0
-            connection.execute(
-                sa.update(licenses)
-                .where(
-                    licenses.c.policy_id == stored.id,
-                    licenses.c.seat_limit_is_own == 0,
-                    licenses.c.seat_limit.is_distinct_from(limit),
-                )
-                .values(seat_limit=limit, seats_over=over, revision=licenses.c.revision + 1)
-            )
+            nothing = OwnValues(overrides={}, conditions={})
+            _limit_seats(connection, licenses.c.seat_limit_is_own == 0, stored.id, made.ceiling(nothing))
+            for (overrides, conditions), values in own:
+                if rows.has_own_ceiling(values.overrides, values.conditions):
+                    is_own = sa.and_(licenses.c.overrides == overrides, licenses.c.conditions == conditions)
+                    _limit_seats(connection, is_own, stored.id, made.ceiling(values))
             add_audit(connection, made.audit)
             return replace(stored, revision=old.revision + 1)
 
@@ -114,3 +109,18 @@ class CatalogPart(CoreUnits):
     async def customers(self, *, after: str | None, limit: int) -> tuple[Customer, ...]:
         """See `ports.Storage`."""
         return await self._newest(sa.select(customers), customers.c.id, after, limit, rows.customer_from)
+
+
+def _own_values(overrides: str, conditions: str) -> OwnValues:
+    return OwnValues(overrides=rows.read_json(overrides), conditions=rows.read_json(conditions))
+
+
+def _limit_seats(connection: sa.Connection, which: sa.ColumnElement[bool], policy_id: str, limit: int | None) -> None:
+    """Put the ceiling of seats into the licenses of a policy for which it changes."""
+    # users-ask 10: seats that are held stay held when the limit sinks below them; only new ones are refused.
+    over = 0 if limit is None else sa.case((licenses.c.seats_used > limit, licenses.c.seats_used - limit), else_=0)
+    connection.execute(
+        sa.update(licenses)
+        .where(licenses.c.policy_id == policy_id, which, licenses.c.seat_limit.is_distinct_from(limit))
+        .values(seat_limit=limit, seats_over=over, revision=licenses.c.revision + 1)
+    )
