@@ -30,6 +30,13 @@ def ring(shop: Shop) -> KeyRing:
     return read_root(Path(shop.created["root_path"]).read_bytes()).ring()
 
 
+def verified(shop: Shop, file: Path, *words: str | Path, stdin: str = "") -> dict[str, Any]:
+    """What `carnet verify` says of an artifact of `hustl`, which must be good."""
+    run = shop.run("verify", file, "--product", "hustl", *words, "--json", stdin=stdin)
+    assert run.code == exits.OK, run.err + run.out
+    return run.json
+
+
 @pytest.fixture(scope="module")
 def seat(shop: Shop) -> dict[str, Any]:
     """A license of `hustl`, its key, and the fingerprint of a device that holds a seat."""
@@ -38,7 +45,7 @@ def seat(shop: Shop) -> dict[str, Any]:
     return {**made, "device": shown["fingerprint"], "on": device}
 
 
-def test_a_license_with_a_signed_key_says_so_and_nothing_else_changes(shop: Shop) -> None:
+def test_a_license_with_a_signed_key_says_so_and_nothing_else_changes(shop: Shop, tmp_path: Path) -> None:
     made = shop.license("--signed", "--duration", "365d")
     assert list(made) == ["id", "key", "product", "policy", "expires_at", "signed_key"]
     assert canonical_license_key(made["key"]) == made["key"]
@@ -48,6 +55,9 @@ def test_a_license_with_a_signed_key_says_so_and_nothing_else_changes(shop: Shop
     (line,) = people.out.splitlines()
     assert verify_signed_key(line, ring(shop)).license_expires_at is None
     assert canonical_license_key(people.out) is None
+    (tmp_path / "key").write_text(people.out)
+    told = verified(shop, tmp_path / "key", "--root", shop.created["root_path"])
+    assert (told["kind"], told["state"], told["access"]) == ("signed-key", "active", "full")
     again = shop.vendor("license", "signed-key", made["id"])
     assert again["text"] == made["signed_key"]
     bound = shop.vendor("license", "signed-key", made["id"], "--fingerprint", "device-of-others", "--no-status")
@@ -132,6 +142,9 @@ def test_r_12_an_offline_token_is_handed_out_and_verified(shop: Shop, seat: dict
     assert (token["license_key"], token["entitlements"]) == (seat["key"], [{"key": "export-pdf", "expires_at": None}])
     assert token["exp"] - token["iat"] == (10 + 7) * 86400
     assert verify_offline_token(output.read_bytes(), ring(shop), license_key=seat["key"]).device == seat["device"]
+    root = ("--root", shop.created["root_path"], "--fingerprint", seat["device"])
+    told = verified(shop, output, *root, "--license-key-stdin", stdin=seat["key"])
+    assert (told["kind"], told["state"], told["device"]) == ("offline-token", "active", seat["device"])
     printed = shop.run(*words)
     assert verify_offline_token(printed.out.encode(), ring(shop)).device == seat["device"]
     without = shop.run(
@@ -141,7 +154,10 @@ def test_r_12_an_offline_token_is_handed_out_and_verified(shop: Shop, seat: dict
     assert not (tmp_path / "no").exists()
 
 
-def test_r_10_tokens_of_three_algorithms_are_read_with_the_exported_key_alone(shop: Shop, seat: dict[str, Any]) -> None:
+def test_r_10_tokens_of_three_algorithms_are_read_with_the_exported_key_alone(
+    shop: Shop, seat: dict[str, Any], tmp_path: Path
+) -> None:
+    file, pinned = tmp_path / "token.jwt", tmp_path / "pinned.pem"
     words = ("license", "token", seat["id"], "--profile")
     missing = shop.run(*words, "native-jwt", "--fingerprint", seat["device"], "--json")
     assert missing.problem["code"] == "no_compatibility_key"
@@ -149,12 +165,18 @@ def test_r_10_tokens_of_three_algorithms_are_read_with_the_exported_key_alone(sh
         kid = shop.vendor("key", "create", "--product", "hustl", "--alg", alg)["kid"]
         pem = shop.run("key", "export", f"--kid={kid}").out
         trusted = KeyRing.single("token", public_key_from_pem(pem, kid))
+        pinned.write_text(pem)
+        pin = ("--public-key", pinned, f"--kid={kid}", "--fingerprint", seat["device"])
         native = shop.run(*words, "native-jwt", "--fingerprint", seat["device"])
         claims = jwt.decode(native.out.strip(), pem, algorithms=[alg], audience="hustl")
         assert (claims["sub"], claims["dev"]) == (seat["id"], seat["device"])
+        file.write_text(native.out)
+        assert verified(shop, file, *pin)["kid"] == kid
         keyforge = shop.vendor(*words, "keyforge", "--fingerprint", seat["device"])
         claims = jwt.decode(keyforge["text"], pem, algorithms=[alg])
         assert (claims["license"]["key"], claims["device"]["identifier"]) == (seat["key"], seat["device"])
+        file.write_text(keyforge["text"])
+        assert verified(shop, file, *pin, "--profile", "keyforge")["kid"] == kid
         verify_keyforge_token(keyforge["text"], trusted, algorithms=(trusted.keys()[0].key.alg,))
     mixed = shop.run(*words, "traffic-orchestrator", "--json")
     assert mixed.problem["code"] == "key_use_conflict"
@@ -163,6 +185,9 @@ def test_r_10_tokens_of_three_algorithms_are_read_with_the_exported_key_alone(sh
     pem = shop.run("key", "export", f"--kid={kid}").out
     assert jwt.decode(traffic, pem, algorithms=["EdDSA"], options=UNTIMED)["sub"] == seat["id"]
     verify_traffic_orchestrator_token(traffic, KeyRing.single("token", public_key_from_pem(pem, kid)))
+    file.write_text(traffic)
+    pinned.write_text(pem)
+    verified(shop, file, "--public-key", pinned, f"--kid={kid}", "--profile", "traffic-orchestrator")
     retired = shop.vendor("key", "retire", f"--kid={kid}", "--even-active")
     assert retired["state"] == "retired"
     assert shop.run(*words, "traffic-orchestrator", "--json").problem["code"] == "no_compatibility_key"

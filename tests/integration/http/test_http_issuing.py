@@ -153,11 +153,9 @@ def test_compatibility_keys_are_made_listed_and_retired_and_never_cross_http_in_
     _refused(vendor.admin("POST", "/keys", {"product": "nothing", "alg": "EdDSA"}), 404, "product_not_found")
     _refused(vendor.admin("POST", "/keys", {"product": product, "alg": "HS256"}), 400, "bad_member")
     _refused(vendor.admin("POST", "/keys", {"product": product, "alg": "ES256", "pem": "x"}), 400, "unknown_member")
-    everything = "".join(
-        vendor.admin("GET", path).text for path in ("/keys", f"/keys/{quote(second['kid'])}", "/audit?limit=500")
-    )
-    assert "PRIVATE" not in everything
-    assert '"d"' not in everything
+    shown = "".join(vendor.admin("GET", path).text for path in ("/keys?limit=500", f"/keys/{quote(second['kid'])}"))
+    assert "PRIVATE" not in shown + vendor.admin("GET", "/audit?limit=500").text
+    assert '"d":' not in shown
 
 
 def test_sec_36_a_token_that_only_looks_issues_nothing(vendor: Vendor) -> None:
@@ -179,19 +177,8 @@ def test_sec_36_a_token_that_only_looks_issues_nothing(vendor: Vendor) -> None:
 
 def test_every_policy_that_can_be_made_can_be_shown_under_its_name(vendor: Vendor) -> None:
     product = vendor.product()
-    odd = [chr(code) for code in range(0x21, 0x7F)] + [
-        "a b",
-        "a?b=c",
-        "a#b",
-        "%2F",
-        "%",
-        "ü",
-        "日本",
-        "a&b",
-        "..a",
-        "+",
-    ]
-    for name in odd:
+    odd = {chr(code) for code in range(0x21, 0x7F)} | {"a b", "a?b=c", "a#b", "%2F", "ü", "日本", "a&b", "..a"}
+    for name in sorted(odd):
         made = vendor.admin("POST", "/policies", {"product": product, "name": name})
         if name in {"/", "\\", "."}:
             _refused(made, 400, "bad_policy")
