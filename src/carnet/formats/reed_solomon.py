@@ -60,8 +60,33 @@ def value_at(word: Sequence[int], exponent: int) -> int:
 
 
 def is_codeword(word: Sequence[int]) -> bool:
-    """Whether *word* is 0 at all five roots; almost every other word is found out at the first or second."""
-    return not any(value_at(word, exponent) for exponent in range(PARITY_SYMBOLS))
+    """Whether *word*, 25 symbols, is 0 at all five roots: what its symbols are there adds up to nothing."""
+    if not _at_roots:
+        _at_roots.extend(_symbols_at_roots())
+    total = 0
+    for values, symbol in zip(_at_roots, word, strict=True):
+        total ^= values[symbol]
+    return not total
+
+
+_at_roots: list[tuple[int, ...]] = []
+"""For each place of a word and each symbol there: its values at the roots, five bits each. Made when first used."""
+
+
+def _symbols_at_roots() -> list[tuple[int, ...]]:
+    places = []
+    for place in range(WORD_SYMBOLS):
+        values = [0] * (_ORDER + 1)
+        for symbol in range(1, _ORDER + 1):
+            bit = symbol & -symbol
+            if bit == symbol:
+                for root in range(PARITY_SYMBOLS):
+                    power = _EXP[(WORD_SYMBOLS - 1 - place) * root % _ORDER]
+                    values[symbol] |= multiply(symbol, power) << 5 * root
+            else:  # multiplying distributes over adding, which is XOR
+                values[symbol] = values[bit] ^ values[symbol ^ bit]
+        places.append(tuple(values))
+    return places
 
 
 def _generator() -> tuple[int, ...]:

@@ -7,6 +7,8 @@ import random
 import secrets
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from carnet.core.errors import UsageError
 from carnet.formats.license_key import (
@@ -287,3 +289,13 @@ def test_r_80_a_foreign_key_of_our_shape_is_rarely_mistaken_for_ours() -> None:
 )
 def test_last_four_never_shows_more_than_half(key: str, shown: str) -> None:
     assert last_four(key) == shown
+
+
+@given(
+    st.lists(
+        st.sampled_from([KEY, KEY.lower(), KEY[:-1], KEY[1:], "o", "I", "U", "-", " ", "\x1f", "*", "0"]), max_size=3
+    ).map("".join)
+    | st.text(st.characters(max_codepoint=127), max_size=40)
+)
+def test_a_key_in_ascii_reads_as_it_would_beside_a_separator_that_is_not(typed: str) -> None:
+    assert canonical_license_key(typed) == canonical_license_key(f"{typed}\u200b")

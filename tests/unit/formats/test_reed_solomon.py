@@ -10,7 +10,7 @@ import random
 import pytest
 import reedsolo  # type: ignore[import-untyped]
 
-from carnet.formats.reed_solomon import WORD_SYMBOLS, correct, divide, encode, is_codeword, multiply
+from carnet.formats.reed_solomon import WORD_SYMBOLS, correct, divide, encode, is_codeword, multiply, value_at
 
 LONG = bool(os.environ.get("CARNET_LONG"))
 THEIRS = reedsolo.RSCodec(nsym=5, nsize=31, fcr=0, prim=0b100101, generator=2, c_exp=5)
@@ -98,3 +98,12 @@ def test_the_decoder_agrees_with_reedsolo_wherever_both_answer() -> None:
 @pytest.mark.parametrize("value", [0, 1, 31])
 def test_words_of_one_symbol_repeated_are_codewords_only_for_zero(value: int) -> None:
     assert is_codeword([value] * WORD_SYMBOLS) == (value == 0)
+
+
+def test_a_word_is_a_codeword_when_it_is_zero_at_every_root_and_only_then() -> None:
+    chance = random.Random(20261122)  # noqa: S311 - words, not secrets
+    for _ in range(500):
+        word = list(encode([chance.randrange(32) for _ in range(20)]))
+        for place in chance.sample(range(WORD_SYMBOLS), chance.randrange(7)):
+            word[place] = chance.randrange(32)
+        assert is_codeword(word) == (not any(value_at(word, root) for root in range(5)))
