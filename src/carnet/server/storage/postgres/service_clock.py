@@ -1,0 +1,59 @@
+"""
+The service clock on PostgreSQL: one for all processes, moved on by whoever beats (design.md §9, REL-10).
+
+Every process beats every few seconds: one UPDATE that adds the database's time since the last beat, whosesoever it was.
+A silence that is longer than `SILENCE_MS` adds nothing: nobody served, or the database's clock was set; nor does one
+that is negative. So downtime does not count, a step of the clock does not either, and what is not counted only lets
+leases last longer. Between two beats a process goes on from its last one by its own running clock, and no further than
+`SILENCE_MS` (docs/decisions/0044).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+BEAT_SECONDS: Final = 3.0
+"""How often each process beats."""
+
+SILENCE_MS: Final = 15_000
+"""The longest time between two beats that counts as running: four beats may be lost."""
+
+_NOW: Final = "coalesce($1::bigint, (extract(epoch FROM clock_timestamp()) * 1000)::bigint)"
+BEAT: Final = f"""
+INSERT INTO service_clock AS c (id, ran_ms, beat_at_ms) VALUES (1, 0, {_NOW})
+ON CONFLICT (id) DO UPDATE SET
+    ran_ms = c.ran_ms + CASE WHEN excluded.beat_at_ms - c.beat_at_ms BETWEEN 0 AND {SILENCE_MS}
+                             THEN excluded.beat_at_ms - c.beat_at_ms ELSE 0 END,
+    beat_at_ms = excluded.beat_at_ms
+RETURNING ran_ms
+"""  # noqa: S608 - our own number
+
+
+class ServiceClock:
+    """
+    The clock as one process knows it.
+
+    Args:
+        database_ms: The database's time in milliseconds, for tests; None: the database's own.
+    """
+
+    def __init__(self, database_ms: Callable[[], int] | None) -> None:
+        self._database_ms = database_ms
+        self._ran_ms = 0
+        self._beaten = 0.0
+
+    async def beat(self, write: Callable[..., Any]) -> None:
+        """Move the clock on by *write*, which runs one statement and gives its rows."""
+        rows = await write(BEAT, None if self._database_ms is None else self._database_ms())
+        self._ran_ms = rows[0][0]
+        self._beaten = self._running()
+
+    def seconds(self) -> int:
+        """How long the service has run, in whole seconds."""
+        since = int((self._running() - self._beaten) * 1000)
+        return (self._ran_ms + min(max(since, 0), SILENCE_MS)) // 1000
+
+    def _running(self) -> float:
+        return time.monotonic() if self._database_ms is None else self._database_ms() / 1000
