@@ -104,6 +104,11 @@ def ask(address: PostgresAddress, *statements: str) -> list[Any]:
         return thread.submit(asyncio.run, _ask(address, statements)).result()
 
 
+def script(address: PostgresAddress, *statements: str) -> None:
+    """Run *statements* in one transaction and one round trip."""
+    ask(address, f"DO $script$ BEGIN {''.join(f'{each}; ' for each in statements)} END $script$")
+
+
 async def _ask(address: PostgresAddress, statements: tuple[str, ...]) -> list[Any]:
     connection = await asyncpg.connect(address.url, timeout=30)
     try:

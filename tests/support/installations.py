@@ -29,7 +29,7 @@ from carnet.server.records import OPERATOR
 from carnet.server.settings import Settings
 from carnet.server.signing.sealing import ScryptCost
 from carnet.server.storage.tables import api_keys, audit, installation, metadata
-from support.databases import Kind, ask, cluster, empty_database, kind, name_of, on
+from support.databases import Kind, ask, cluster, empty_database, kind, name_of, on, script
 
 START = Instant(1_790_000_000)
 CHEAP = ScryptCost(log2_n=10)
@@ -57,7 +57,7 @@ def _template(kind: Kind) -> Settings:
         settings = Settings(data=folder / "data", postgres=empty_database())
     create_installation(settings, InitOptions(root_keys=folder / "root"), now=START, cost=CHEAP)
     if settings.postgres is not None:
-        ask(settings.postgres, *_keep_founding())
+        script(settings.postgres, *_keep_founding())
     return settings
 
 
@@ -84,7 +84,7 @@ def give_back() -> None:
     while _lent:
         _, address = _lent.popitem()
         with suppress(asyncpg.PostgresError):  # one that cannot be cleaned is not given to anybody
-            ask(address, "SET lock_timeout = '3s'", *_as_founded())
+            script(address, "SET lock_timeout = '3s'", *_as_founded())
             _free.append(address)
 
 
@@ -103,9 +103,9 @@ def _as_founded() -> list[str]:
     """Statements that leave nothing but those rows."""
     return [
         *(f"DELETE FROM {table.name}" for table in reversed(metadata.sorted_tables)),  # noqa: S608 - our own names
-        *(f"INSERT INTO {table.name} TABLE founding.{table.name}" for table in _FOUNDING),
-        "SELECT setval('audit_seq_seq', (SELECT max(seq) FROM audit))",
-        "SELECT setval('status_indices_sequence_seq', 1, false)",
+        *(f"INSERT INTO {table.name} SELECT * FROM founding.{table.name}" for table in _FOUNDING),  # noqa: S608
+        "PERFORM setval('audit_seq_seq', (SELECT max(seq) FROM audit))",
+        "PERFORM setval('status_indices_sequence_seq', 1, false)",
     ]
 
 

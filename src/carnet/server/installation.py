@@ -338,14 +338,19 @@ def _open_database(database: Database, record: InstallationRecord, say: Callable
                 f"{database} is missing.",
                 "Restore it from your backup; an empty one would forget every license.",
             )
-    elif owner(database) is None:
-        raise StateError(
-            "database_not_found",
-            f"The database {database.shown} holds no installation.",
-            "Check CARNET_DATABASE_URL, or restore your backup; an empty database would forget every license.",
-        )
-    upgrade(database, say=say)
-    if owner(database) != record.issuer:
+        upgrade(database, say=say)
+        found = owner(database)
+    else:
+        found = owner(database)
+        if found is None:
+            raise StateError(
+                "database_not_found",
+                f"The database {database.shown} holds no installation.",
+                "Check CARNET_DATABASE_URL, or restore your backup; an empty database would forget every license.",
+            )
+        if found == record.issuer:  # another's is not even upgraded
+            upgrade(database, say=say)
+    if found != record.issuer:
         raise database_of_another(database)
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from typing import Any, Final
 
 import asyncpg  # type: ignore[import-untyped]
@@ -30,6 +31,8 @@ MAX_WAITING: Final = 1024
 """Operations that wait for a connection; more are told to come back, before they cost memory and time."""
 
 _READY_SIZE: Final = 2
+
+_INSIDE: ContextVar[bool] = ContextVar("carnet_storage_operation", default=False)
 
 
 class HotPool:
@@ -90,29 +93,28 @@ class HotPool:
     @asynccontextmanager
     async def operation(self) -> AsyncIterator[None]:
         """
-        One operation of the storage: `close` waits for its end.
+        One operation of the storage: `close` waits for its end. One inside another belongs to it.
 
         Raises:
             StateError: ``storage_closed``; ``storage_busy``: too many wait already.
         """
+        if _INSIDE.get():
+            yield
+            return
         if self._closed:
             raise storage_closed()
         if self._under_way >= self._size + MAX_WAITING:
             raise StorageError("storage_busy", "Too many requests wait for the database.", "Try again in a moment.")
         self._under_way += 1
         self._idle.clear()
+        token = _INSIDE.set(True)
         try:
             yield
         finally:
+            _INSIDE.reset(token)
             self._under_way -= 1
             if not self._under_way:
                 self._idle.set()
-
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
-        """A connection, inside an `operation`. The driver's errors pass through."""
-        async with self._pool.acquire() as connection:
-            yield connection
 
     async def read(self, sql: str, *values: Any) -> list[Any]:
         """
@@ -137,6 +139,12 @@ class HotPool:
         through; see `errors.storage_error` for those that leave its outcome unknown.
         """
         return await self._fetch(sql, values)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """A connection inside a transaction, inside an `operation`. The driver's errors pass through."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            yield connection
 
     async def _fetch(self, sql: str, values: tuple[Any, ...]) -> list[Any]:
         async with self._pool.acquire() as connection:

@@ -23,10 +23,9 @@ begins is seen by it, one that comes while a seat is being taken is seen by the 
 have changed meanwhile (its seat, its key) is in the guard of `update` and `free`; that a device takes a second seat the
 partial unique index refuses, and that a proof works twice the key of `seen_proofs`: both undo the whole statement.
 
-**When the guard does not hold**, nothing was written, and it is read and decided again. After `_TRIES` a transaction
-locks the license's row, and the device's seat, before it reads: what it decides then holds, so that there is an end
-however many others come. A guard that fails under the lock is a decision that contradicts what it was shown:
-``seat_guard``.
+**When the guard does not hold**, nothing was written, and it is read and decided again. After `_TRIES`, and whenever a
+license needs care, `storage.core.seats` does it: in a transaction that locks the license's row before it reads, so that
+there is an end however many others come.
 
 Locks are always taken license first, then activation, and a seat's guard never waits for a second license, so that two
 changes of seats never wait for each other. Updating an activation locks that row alone; the foreign keys' locks on its
@@ -37,16 +36,13 @@ The number of seats used in an answer is that of the moment of the decision: oth
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, TypeVar
 
-from carnet.core._base import Struct
-from carnet.server.ports import NextIndex, SeatChanges, SeatFacts, SeatQuery
-from carnet.server.records import Activation, AuditEntry, Issuance
+from carnet.server.ports import ONCE, NextIndex, Once, Remembered, SeatChanges, SeatFacts, SeatQuery, needs_care
+from carnet.server.records import Activation, License
 from carnet.server.storage import rows
-from carnet.server.storage.errors import StorageError, seat_guard
 from carnet.server.storage.postgres import statements
-from carnet.server.storage.postgres.connection import Connection
 from carnet.server.storage.postgres.errors import (
     DRIVER_ERRORS,
     UNIQUE_VIOLATION,
@@ -56,24 +52,29 @@ from carnet.server.storage.postgres.errors import (
 )
 from carnet.server.storage.postgres.numbers import NEXT_BLOCKS, OutOfNumbersError, StatusNumbers
 from carnet.server.storage.postgres.pool import HotPool
-from carnet.server.storage.postgres.statements import Kind
-from carnet.server.storage.tables import activations
+from carnet.server.storage.postgres.statements import Kind, Rest
+from carnet.server.storage.rows.traffic import remembered_values
+from carnet.server.storage.tables import activations, audit
+from carnet.server.storage.tables.traffic import remembered_requests
 
 _T = TypeVar("_T")
 
 _TRIES: Final = 3
 """Attempts without a lock. Losing one means that another request for the same license, or the vendor, was faster."""
 
-_LOCKED_TRIES: Final = 5
-"""Attempts under the lock; only a proof that is used twice at once, or a deadlock with others' work, needs a second."""
-
 _NUMBERS_READY: Final = 4
 _LICENSE_AT: Final = 2
 _ACTIVATION_AT: Final = _LICENSE_AT + rows.LICENSE_WIDTH + len(rows.POLICY_COLUMNS)
 _HOLDERS_AT: Final = _ACTIVATION_AT + rows.ACTIVATION_WIDTH + 1
 
-WRITTEN: Final = frozenset(("outcome", "take", "update", "free", "issuances", "audit", "proof_use"))
-"""What this module writes of `SeatChanges`; a test compares it with the class, so that nothing is ever dropped."""
+_AUDIT_COLUMNS: Final = tuple(column.name for column in audit.c if column.name != "seq")
+
+WRITTEN: Final = frozenset(("outcome", "take", "update", "free", "issuances", "audit", "proof_use", "events", "care"))
+"""What is written of `SeatChanges`, here or with care; a test compares it with the class: nothing is ever dropped."""
+
+
+class CareNeededError(Exception):
+    """What is asked about needs `storage.core.seats`; nothing was written."""
 
 
 async def find(pool: HotPool, query: SeatQuery) -> SeatFacts:
@@ -89,10 +90,17 @@ async def change(
     decide: Callable[[SeatFacts, NextIndex], SeatChanges[_T]],
     place: Callable[[int], int],
 ) -> _T:
-    """`ports.Storage.change_seat`: see the module."""
+    """
+    `ports.Storage.change_seat`: see the module.
+
+    Raises:
+        CareNeededError: It is for `storage.core.seats`; nothing was written.
+    """
     for _ in range(_TRIES):
         await _have_numbers(pool, numbers)
         facts = await find(pool, query)
+        if needs_care(query, facts):
+            break
         attempt = _Attempt(numbers, place)
         try:
             changes = decide(facts, attempt.next_index)
@@ -100,7 +108,8 @@ async def change(
             continue
         if _writes_nothing(changes):
             return changes.outcome
-        sql, values = attempt.in_one_statement(changes, facts)
+        once = _to_remember()
+        sql, values = attempt.in_one_statement(changes, facts, None if once is None else once.remembered())
         if sql is None:
             break
         try:
@@ -108,43 +117,20 @@ async def change(
         except DRIVER_ERRORS as error:
             if sqlstate_of(error) != UNIQUE_VIOLATION and not is_conflict(error):
                 raise storage_error(error, was_sent=True) from error
+            if getattr(error, "table_name", "") == remembered_requests.name:
+                break  # under the lock it is seen whether that memory is over, or another request was faster
             continue  # undone as a whole: the same device, or the same proof, was faster
         if written[0][0] == 1:
+            if once is not None:
+                once.is_written = True
             return changes.outcome
-    return await _change_under_lock(pool, numbers, query, decide, place)
+    raise CareNeededError
 
 
-async def _change_under_lock(
-    pool: HotPool,
-    numbers: StatusNumbers,
-    query: SeatQuery,
-    decide: Callable[[SeatFacts, NextIndex], SeatChanges[_T]],
-    place: Callable[[int], int],
-) -> _T:
-    for _ in range(_LOCKED_TRIES):
-        await _have_numbers(pool, numbers)
-        try:
-            async with pool.connection() as connection, connection.transaction():
-                await _lock(connection, query)
-                sql, values = _question(query)
-                facts = _facts(await connection.fetch(sql, *values))
-                attempt = _Attempt(numbers, place)
-                changes = decide(facts, attempt.next_index)
-                await attempt.one_by_one(connection, changes, facts)
-        except OutOfNumbersError:
-            continue
-        except DRIVER_ERRORS as error:
-            if _is_retryable(error):
-                continue
-            raise storage_error(error, was_sent=True) from error
-        else:
-            return changes.outcome
-    raise StorageError("storage_busy", "Too many others change this license at once.", "Try again in a moment.")
-
-
-def _is_retryable(error: BaseException) -> bool:
-    proof_used = sqlstate_of(error) == UNIQUE_VIOLATION and getattr(error, "table_name", "") == "seen_proofs"
-    return proof_used or is_conflict(error)
+def _to_remember() -> Once | None:
+    """The request that this change is remembered for (`ports.idempotency`)."""
+    once = ONCE.get()
+    return None if once is None or once.is_written or not once.ids else once
 
 
 async def _have_numbers(pool: HotPool, numbers: StatusNumbers) -> None:
@@ -182,30 +168,7 @@ def _facts(found: list[Any]) -> SeatFacts:
     )
 
 
-async def _lock(connection: Connection, query: SeatQuery) -> None:
-    """Lock the license that is asked about, then the device's seat: the order that everybody keeps."""
-    if query.activation_id is None:
-        lookups = query.lookups or (b"",)
-        license_id = await connection.fetchval(statements.LOCK_BY_KEY, lookups[0], lookups[-1])
-    else:
-        license_id = await connection.fetchval(statements.LOCK_BY_ACTIVATION, query.activation_id)
-    if license_id is not None:
-        await connection.execute(
-            statements.LOCK_ACTIVATION, license_id, query.fingerprint or "", query.activation_id or ""
-        )
-
-
 # ── writing ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-class _Revisions(Struct):
-    """What the guard asks for; None under the license's lock, where nothing need be asked."""
-
-    license: int | None
-    policy: int | None
-
-
-_UNASKED: Final = _Revisions(license=None, policy=None)
 
 
 class _Attempt:
@@ -223,74 +186,46 @@ class _Attempt:
         self._sequences[position] = sequence
         return position
 
-    def in_one_statement(self, changes: SeatChanges[Any], facts: SeatFacts) -> tuple[str | None, list[Any]]:
+    def in_one_statement(
+        self, changes: SeatChanges[Any], facts: SeatFacts, memory: Remembered | None
+    ) -> tuple[str | None, list[Any]]:
         """The guarded statement of *changes*; None if it takes more than one."""
         seats = [each for each in (changes.take, changes.update, changes.free) if each is not None]
-        if len(seats) != 1 or facts.license is None or seats[0].license_id != facts.license.id:
+        license_ = facts.license
+        if len(seats) != 1 or license_ is None or seats[0].license_id != license_.id or changes.care is not None:
             return None, []
-        revisions = _Revisions(license=facts.license.revision, policy=facts.license.policy_revision)
         if changes.take is not None:
             kind: Kind = "take"
-            values = self._take(changes.take, revisions)
+            values = self._take(changes.take, license_)
         elif facts.activation is None or seats[0].id != facts.activation.id:
             return None, []  # another's seat: what the decision knew of it is not in these facts
         elif changes.update is not None:
-            kind, values = "update", _update(changes.update, facts.activation.public_key, revisions)
+            kind, values = "update", _update(changes.update, facts.activation.public_key, license_)
         else:
-            kind, values = "free", _free(seats[0], facts.activation.public_key, revisions)
-        sql = statements.change(
-            kind,
-            issuances_=bool(changes.issuances),
-            audit_=bool(changes.audit),
-            proof=changes.proof_use is not None,
-        )
-        return sql, values + _rest(changes)
+            kind, values = "free", _free(seats[0], facts.activation.public_key, license_)
+        rest = _rest(changes, memory)
+        return statements.change(kind, tuple(rest)), values + [
+            column for columns in rest.values() for column in columns
+        ]
 
-    async def one_by_one(self, connection: Connection, changes: SeatChanges[Any], facts: SeatFacts) -> None:
-        """
-        Write *changes* in the transaction that holds the license's lock.
-
-        Raises:
-            StateError: ``seat_guard``.
-        """
-        known = {each.id: each.public_key for each in (*facts.holders, facts.activation) if each is not None}
-        if changes.free is not None:
-            values = _free(changes.free, known.get(changes.free.id), _UNASKED)
-            await _guarded(connection, "free", values, "frees a seat that is not held")
-        if changes.take is not None:
-            values = self._take(changes.take, _UNASKED)
-            await _guarded(connection, "take", values, "takes a seat where none is free")
-        if changes.update is not None:
-            values = _update(changes.update, known.get(changes.update.id), _UNASKED)
-            await _guarded(connection, "update", values, "changes an activation that holds no seat")
-        values = _rest(changes)
-        if values:
-            sql = statements.change(
-                None,
-                issuances_=bool(changes.issuances),
-                audit_=bool(changes.audit),
-                proof=changes.proof_use is not None,
-            )
-            await connection.fetch(sql, *values)
-
-    def _take(self, activation: Activation, revisions: _Revisions) -> list[Any]:
+    def _take(self, activation: Activation, license_: License) -> list[Any]:
         position = activation.status_index
         return [
             activation.license_id,
-            revisions.license,
-            revisions.policy,
+            license_.revision,
+            license_.policy_revision,
             self._sequences[position],
             position,
             *rows.activation_values(activation),
         ]
 
 
-def _update(activation: Activation, public_key: bytes | None, revisions: _Revisions) -> list[Any]:
+def _update(activation: Activation, public_key: bytes | None, license_: License) -> list[Any]:
     values = rows.activation_values(activation)
     return [
         activation.license_id,
-        revisions.license,
-        revisions.policy,
+        license_.revision,
+        license_.policy_revision,
         activation.id,
         public_key,
         *values[_UPDATED_FROM:_UPDATED_TO],
@@ -303,41 +238,29 @@ _UPDATED_FROM: Final = activations.c.keys().index("device_name")
 _UPDATED_TO: Final = activations.c.keys().index("app_version") + 1
 
 
-def _free(activation: Activation, public_key: bytes | None, revisions: _Revisions) -> list[Any]:
-    return [activation.license_id, revisions.license, activation.id, public_key, activation.deactivated_at]
+def _free(activation: Activation, public_key: bytes | None, license_: License) -> list[Any]:
+    return [activation.license_id, license_.revision, activation.id, public_key, activation.deactivated_at]
 
 
-async def _guarded(connection: Connection, kind: Kind, values: list[Any], what: str) -> None:
-    sql = statements.change(kind, issuances_=False, audit_=False, proof=False)
-    try:
-        written = await connection.fetchval(sql, *values)
-    except DRIVER_ERRORS as error:
-        if sqlstate_of(error) == UNIQUE_VIOLATION and getattr(error, "table_name", "") == activations.name:
-            raise seat_guard("gives a device a second seat") from error
-        raise
-    if written != 1:
-        raise seat_guard(what)
-
-
-def _rest(changes: SeatChanges[Any]) -> list[Any]:
-    """What follows the guard's values, in the order of `statements.change`."""
-    values: list[Any] = []
+def _rest(changes: SeatChanges[Any], memory: Remembered | None) -> dict[Rest, list[list[Any]]]:
+    """What follows the guard's values: one array for each column, in the order of `statements.change`."""
+    rest: dict[Rest, list[list[Any]]] = {}
     if changes.issuances:
-        values += _columns_of(changes.issuances)
+        rest["register"] = _columns(rows.issuance_values(each) for each in changes.issuances)
     if changes.audit:
-        values += _audit_columns_of(changes.audit)
+        audited = (rows.audit_values(each) for each in changes.audit)
+        rest["audit"] = _columns([each[name] for name in _AUDIT_COLUMNS] for each in audited)
+    if changes.events:
+        rest["events"] = _columns(rows.event_values(each) for each in changes.events)
     if changes.proof_use is not None:
-        values += [changes.proof_use.id, changes.proof_use.until]
-    return values
+        rest["proof"] = [[changes.proof_use.id], [int(changes.proof_use.until)]]
+    if memory is not None:
+        rest["memory"] = _columns([remembered_values(memory)])
+    return rest
 
 
-def _columns_of(issuances: tuple[Issuance, ...]) -> list[list[Any]]:
-    return [list(column) for column in zip(*(rows.issuance_values(each) for each in issuances), strict=True)]
-
-
-def _audit_columns_of(entries: tuple[AuditEntry, ...]) -> list[list[Any]]:
-    by_name = [rows.audit_values(each) for each in entries]
-    return [[each[column.name] for each in by_name] for column in statements.AUDIT_COLUMNS]
+def _columns(values: Iterable[Sequence[Any]]) -> list[list[Any]]:
+    return [list(column) for column in zip(*values, strict=True)]
 
 
 def _writes_nothing(changes: SeatChanges[Any]) -> bool:
@@ -348,4 +271,6 @@ def _writes_nothing(changes: SeatChanges[Any]) -> bool:
         and not changes.issuances
         and not changes.audit
         and changes.proof_use is None
+        and not changes.events
+        and changes.care is None
     )

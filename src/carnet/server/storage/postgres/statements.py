@@ -16,9 +16,14 @@ import sqlalchemy as sa
 
 from carnet.server.ports import MAX_HOLDERS
 from carnet.server.storage import rows
-from carnet.server.storage.tables import activations, audit, issuances, licenses
+from carnet.server.storage.tables import activations, audit, events, issuances, licenses, seen_proofs
+from carnet.server.storage.tables.traffic import remembered_requests
 
 Kind: TypeAlias = Literal["take", "update", "free"]
+"""What happens to a seat."""
+
+Rest: TypeAlias = Literal["register", "audit", "events", "proof", "memory"]
+"""What is written beside it."""
 
 _TYPES: Final = {sa.Text: "text", sa.BigInteger: "bigint", sa.LargeBinary: "bytea", sa.SmallInteger: "smallint"}
 
@@ -82,27 +87,15 @@ def find(*, by_key: bool, with_holders: bool) -> str:
     return text + _HOLDERS if with_holders else text
 
 
-LOCK_BY_KEY: Final = (
-    "SELECT id FROM licenses WHERE id = coalesce((SELECT id FROM licenses WHERE key_lookup = $1),"
-    " (SELECT id FROM licenses WHERE key_lookup = $2)) FOR NO KEY UPDATE"
-)
-LOCK_BY_ACTIVATION: Final = (
-    "SELECT id FROM licenses WHERE id = (SELECT license_id FROM activations WHERE id = $1) FOR NO KEY UPDATE"
-)
-LOCK_ACTIVATION: Final = (
-    "SELECT id FROM activations WHERE license_id = $1 AND (fingerprint = $2 OR id = $3) AND deactivated_at IS NULL"
-    " FOR NO KEY UPDATE"
-)
-
 # ── changing ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-# Guards' parameters: $1 license id, $2 its revision, $3 its policy's revision; a revision that is NULL is not asked for
-# (under the license's lock). Then $4 and $5 status list number and position, and the activation from $6.
+# Guards' parameters: $1 license id, $2 its revision, and but for `free` $3 its policy's revision.
+
+# $4 and $5 status list number and position, and the activation from $6.
 _TAKE: Final = f"""
 seat AS (
     UPDATE licenses l SET seats_used = l.seats_used + 1 FROM policies p
-    WHERE l.id = $1 AND p.id = l.policy_id
-      AND ($2::bigint IS NULL OR (l.revision = $2 AND p.revision = $3::bigint))
+    WHERE l.id = $1 AND l.revision = $2 AND p.id = l.policy_id AND p.revision = $3
       AND (l.seat_limit IS NULL OR l.seats_used < l.seat_limit)
     RETURNING l.id
 ), place AS (
@@ -111,7 +104,6 @@ seat AS (
 ), activation AS (
     INSERT INTO activations ({columns(activations)}) SELECT {_typed(6, activations.c)} FROM seat
 )"""  # noqa: S608 - as above
-TAKE_VALUES: Final = 5 + len(activations.c)
 
 # $4 activation id, $5 the device key that the decision was made on, then what changes.
 _UPDATE: Final = """
@@ -119,18 +111,16 @@ seat AS (
     UPDATE activations a SET device_name = $6, platform = $7, public_key = $8, components = $9, user_id = $10,
         domain = $11, app_version = $12, refreshed_at = $13, covered_until = greatest(a.covered_until, $14)
     FROM licenses l JOIN policies p ON p.id = l.policy_id
-    WHERE a.id = $4 AND a.license_id = l.id AND l.id = $1
-      AND ($2::bigint IS NULL OR (l.revision = $2 AND p.revision = $3::bigint))
+    WHERE a.id = $4 AND a.license_id = l.id AND l.id = $1 AND l.revision = $2 AND p.revision = $3
       AND a.deactivated_at IS NULL AND a.public_key IS NOT DISTINCT FROM $5
     RETURNING a.id
 )"""
-UPDATE_VALUES: Final = 14
 
-# The license's row is locked first, as `take` does, so that the two never wait for each other; $3 activation id, $4 the
+# The license's row is locked first, as `take` does, so that the two never wait for each other. $3 activation id, $4 the
 # device key that the decision was made on, $5 when.
 _FREE: Final = """
 locked AS (
-    SELECT id FROM licenses WHERE id = $1 AND ($2::bigint IS NULL OR revision = $2) FOR NO KEY UPDATE
+    SELECT id FROM licenses WHERE id = $1 AND revision = $2 FOR NO KEY UPDATE
 ), freed AS (
     UPDATE activations a SET deactivated_at = $5 FROM locked
     WHERE a.id = $3 AND a.license_id = locked.id AND a.deactivated_at IS NULL
@@ -142,47 +132,44 @@ locked AS (
     FROM freed WHERE l.id = freed.license_id
     RETURNING l.id
 )"""
-FREE_VALUES: Final = 5
 
 _GUARDS: Final[dict[Kind, tuple[str, int]]] = {
-    "take": (_TAKE, TAKE_VALUES),
-    "update": (_UPDATE, UPDATE_VALUES),
-    "free": (_FREE, FREE_VALUES),
+    "take": (_TAKE, 5 + len(activations.c)),
+    "update": (_UPDATE, 14),
+    "free": (_FREE, 5),
 }
+"""A guard, and how many parameters it has."""
 
-AUDIT_COLUMNS: Final = tuple(column for column in audit.c if column.name != "seq")
+_RESTS: Final[dict[Rest, sa.Table]] = {
+    "register": issuances,
+    "audit": audit,
+    "events": events,
+    "proof": seen_proofs,
+    "memory": remembered_requests,
+}
 
 
 @cache
-def change(kind: Kind | None, *, issuances_: bool, audit_: bool, proof: bool) -> str:
+def change(kind: Kind, rest: tuple[Rest, ...]) -> str:
     """
     The statement that changes a seat with all that belongs to it; it gives the number of seats changed, 1 or 0.
 
     Args:
-        kind: What happens to the seat; None: nothing is guarded, the rest is written (under the license's lock).
-        issuances_: Rows of the register follow: one array for each of its columns.
-        audit_: Rows of the audit follow: one array for each of its columns but `seq`.
-        proof: A used proof follows: its id and until when it is remembered.
+        kind: What happens to the seat.
+        rest: What else is written; for each, one array for each of its table's columns (but for the audit's `seq`).
     """
-    guard, used = _GUARDS[kind] if kind is not None else ("seat AS (SELECT 1)", 0)
+    guard, used = _GUARDS[kind]
     parts, number = [guard], used + 1
-    if issuances_:
-        arrays = _typed(number, issuances.c, "[]")
+    for name in rest:
+        table = _RESTS[name]
+        written = tuple(column for column in table.c if column is not audit.c.seq)
+        names = ", ".join(column.name for column in written)
+        arrays = _typed(number, written, "[]")
         parts.append(
-            f"register AS (INSERT INTO issuances ({columns(issuances)})"  # noqa: S608 - as above
-            f" SELECT i.* FROM seat, unnest({arrays}) AS i ({columns(issuances)}))"
+            f"{name}_rows AS (INSERT INTO {table.name} ({names})"  # noqa: S608 - as above
+            f" SELECT given.* FROM seat, unnest({arrays}) AS given ({names}))"
         )
-        number += len(issuances.c)
-    if audit_:
-        names = ", ".join(column.name for column in AUDIT_COLUMNS)
-        arrays = _typed(number, AUDIT_COLUMNS, "[]")
-        parts.append(
-            f"told AS (INSERT INTO audit ({names}) SELECT e.* FROM seat, unnest({arrays}) AS e ({names}))"  # noqa: S608 - as above
-        )
-        number += len(AUDIT_COLUMNS)
-    if proof:
-        values = f"${number}::text, ${number + 1}::bigint"
-        parts.append(f"used AS (INSERT INTO seen_proofs (jti, expires_at) SELECT {values} FROM seat)")  # noqa: S608 - as above
+        number += len(written)
     return f"WITH {', '.join(parts)} SELECT count(*) FROM seat"  # noqa: S608 - as above
 
 

@@ -19,10 +19,20 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from carnet.core.instant import Instant
 from carnet.server.database import PostgresAddress
-from carnet.server.ports import IndexPlace, NextIndex, SeatChanges, SeatFacts, SeatQuery, StorageStats
+from carnet.server.ports import (
+    IndexPlace,
+    NextIndex,
+    SeatChanges,
+    SeatFacts,
+    SeatQuery,
+    StorageStats,
+    needs_care,
+    remembering,
+)
 from carnet.server.records import ApiKey
 from carnet.server.storage import rows
 from carnet.server.storage.core import CoreStore
+from carnet.server.storage.core.traffic import remember
 from carnet.server.storage.errors import StorageError
 from carnet.server.storage.postgres import seats
 from carnet.server.storage.postgres.connection import connect
@@ -99,7 +109,8 @@ class PostgresStorage(CoreStore):
     async def find_seat(self, query: SeatQuery) -> SeatFacts:
         """See `ports.Storage`."""
         async with self._pool.operation():
-            return await seats.find(self._pool, query)
+            facts = await seats.find(self._pool, query)
+            return await self.find_seat_with_care(query) if needs_care(query, facts) else facts
 
     async def change_seat(self, query: SeatQuery, decide: Callable[[SeatFacts, NextIndex], SeatChanges[_T]]) -> _T:
         """See `ports.Storage`."""
@@ -111,8 +122,12 @@ class PostgresStorage(CoreStore):
                 used.append(changes.proof_use.at)
             return changes
 
-        async with self._counted(), self._pool.operation():
-            outcome = await seats.change(self._pool, self._numbers, query, deciding, self._place)
+        async with self._pool.operation():
+            try:
+                async with self._counted():
+                    outcome = await seats.change(self._pool, self._numbers, query, deciding, self._place)
+            except seats.CareNeededError:
+                outcome = await self.change_seat_with_care(query, deciding)
         if used:
             self._forget_proofs(used[-1])
         return outcome
@@ -147,11 +162,12 @@ class PostgresStorage(CoreStore):
     # ── how SQLAlchemy Core gets its connection ──────────────────────────────────────────────────────────────────────
 
     async def _write(self, work: Callable[[sa.Connection], _T]) -> _T:
-        async with self._counted(), self._pool.operation():
+        unit = remembering(work, remember)
+        async with self._pool.operation(), self._counted():
             for attempt in range(_TRIES):
                 try:
                     async with self._engine.begin() as connection:
-                        return await connection.run_sync(work)
+                        return await connection.run_sync(unit)
                 except (DBAPIError, PoolTimeoutError, *DRIVER_ERRORS) as error:
                     cause = driver_error(error) if isinstance(error, DBAPIError) else error
                     if attempt + 1 < _TRIES and is_conflict(cause):
@@ -219,5 +235,5 @@ class _Counted:
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
             self._storage._written += 1  # noqa: SLF001 - one thing in two classes
-        else:
+        elif kind is not seats.CareNeededError:
             self._storage._failed += 1  # noqa: SLF001
