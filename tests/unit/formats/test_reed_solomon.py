@@ -101,7 +101,7 @@ def test_words_of_one_symbol_repeated_are_codewords_only_for_zero(value: int) ->
 
 
 def test_a_word_is_a_codeword_when_it_is_zero_at_every_root_and_only_then() -> None:
-    chance = random.Random(20261122)  # noqa: S311 - words, not secrets
+    chance = random.Random(20261122)
     for _ in range(500):
         word = list(encode([chance.randrange(32) for _ in range(20)]))
         for place in chance.sample(range(WORD_SYMBOLS), chance.randrange(7)):
