@@ -1,6 +1,6 @@
 """
 The bodies of the calls about compatibility keys. A private key stands in none of them: making one happens on the
-server, and taking one over is a command on its machine (docs/decisions/0051-issuing-by-hand.md).
+server, and taking one over is a command on its machine (docs/decisions/0051-keys-of-other-clients.md).
 """
 
 from __future__ import annotations
