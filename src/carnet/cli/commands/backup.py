@@ -83,8 +83,8 @@ def _restore(options: argparse.Namespace, out: Output) -> int:
     if options.file is not None:
         done = restore_backup(settings, options.file, replace=options.replace)
         replaced = None if done.replaced is None else str(done.replaced)
-        document |= {**_json(done.backup), "database": str(done.database), "replaced": replaced}
-        rows += [("Restored", str(done.database)), *_rows(done.backup), ("Kept before", replaced)]
+        document |= {**_json(done.backup), "database": done.database, "replaced": replaced}
+        rows += [("Restored", done.database), *_rows(done.backup), ("Kept before", replaced)]
     epoch = start_epoch(settings) if options.new_epoch else None
     rows.append(("Epoch", epoch))
     out.data({**document, "epoch": epoch}, facts(rows))

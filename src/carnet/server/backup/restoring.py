@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from carnet.core._base import Struct
-from carnet.core.errors import StateError, UsageError
+from carnet.core.errors import StateError
 from carnet.core.instant import Instant
 from carnet.formats.root import anchor
 from carnet.server.backup.container import FilePart, RowsPart, damaged
@@ -24,8 +24,9 @@ from carnet.server.layout import Layout, read_record
 from carnet.server.ports.backup import Life
 from carnet.server.records import OPERATOR, AuditEntry
 from carnet.server.settings import Settings
-from carnet.server.storage.founding import owner
-from carnet.server.storage.loading import PutRows, begin_epoch, load
+from carnet.server.storage.founding import database_of_another, owner
+from carnet.server.storage.loading import PutRows, begin_epoch, database_exists, load, remove
+from carnet.server.storage.migrate import upgrade
 from carnet.server.storage.sqlite.connection import settle
 
 
@@ -33,7 +34,7 @@ class RestoreReport(Struct):
     """What was put back; `replaced` is where the database that was there before lies now."""
 
     backup: BackupReport
-    database: Path
+    database: str
     replaced: Path | None
 
 
@@ -50,7 +51,7 @@ def restore_backup(
         settings: Where. `keys/` and `secrets/` must be there: no backup holds them. `installation.json` and
             `root.json` are taken from the backup where they are missing.
         path: The backup.
-        replace: Whether a database that is there may be moved aside.
+        replace: Whether a SQLite database that is there may be moved aside. A PostgreSQL database must be empty.
         now: The time; None reads the clock.
 
     Raises:
@@ -62,22 +63,29 @@ def restore_backup(
     """
     layout = Layout(data=settings.data)
     report = verify_backup(layout, path)
-    if layout.database.exists() and not replace:
-        raise UsageError(
-            "database_exists",
-            f"There is a database in {settings.data}; restoring would put it aside.",
-            "Stop the server, then add --replace. The present database is kept under another name.",
-        )
-    if layout.database.exists() and not settle(layout.database):
-        raise _in_use(layout.database)
     at = Instant(int(time.time())) if now is None else now
-    loading = layout.database.with_name(f"{layout.database.name}.restoring")
-    load(loading, report.schema, lambda put: _put_rows(layout, path, put), at)
+
+    def fill(put: PutRows) -> None:
+        _put_rows(layout, path, put)
+
+    if settings.postgres is not None:
+        load(settings.postgres, report.schema, fill, at)
+        _put_files(layout, path)
+        return RestoreReport(backup=report, database=str(settings.postgres), replaced=None)
+    database = settings.database_path
+    if database.exists():
+        if not replace:
+            raise database_exists(database)
+        if not settle(database):
+            raise _in_use(database)
+    loading = database.with_name(f"{database.name}.restoring")
+    remove(loading)
+    load(loading, report.schema, fill, at)
     _put_files(layout, path)
-    replaced = _put_aside(layout.database, at) if layout.database.exists() else None
-    loading.replace(layout.database)
+    replaced = _put_aside(database, at) if database.exists() else None
+    loading.replace(database)
     sync_folder(settings.data)
-    return RestoreReport(backup=report, database=layout.database, replaced=replaced)
+    return RestoreReport(backup=report, database=str(database), replaced=replaced)
 
 
 def start_epoch(settings: Settings, *, now: Instant | None = None) -> int:
@@ -101,14 +109,12 @@ def start_epoch(settings: Settings, *, now: Instant | None = None) -> int:
     """
     layout = Layout(data=settings.data)
     record = read_record(layout)
-    if not layout.database.exists():
-        raise StateError("missing_file", f"{layout.database} is missing.", "Restore a backup first.")
-    if owner(layout.database) != record.issuer:
-        raise StateError(
-            "database_of_another",
-            f"{layout.database} belongs to another installation than installation.json and the keys.",
-            "Restore a backup of this installation.",
-        )
+    database = settings.database
+    if isinstance(database, Path) and not database.exists():
+        raise StateError("missing_file", f"{database} is missing.", "Restore a backup first.")
+    if owner(database) != record.issuer:
+        raise database_of_another(database)
+    upgrade(database)
     at = Instant(int(time.time())) if now is None else now
     mark = read_mark(layout.high_water)
     known = 0 if mark is None else mark.epoch
@@ -117,7 +123,7 @@ def start_epoch(settings: Settings, *, now: Instant | None = None) -> int:
         return entry(at, OPERATOR, "installation.epoch_begun", record.issuer, epoch=epoch)
 
     epoch = begin_epoch(
-        layout.database,
+        database,
         choose=lambda own: max(int(at), own + 1, known + 1),
         last_sequence=lambda epoch: epoch * SHARD_SIZE,
         entry=begun,

@@ -8,15 +8,14 @@ import sqlite3
 from pathlib import Path
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import StaticPool
 
 from carnet.core.errors import StateError
 from carnet.core.instant import Instant
 from carnet.server.database import Database, PostgresAddress
 from carnet.server.records import ApiKey, AuditEntry
 from carnet.server.storage import rows
-from carnet.server.storage.sqlite.connection import JoinedConnection, connect
+from carnet.server.storage.sqlite.connection import connect
+from carnet.server.storage.sqlite.schema import in_transaction
 from carnet.server.storage.sqlite.writer import storage_error
 from carnet.server.storage.tables import api_keys, audit, installation
 
@@ -52,21 +51,7 @@ def found(database: Database, *, issuer: str, created_at: Instant, api_key: ApiK
 
         schema.in_transaction(database, alone)
         return
-    try:
-        raw = connect(database, factory=JoinedConnection)
-        try:
-            raw.execute("BEGIN IMMEDIATE")
-            engine = sa.create_engine("sqlite://", creator=lambda: raw, poolclass=StaticPool)
-            with engine.connect() as connection:
-                work(connection)
-            raw.execute("COMMIT")
-            # Everything into the one file: what is copied or moved right after init is whole.
-            raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        finally:
-            raw.close()
-    except (sqlite3.Error, DBAPIError) as error:
-        original = error.orig if isinstance(error, DBAPIError) else error
-        raise (storage_error(original) if isinstance(original, sqlite3.Error) else error) from error
+    in_transaction(database, work)
 
 
 def unfound(address: PostgresAddress, issuer: str) -> bool:

@@ -1,5 +1,8 @@
 """
 Putting rows back into a new database: what `ports.BackupStore.snapshot` showed, written as it was (REL-11).
+
+The rows may come from the other kind of database: types are the same, and numbers that a database gives by itself go on
+after the highest that was put back.
 """
 
 from __future__ import annotations
@@ -7,63 +10,74 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.exc import IntegrityError
 
-from carnet.core.errors import StateError
+from carnet.core.errors import StateError, UsageError
 from carnet.core.instant import Instant
+from carnet.server.database import Database, PostgresAddress
 from carnet.server.records import AuditEntry
 from carnet.server.storage import rows
-from carnet.server.storage.migrate import create_at, upgrade
-from carnet.server.storage.sqlite.connection import JoinedConnection, connect
-from carnet.server.storage.sqlite.writer import storage_error
-from carnet.server.storage.tables import audit, installation
+from carnet.server.storage.migrate import create_at, raise_to_head
+from carnet.server.storage.sqlite.schema import in_transaction
+from carnet.server.storage.tables import audit, installation, metadata, status_indices
+
+_T = TypeVar("_T")
 
 PutRows: TypeAlias = Callable[[str, Sequence[str], Sequence[Sequence[Any]]], None]
 """Write rows of a table: its name, the columns, the values."""
 
 
-def load(path: Path, schema: str, fill: Callable[[PutRows], None], restored_at: Instant) -> None:
+def load(database: Database, schema: str, fill: Callable[[PutRows], None], restored_at: Instant) -> None:
     """
-    Make a database at *path* that holds what *fill* writes, at this program's schema, marked as put back.
+    Make *database* hold what *fill* writes, at this program's schema, marked as put back; all of it or nothing.
 
     Args:
-        path: Where; nothing may be there. On any failure nothing is left there.
+        database: A file that does not exist, or a PostgreSQL database without tables.
         schema: The revision that the rows are of.
         fill: Calls its argument for each table, those that others refer to first.
         restored_at: Now. The database refuses to serve until `begin_epoch`.
 
     Raises:
-        StateError: ``storage_unavailable``; ``database_too_new``; ``backup_does_not_fit``: rows of a table or column
-            that the schema does not have, or that break its rules.
+        UsageError: ``database_exists``: there are tables already.
+        StateError: ``storage_unavailable``, ``storage_busy``; ``database_too_new``; ``backup_does_not_fit``: rows of a
+            table or column that the schema does not have, or that break its rules.
         Exception: Whatever *fill* raises.
     """
+
+    def work(connection: sa.Connection) -> None:
+        if sa.inspect(connection).get_table_names():
+            raise database_exists(database)
+        create_at(connection, schema)
+        _fill(connection, schema, fill)
+        raise_to_head(connection)
+        _go_on_after(connection)
+        connection.execute(sa.update(installation).values(restored_at=int(restored_at)))
+
     try:
-        create_at(path, schema)
-        _in_transaction(path, lambda connection: _fill(connection, schema, fill))
-        upgrade(path)
-        _in_transaction(path, lambda connection: _mark(connection, restored_at))
-    except BaseException:
-        _remove(path)
+        _alone(database, work)
+    except BaseException as error:
+        if not isinstance(database, PostgresAddress):
+            remove(database)
+        if _breaks_a_rule(error):
+            raise _does_not_fit("its rows break a rule of the database") from error
         raise
-    _remove(path.with_name(f"{path.name}.before-{schema}"))
 
 
 def begin_epoch(
-    path: Path,
+    database: Database,
     *,
     choose: Callable[[int], int],
     last_sequence: Callable[[int], int],
     entry: Callable[[int], AuditEntry],
 ) -> int:
     """
-    Begin a new life of the database at *path*: no status list number of a life before is given again.
+    Begin a new life of *database*: no status list number of a life before is given again.
 
     Args:
-        path: The database, at this program's schema.
+        database: At this program's schema.
         choose: The new epoch, given the database's own.
         last_sequence: The number below the first one that the new epoch may give.
         entry: The audit row, given the new epoch.
@@ -74,24 +88,43 @@ def begin_epoch(
     Raises:
         StateError: ``storage_unavailable``, ``storage_busy``.
     """
-    begun: list[int] = []
 
-    def work(connection: sa.Connection) -> None:
-        known = connection.scalar(sa.select(installation.c.epoch)) or 0
-        epoch = choose(known)
-        last = last_sequence(epoch)
-        # What AUTOINCREMENT gave last (sqlite.org/autoinc.html): the next number is above it.
-        changed = connection.exec_driver_sql(
-            "UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'status_indices'", (last,)
-        )
-        if changed.rowcount == 0:
-            connection.exec_driver_sql("INSERT INTO sqlite_sequence VALUES ('status_indices', ?)", (last,))
+    def work(connection: sa.Connection) -> int:
+        epoch = choose(connection.scalar(sa.select(installation.c.epoch)) or 0)
+        _set_last(connection, status_indices, last_sequence(epoch))
         connection.execute(sa.update(installation).values(epoch=epoch, restored_at=None))
         connection.execute(sa.insert(audit), rows.audit_values(entry(epoch)))
-        begun.append(epoch)
+        return epoch
 
-    _in_transaction(path, work)
-    return begun[0]
+    return _alone(database, work)
+
+
+def database_exists(database: Database) -> UsageError:
+    """There is a database where one should be made."""
+    if isinstance(database, PostgresAddress):
+        fix = "Make an empty one (createdb), and set CARNET_DATABASE_URL to it; keep the old one until all is well."
+    else:
+        fix = "Stop the server, then add --replace. The present database is kept under another name."
+    return UsageError("database_exists", f"There is a database at {database} already.", fix)
+
+
+def remove(path: Path) -> None:
+    """Remove a SQLite file and what SQLite keeps beside it; fine if there is none."""
+    for ending in ("", "-wal", "-shm"):
+        path.with_name(path.name + ending).unlink(missing_ok=True)
+
+
+def _alone(database: Database, work: Callable[[sa.Connection], _T]) -> _T:
+    """Run *work* in one transaction, under the lock of whoever changes a schema."""
+    if not isinstance(database, PostgresAddress):
+        return in_transaction(database, work, references_at_end=True)
+    from carnet.server.storage.postgres import schema
+
+    def locked(connection: sa.Connection) -> _T:
+        schema.become_the_one_who_migrates(connection)
+        return work(connection)
+
+    return schema.in_transaction(database, locked)
 
 
 def _fill(connection: sa.Connection, schema: str, fill: Callable[[PutRows], None]) -> None:
@@ -101,42 +134,48 @@ def _fill(connection: sa.Connection, schema: str, fill: Callable[[PutRows], None
     def put(table: str, columns: Sequence[str], values: Sequence[Sequence[Any]]) -> None:
         found = tables.tables.get(table)
         if found is None or not set(columns) <= set(found.columns.keys()):
-            raise StateError(
-                "backup_does_not_fit",
-                f"The backup holds {table[:60]!r} in a form that schema {schema} does not have.",
-                "Install the version of Carnet that made it, restore with that, then upgrade.",
-            )
+            raise _does_not_fit(f"it holds {table[:60]!r} in a form that schema {schema} does not have")
         connection.execute(sa.insert(found), [dict(zip(columns, row, strict=True)) for row in values])
 
     fill(put)
 
 
-def _mark(connection: sa.Connection, restored_at: Instant) -> None:
-    connection.execute(sa.update(installation).values(restored_at=int(restored_at)))
+def _go_on_after(connection: sa.Connection) -> None:
+    """Let the database's own numbers continue; SQLite does so by itself."""
+    if connection.dialect.name == "sqlite":
+        return
+    for table in metadata.sorted_tables:
+        column = table.autoincrement_column
+        highest = None if column is None else connection.scalar(sa.select(sa.func.max(column)))
+        if highest is not None:
+            _set_last(connection, table, highest)
 
 
-def _in_transaction(path: Path, work: Callable[[sa.Connection], None]) -> None:
-    try:
-        raw = connect(path, factory=JoinedConnection)
-        try:
-            raw.execute("BEGIN IMMEDIATE")
-            with sa.create_engine("sqlite://", creator=lambda: raw, poolclass=StaticPool).connect() as connection:
-                work(connection)
-            raw.execute("COMMIT")
-            raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # everything into the one file
-        finally:
-            raw.close()
-    except (sqlite3.Error, DBAPIError) as error:
-        original = error.orig if isinstance(error, DBAPIError) else error
-        if isinstance(original, sqlite3.IntegrityError):
-            raise StateError(
-                "backup_does_not_fit",
-                f"The backup's rows break a rule of the database ({original}).",
-                "Use another backup; this one cannot have been written by a sound installation.",
-            ) from error
-        raise (storage_error(original) if isinstance(original, sqlite3.Error) else error) from error
+def _set_last(connection: sa.Connection, table: sa.Table, last: int) -> None:
+    """Make *last* the number that *table* gave last, unless it is further already."""
+    if connection.dialect.name == "sqlite":  # sqlite.org/autoinc.html
+        values = (last, table.name)
+        known = connection.exec_driver_sql("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = ?", values)
+        if not known.rowcount:
+            connection.exec_driver_sql("INSERT INTO sqlite_sequence (seq, name) VALUES (?, ?)", values)
+        return
+    column = table.autoincrement_column
+    assert column is not None  # noqa: S101 - only tables that number their rows come here
+    sequence = connection.scalar(sa.select(sa.func.pg_get_serial_sequence(table.name, column.name)))
+    if sequence is not None:  # a primary key that somebody else numbers has none
+        at = connection.scalar(sa.text(f"SELECT last_value FROM {sequence}"))  # noqa: S608 - the database's own name
+        connection.execute(sa.select(sa.func.setval(sequence, max(last, at or 0))))
 
 
-def _remove(path: Path) -> None:
-    for each in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
-        each.unlink(missing_ok=True)
+def _breaks_a_rule(error: BaseException | None) -> bool:
+    while error is not None and not isinstance(error, IntegrityError | sqlite3.IntegrityError):
+        error = error.__cause__
+    return error is not None
+
+
+def _does_not_fit(problem: str) -> StateError:
+    return StateError(
+        "backup_does_not_fit",
+        f"The backup cannot be put back: {problem}.",
+        "Restore it with the version of Carnet that made it, then upgrade; or use another backup.",
+    )

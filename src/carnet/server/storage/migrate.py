@@ -146,29 +146,25 @@ def _upgrade_sqlite(
         raise (storage_error(original) if isinstance(original, sqlite3.Error) else error) from error
 
 
-def create_at(path: Path, revision: str) -> None:
+def create_at(connection: sa.Connection, revision: str) -> None:
     """
-    Make a new database at *path* with the schema of an older program, to put back a backup of that time.
+    Make the tables of an older program in a database that has none, to put back a backup of that time.
 
     Args:
-        path: Where; nothing may be there.
+        connection: In the transaction that will fill them.
         revision: The schema.
 
     Raises:
-        StateError: ``storage_unavailable``; ``database_too_new``: a schema that this program does not know.
+        StateError: ``database_too_new``: a schema that this program does not know.
     """
     config = _config(())
     _state(_scripts(config), revision)
-    try:
-        connection = connect(path, factory=JoinedConnection)
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            _run(config, connection, revision)
-            connection.execute("COMMIT")
-        finally:
-            connection.close()
-    except sqlite3.Error as error:
-        raise storage_error(error) from error
+    _run_on(config, connection, revision)
+
+
+def raise_to_head(connection: sa.Connection) -> None:
+    """Bring the tables of *connection*'s database to this program's schema, in its transaction."""
+    _run_on(_config(()), connection, "head")
 
 
 def _announce_and_copy(path: Path, state: SchemaState, say: Callable[[str], None] | None) -> None:
@@ -185,10 +181,10 @@ def _announce_and_copy(path: Path, state: SchemaState, say: Callable[[str], None
         source.close()
 
 
-def _run(config: Config, connection: sqlite3.Connection, revision: str = "head") -> None:
+def _run(config: Config, connection: sqlite3.Connection) -> None:
     engine = sa.create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
     with engine.connect() as joined:
-        _run_on(config, joined, revision)
+        _run_on(config, joined, "head")
 
 
 def _run_on(config: Config, connection: sa.Connection, revision: str) -> None:
