@@ -15,6 +15,7 @@ from carnet.client.state import Loaded
 from carnet.client.state_file import DeviceState
 from carnet.core._base import replace
 from carnet.core.errors import StateError
+from carnet.core.instant import Instant
 from carnet.core.rules import decide
 from carnet.formats.fingerprint import native_fingerprint
 from carnet.formats.signed_key import canonical_signed_key
@@ -32,11 +33,13 @@ def install(device: Device, license_key: str) -> Outcome:
         The decision for this key; one that grants nothing is not kept, and what is stored stays as it was.
     """
     view = device.look()
-    alone = decide(device.evidence_of_key(view, license_key), view.wall, device.config.host())
+    evidence = device.evidence_of_key(view, license_key)
+    alone = decide(evidence, view.wall, device.config.host())
     if not alone:
         return Outcome(decision=alone)
     try:
-        _keep(device, view, canonical_signed_key(license_key))
+        # When the key was issued that time had come: the clock is guarded from there on, as from a server's answer.
+        _keep(device, view, canonical_signed_key(license_key), evidence.trusted_at)
     except StateError as problem:
         return Outcome(decision=with_problem(alone, problem), problem=problem)
     return Outcome(decision=device.judge(device.look()))
@@ -55,7 +58,7 @@ def forget(device: Device) -> Outcome | None:
     return Outcome(decision=device.judge(device.look()))
 
 
-def _keep(device: Device, view: View, license_key: str | None) -> None:
+def _keep(device: Device, view: View, license_key: str | None, proven_at: Instant | None = None) -> None:
     """
     Write *license_key* into the state in place of what was activated; clock, device key and refusals stay.
 
@@ -74,7 +77,7 @@ def _keep(device: Device, view: View, license_key: str | None) -> None:
             token=None,
             machine_file=None,
             prepared_until=None,
-            clock=observe(old.clock, view.uptime, view.wall),
+            clock=observe(old.clock, view.uptime, view.wall, proven_at),
         )
 
     device.store.update(identity.anchors, change)

@@ -69,7 +69,7 @@ def detect(data: bytes) -> Kind:
     try:
         if text.startswith(b"{"):
             found = _kind_of_object(parse_object(text, max_bytes=MAX_ROOT, what="This", max_string=MAX_ROOT))
-        elif text.count(b".") == 2 and text.isascii() and b"\n" not in text:
+        else:
             found = _kind_of_jws(text)
         if found is None and len(text) <= _MAX_KEY_BYTES:
             found = _kind_of_key(text.decode())

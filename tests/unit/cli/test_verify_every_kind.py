@@ -176,6 +176,14 @@ def test_the_keyforge_contracts_own_token_under_its_own_key(desk: Desk) -> None:
     assert desk.verify(profiles.KEYFORGE_TOKEN, "--public-key", jwk, *KEYFORGE).json["state"] == "active"
 
 
+def test_the_id_that_is_given_comes_before_the_one_in_the_file(desk: Desk) -> None:
+    for kid in ({"kid": "another"}, {}):
+        jwk = desk.jwk({**profiles.KEYFORGE_JWK, **kid})
+        words: Words = ["--public-key", jwk, *KEYFORGE]
+        assert desk.verify(profiles.KEYFORGE_TOKEN, *words).json["reasons"][0]["code"] == "unknown_key"
+        assert desk.verify(profiles.KEYFORGE_TOKEN, *words, "--kid", "kf-test-1").json["state"] == "active"
+
+
 def test_a_key_under_another_id_says_how_to_name_it(desk: Desk) -> None:
     pem = write(desk.folder, "kf.pem", profiles.KEYFORGE_PEM)
     file = write(desk.folder, "artifact", profiles.KEYFORGE_TOKEN)

@@ -39,7 +39,9 @@ def _root() -> str:
         expires_at=Instant(NOW + 3000 * DAY),
         keys={
             "root": [ROOT_SIGNER.public_key],
-            **{role: [signer.public_key] for role, signer in SIGNERS.items()},
+            "token": [SIGNERS["token"].public_key],
+            "machine-file": [SIGNERS["machine-file"].public_key],
+            "answer": [SIGNERS["answer"].public_key],
             "license-key": [SIGNER.public_key],
         },
     )
@@ -199,7 +201,7 @@ def test_the_kept_keys_clock_is_guarded_like_any_state(alone: Alone) -> None:
     app.activate(signed(expires_at=ends))
     alone.clock.advance(40 * DAY)
     assert app.check().state == "expired"
-    alone.clock.wall = Instant(NOW)
+    alone.clock.set_wall(NOW)
     assert app.check().state == "expired", "a clock that is set back does not lengthen the term"
 
 
@@ -232,6 +234,15 @@ def test_the_better_of_two_licenses_counts(desk: Desk) -> None:
     assert desk.app(root=ROOT).check().state == "expired"
     rescued = desk.app(root=ROOT, license_key=signed()).check()
     assert (rescued.state, rescued.license_id) == ("active", key_grant().license_id)
+
+
+def test_a_key_that_is_kept_takes_the_place_of_an_activation(desk: Desk) -> None:
+    desk.app(root=ROOT).activate(LICENSE_KEY)
+    alone = {"product": "hustl", "root": ROOT, "state": desk.state, "device_id": "line-4", "clock": desk.clock}
+    decision = Carnet(**alone).activate(signed())  # type: ignore[arg-type]
+    info = Carnet(**alone).info()  # type: ignore[arg-type]
+    assert (decision.state, decision.license_id) == ("active", key_grant().license_id)
+    assert (info.activation_id, info.license_key_hint) == (None, signed()[-4:])
 
 
 def test_an_authentic_refusal_of_its_license_outranks_the_key(desk: Desk) -> None:
