@@ -140,7 +140,11 @@ class Installation:
         self.limiter = RateLimiter(settings.rate_limits, secret=opened.pepper, store=storage)
         self.idempotency = IdempotencyService(storage, clock, opened.pepper)
         self.flusher = Flusher(
-            self.limiter.flush, self.statistics.flush, self.idempotency.flush, seconds=settings.flush_seconds
+            self.limiter.flush,
+            self.statistics.flush,
+            self.idempotency.flush,
+            self.keep_mark,
+            seconds=settings.flush_seconds,
         )
         self.products = ProductService(storage, clock, ids)
         self.policies = PolicyService(storage, clock, ids)
@@ -359,7 +363,8 @@ async def _open_storage(database: Database, place: IndexPlace, running: Callable
         return await SqliteStorage.open(database, place, running=running or time.monotonic)
     from carnet.server.storage.postgres.store import PostgresStorage  # only then is its driver loaded
 
-    return await PostgresStorage.open(database, place)
+    database_ms = None if running is None else lambda: int(running() * 1000)
+    return await PostgresStorage.open(database, place, database_ms=database_ms)
 
 
 def _secret(path: Path) -> bytes:
