@@ -9,7 +9,7 @@ from typing import Protocol, TypeAlias
 
 from carnet.core._base import Struct
 from carnet.core.model import LicenseStatus, LicenseType
-from carnet.server.records import AuditEntry, Issuance, License, StoredPolicy
+from carnet.server.records import AuditEntry, Event, Issuance, License, StoredPolicy
 
 NextIndex: TypeAlias = Callable[[], int]
 """The next status list position, for whoever is stored with it in the same transaction; never given to two (SEC-26)."""
@@ -19,11 +19,15 @@ IndexPlace: TypeAlias = Callable[[int], int]
 
 
 class LicenseContext(Struct):
-    """What exists of what a new license names."""
+    """
+    What exists of what a new license names. `in_use` counts the policy's licenses that are not revoked, where a quota
+    asks for it; else it is 0.
+    """
 
     product_known: bool
     policy: StoredPolicy | None
     customer_known: bool
+    in_use: int = 0
 
 
 class NewLicense(Struct):
@@ -36,13 +40,19 @@ class NewLicense(Struct):
     license: License
     audit: AuditEntry
     issuances: tuple[Issuance, ...] = ()
+    events: tuple[Event, ...] = ()
 
 
 class LicenseChange(Struct):
-    """A license's new status and term, and the audit row; `audit` None means that nothing changes."""
+    """
+    A license as it is from now on, the audit row, and events for the outbox; `audit` None means that nothing changes.
+
+    Everything is written but its id, its key and the count of its seats.
+    """
 
     license: License
     audit: AuditEntry | None
+    events: tuple[Event, ...] = ()
 
 
 class LicenseFilter(Struct):
@@ -81,5 +91,18 @@ class LicenseStore(Protocol):
         ...
 
     async def change_license(self, license_id: str, change: Callable[[License], LicenseChange]) -> License | None:
-        """Change a license's status or term; None if there is none."""
+        """Change a license; None if there is none."""
+        ...
+
+    async def change_license_under(
+        self, license_id: str, policy: str | None, change: Callable[[License, StoredPolicy | None], LicenseChange]
+    ) -> License | None:
+        """
+        Change a license under a policy of its product, which stays as it is meanwhile; None if there is no license.
+
+        Args:
+            license_id: Which.
+            policy: The policy's name; None for the one that the license follows.
+            change: Given the license, and the policy, or None where there is none of that name.
+        """
         ...

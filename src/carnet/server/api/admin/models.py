@@ -9,10 +9,10 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from carnet.core.model import ClockStrictness, GraceAccess, LicenseStatus, LicenseType
+from carnet.core.renewals import RenewalBasis
 from carnet.formats.limits import MAX_LICENSE_KEY_TYPED, MAX_METADATA_KEYS
 from carnet.server.api.admin.artifact_models import SignedKeyRequest
 from carnet.server.api.wire import EntitlementWire, SeatsWire, Seconds, Time, WrittenTime
-from carnet.server.domain.licenses.commands import RenewalBasis
 from carnet.server.records import ActorKind, CompatibilityAlgorithm
 
 MAX_LOT: Final = 500
@@ -256,14 +256,15 @@ class RenewLicenseRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=Tr
     """
     A later end for a license: `expires_at` itself, or `duration_seconds` more, or the policy's duration more.
 
-    `basis` `expiry` adds to the present end, so that paying early loses nothing; `now` counts from now.
+    `basis` `expiry` adds to the present end, so that paying early loses nothing; `now` counts from now; `anchor_day`
+    keeps the day of the month. Without it, the license's conditions say.
     """
 
     example: ClassVar[dict[str, Any]] = {"duration_seconds": 31536000}
 
     expires_at: WrittenTime | None = None
     duration_seconds: Seconds | None = None
-    basis: RenewalBasis = "expiry"
+    basis: RenewalBasis | None = None
 
 
 class ReasonRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

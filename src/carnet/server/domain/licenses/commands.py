@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 from carnet.core._base import Struct
+from carnet.core.conditions import Conditions
 from carnet.core.instant import Instant
 from carnet.core.model import Entitlement, LicenseStatus, LicenseType, Policy
+from carnet.core.progress import NOTHING, Progress
+from carnet.core.renewals import RenewalBasis
 from carnet.server.domain.artifacts.commands import SignedKeyOptions
-
-RenewalBasis = Literal["expiry", "now"]
+from carnet.server.records import NO_DETAILS
 
 
 class CreateLicense(Struct):
@@ -26,6 +28,8 @@ class CreateLicense(Struct):
         expires_at: First second it no longer works; None takes `duration_seconds`.
         duration_seconds: Counted from the start, ≥ 1; None takes the policy's. Not together with `expires_at`.
         overrides: Policy members with this license's own values, by their names in the policy's JSON form (R-05).
+        duration_months: The same in calendar months; not both.
+        conditions: The policy's conditions with this license's own values, by their names (R-05).
         metadata: At most 16 KiB, 64 keys, depth 4. Stays on the server.
         signed: Also make a signed license key, which verifies without any server; None makes none.
         license_key: A key of another system, which the license takes over exactly as it is; None makes a fresh one.
@@ -43,6 +47,8 @@ class CreateLicense(Struct):
     metadata: Mapping[str, Any] | None = None
     signed: SignedKeyOptions | None = None
     license_key: str | None = None
+    duration_months: int | None = None
+    conditions: Mapping[str, Any] | None = None
 
     def __repr__(self) -> str:
         return f"CreateLicense(product={self.product!r}, policy={self.policy!r})"  # never the license key
@@ -55,14 +61,44 @@ class RenewLicense(Struct):
     Attributes:
         license_id: Which one.
         expires_at: The new end itself; later than the present one. Not together with `duration_seconds`.
-        duration_seconds: How much longer; None takes the policy's.
-        basis: `expiry` adds to the old end, so that paying early loses nothing; `now` counts from now.
+        duration_seconds: How much longer; None takes what is usual.
+        basis: `expiry` adds to the old end, so that paying early loses nothing; `now` counts from now; `anchor_day`
+            keeps the day of the month. None as the license's conditions say.
+        duration_months: The same in calendar months; not both.
     """
 
     license_id: str
     expires_at: Instant | None = None
     duration_seconds: int | None = None
-    basis: RenewalBasis = "expiry"
+    basis: RenewalBasis | None = None
+    duration_months: int | None = None
+
+
+class ConvertLicense(Struct):
+    """
+    Change what a license is, in place: its key, its seats and its devices stay (R-03).
+
+    Attributes:
+        license_id: Which one.
+        policy: Another policy of its product; None keeps it.
+        type: None takes the policy's, where a policy is given, and else keeps it.
+        expires_at: As for `CreateLicense`, and the next two. A term that is left out begins anew, as the policy says.
+        duration_seconds: Counted from now.
+        duration_months: The same in calendar months.
+        overrides: This license's own values from now on; None keeps those that it has.
+        conditions: Likewise.
+        keeps_term: The term stays as it is; for changes of limits and conditions.
+    """
+
+    license_id: str
+    policy: str | None = None
+    type: LicenseType | None = None
+    expires_at: Instant | None = None
+    duration_seconds: int | None = None
+    duration_months: int | None = None
+    overrides: Mapping[str, Any] | None = None
+    conditions: Mapping[str, Any] | None = None
+    keeps_term: bool = False
 
 
 class SeatCount(Struct):
@@ -77,6 +113,7 @@ class LicenseView(Struct):
     A license as people and apps may see it: everything but the key, of which the last four characters stand.
 
     `policy` is the policy's name; `effective` the rules in force, overrides applied. `entitlements` are all it grants.
+    `conditions` are those in force, `own_conditions` its own; `progress` tells what waits and what was used up.
     """
 
     id: str
@@ -94,6 +131,9 @@ class LicenseView(Struct):
     overrides: Mapping[str, Any]
     metadata: Mapping[str, Any]
     effective: Policy
+    conditions: Conditions = Conditions()
+    own_conditions: Mapping[str, Any] = NO_DETAILS
+    progress: Progress = NOTHING
 
 
 class CreatedLicense(Struct):

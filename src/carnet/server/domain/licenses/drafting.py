@@ -6,19 +6,26 @@ One license and a batch go the same way: what all of a batch share is worked out
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from carnet.core._base import Struct
-from carnet.core.instant import MAX_INSTANT, Instant
-from carnet.core.model import LicenseType
+from carnet.core.conditions import Conditions, conditions_to_json, override_conditions
+from carnet.core.errors import UsageError
+from carnet.core.instant import Instant
+from carnet.core.overage import seat_ceiling
 from carnet.core.policies import override, policy_to_json
+from carnet.core.progress import with_updates
 from carnet.formats.license_key import last_four
 from carnet.server.domain.activations.issuing import check_fits, issuance_of
 from carnet.server.domain.artifacts.signed_keys import SignedKeys, dated_back
 from carnet.server.domain.audit.entries import entry
-from carnet.server.domain.checks import MAX_DURATION_SECONDS, check_instant, check_metadata, check_seconds, invalid
+from carnet.server.domain.checks import check_metadata
 from carnet.server.domain.customers.service import customer_not_found
+from carnet.server.domain.events import event
+from carnet.server.domain.ids import Ids
 from carnet.server.domain.licenses.commands import CreateLicense
+from carnet.server.domain.licenses.terms import Wanted, check_wanted, first_term
 from carnet.server.domain.policies.service import policy_not_found
 from carnet.server.domain.products.service import product_not_found
 from carnet.server.ports import LicenseContext, NewLicense, NextIndex
@@ -43,6 +50,7 @@ def draw_up(
     context: LicenseContext,
     next_index: NextIndex,
     *,
+    ids: Ids,
     now: Instant,
     actor: Actor,
     signed_keys: SignedKeys,
@@ -56,6 +64,7 @@ def draw_up(
         identities: Made before the transaction; at least one.
         context: What exists, read inside the transaction.
         next_index: Gives status list positions.
+        ids: For events.
         now: The server's time.
         actor: Who makes them.
         signed_keys: Draws up signed keys, where the command asks for them.
@@ -63,7 +72,7 @@ def draw_up(
 
     Raises:
         UsageError: ``invalid_argument``, ``bad_policy``, ``bad_grant``, ``product_not_found``, ``policy_not_found``,
-            ``customer_not_found``.
+            ``customer_not_found``, ``quota_exceeded``.
     """
     if not context.product_known:
         raise product_not_found(command.product)
@@ -73,10 +82,27 @@ def draw_up(
         raise customer_not_found()
     policy = context.policy.policy
     effective = override(policy, command.overrides or {})
-    check_fits(effective)
+    conditions, own_conditions = own_values_of(context.policy, command.conditions or {})
+    _check_quota(context, context.policy, len(identities))
+    wanted = check_wanted(
+        Wanted(
+            type=command.type,
+            starts_at=command.starts_at,
+            expires_at=command.expires_at,
+            duration_seconds=command.duration_seconds,
+            duration_months=command.duration_months,
+        )
+    )
+    term = first_term(wanted, context.policy, conditions, now)
     plain = policy_to_json(effective)
     overrides = {member: plain[member] for member in command.overrides or {}}  # in their one spelling
-    kind, starts_at, expires_at = _term(command, context.policy, now)
+    for member, value in term.own.items():
+        if member not in overrides:
+            overrides[member] = value
+            effective = override(effective, {member: value})
+    effective = with_updates(effective, term.progress.updates_until)
+    check_fits(effective)
+    kind, starts_at, expires_at = term.type, term.starts_at, term.expires_at
     metadata = check_metadata("metadata", command.metadata)
     issued_at = None if command.signed is None else dated_back(now, expires_at)
     made: list[NewLicense] = []
@@ -98,10 +124,13 @@ def draw_up(
             created_at=now,
             starts_at=starts_at,
             expires_at=expires_at,
-            seat_limit=effective.seat_limit,
+            seat_limit=seat_ceiling(effective.seat_limit, conditions.overage_percent),
             seats_used=0,
             seats_over=0,
             status_index=next_index(),
+            conditions=conditions,
+            own_conditions=own_conditions,
+            progress=term.progress,
         )
         audit = entry(
             now,
@@ -115,6 +144,7 @@ def draw_up(
             starts_at=starts_at,
             expires_at=expires_at,
             overrides=overrides or None,
+            conditions=own_conditions or None,
             key_last_four=stored.key_last_four,
             imported=True if command.license_key is not None else None,
             signed=True if command.signed is not None else None,
@@ -126,34 +156,29 @@ def draw_up(
             if not made:  # the others differ from it in their ids and places only
                 signed_keys.check(grant)
             issuances = (issuance_of(grant, "license-key"),)
-        made.append(NewLicense(license=stored, audit=audit, issuances=issuances))
+        told = event(ids, now, "license.created", stored.id, stored.product, policy=policy.name, type=kind)
+        made.append(NewLicense(license=stored, audit=audit, issuances=issuances, events=(told,)))
     return tuple(made)
 
 
-def _term(
-    command: CreateLicense, policy: StoredPolicy, now: Instant
-) -> tuple[LicenseType, Instant | None, Instant | None]:
-    """Type, start and end of a new license: what the command says, else what its policy says."""
-    if command.expires_at is not None and command.duration_seconds is not None:
-        raise invalid("expires_at", "left out where duration_seconds is given")
-    has_own_end = command.expires_at is not None or command.duration_seconds is not None
-    kind = command.type or ("timed" if has_own_end and policy.license_type == "perpetual" else policy.license_type)
-    starts_at = check_instant("starts_at", command.starts_at)
-    if kind == "perpetual":
-        if has_own_end:
-            raise invalid("expires_at and duration_seconds", "left out for a perpetual license")
-        return kind, starts_at, None
-    begins = now if starts_at is None else starts_at
-    if command.expires_at is not None:
-        expires_at = command.expires_at
-    else:
-        duration = command.duration_seconds
-        if duration is None:
-            duration = policy.duration_seconds
-        if duration is None:
-            raise invalid("expires_at", f"given for a {kind} license, or duration_seconds in its stead")
-        check_seconds("duration_seconds", duration, most=MAX_DURATION_SECONDS)
-        expires_at = Instant(begins + duration)
-    if not max(begins, now) < expires_at <= MAX_INSTANT:
-        raise invalid("expires_at", "in the future, after the license starts, and before the year 10000")
-    return kind, starts_at, expires_at
+def own_values_of(policy: StoredPolicy, own: Mapping[str, Any]) -> tuple[Conditions, dict[str, Any]]:
+    """
+    The conditions of a license with *own* values under *policy*, and its own ones in their one spelling.
+
+    Raises:
+        UsageError: ``bad_policy``.
+    """
+    conditions = override_conditions(policy.conditions, own)
+    plain = conditions_to_json(conditions)
+    return conditions, {member: plain[member] for member in own}
+
+
+def _check_quota(context: LicenseContext, policy: StoredPolicy, more: int) -> None:
+    """Refuse licenses beyond what the vendor lets a policy have (R-29)."""
+    quota = policy.conditions.license_quota
+    if quota is not None and context.in_use + more > quota:
+        raise UsageError(
+            "quota_exceeded",
+            f"The policy {policy.policy.name!r} may have {quota} licenses, and has {context.in_use}.",
+            "Revoke licenses that are not needed, or raise the policy's license_quota.",
+        )

@@ -8,22 +8,21 @@ from typing import Final, TypeAlias
 
 from carnet.core._base import replace
 from carnet.core.errors import UsageError
-from carnet.core.instant import MAX_INSTANT, Instant
+from carnet.core.instant import Instant
 from carnet.core.model import LicenseStatus
 from carnet.formats.key_strength import check_sealing_key
 from carnet.formats.license_key import generate_license_key
+from carnet.server.domain.activations.issuing import check_fits
 from carnet.server.domain.artifacts.signed_keys import SignedKeys, check_options
 from carnet.server.domain.audit.entries import entry
 from carnet.server.domain.checks import (
-    MAX_DURATION_SECONDS,
-    check_instant,
     check_license_key,
     check_metadata,
     check_optional_text,
     check_page,
-    check_seconds,
     invalid,
 )
+from carnet.server.domain.events import event
 from carnet.server.domain.ids import Ids
 from carnet.server.domain.licenses.commands import (
     CreatedLicense,
@@ -33,6 +32,7 @@ from carnet.server.domain.licenses.commands import (
     SeatCount,
 )
 from carnet.server.domain.licenses.drafting import Identity, draw_up
+from carnet.server.domain.licenses.terms import Wanted, check_wanted, renewed
 from carnet.server.domain.licenses.vault import KeyVault
 from carnet.server.domain.pages import page_of
 from carnet.server.ports import (
@@ -45,7 +45,7 @@ from carnet.server.ports import (
     Random,
     Storage,
 )
-from carnet.server.records import Actor, License, Page
+from carnet.server.records import Actor, License, Page, StoredPolicy
 
 _Change: TypeAlias = Callable[[License], LicenseChange]
 
@@ -144,6 +144,7 @@ class LicenseService:
                 identities,
                 context,
                 next_index,
+                ids=self._ids,
                 now=now,
                 actor=actor,
                 signed_keys=self._signed_keys,
@@ -230,32 +231,37 @@ class LicenseService:
 
     async def renew(self, command: RenewLicense, actor: Actor) -> LicenseView:
         """
-        Give a license a later end. Its key, seats and devices stay; devices learn of it at their next contact.
+        Give a license a later end, or a perpetual one a later end of its updates. Its key, seats and devices stay;
+        devices learn of it at their next contact.
 
         Raises:
-            UsageError: ``license_not_found``, ``invalid_argument``; ``conflict``: revoked, or it has no end.
+            UsageError: ``license_not_found``, ``invalid_argument``; ``conflict``: revoked, not begun, or it has no end.
         """
         now = self._clock.now()
-        if command.expires_at is not None and command.duration_seconds is not None:
-            raise invalid("expires_at", "left out where duration_seconds is given")
-        check_instant("expires_at", command.expires_at)
-        check_seconds("duration_seconds", command.duration_seconds, most=MAX_DURATION_SECONDS)
-        context = await self._storage.license(command.license_id)
-        if context is None:
+        wanted = check_wanted(
+            Wanted(
+                expires_at=command.expires_at,
+                duration_seconds=command.duration_seconds,
+                duration_months=command.duration_months,
+            )
+        )
+
+        def change(old: License, policy: StoredPolicy | None) -> LicenseChange:
+            assert policy is not None  # noqa: S101 - the one that it follows: foreign key
+            new = renewed(old, wanted, command.basis, policy, now)
+            check_fits(new.effective)
+            ends = {"before": old.expires_at, "after": new.expires_at}
+            if new.expires_at is None:
+                ends = {"before": old.progress.updates_until, "after": new.progress.updates_until}
+            is_window = True if new.expires_at is None else None
+            audit = entry(now, actor, "license.renewed", old.id, updates=is_window, **ends)
+            told = event(self._ids, now, "license.renewed", old.id, old.product, updates=is_window, **ends)
+            return LicenseChange(license=new, audit=audit, events=(told,))
+
+        changed = await self._storage.change_license_under(command.license_id, None, change)
+        if changed is None:
             raise license_not_found()
-        policy = await self._storage.policy(context.product, context.policy.name)
-        usual = None if policy is None else policy.duration_seconds
-
-        def change(old: License) -> LicenseChange:
-            if old.status == "revoked":
-                raise _conflict("A revoked license cannot be renewed.", "Issue a new one.")
-            if old.expires_at is None:
-                raise _conflict("This license has no end to move.", "A perpetual license needs no renewal.")
-            expires_at = _renewed(command, old.expires_at, now, usual)
-            audit = entry(now, actor, "license.renewed", old.id, before=old.expires_at, after=expires_at)
-            return LicenseChange(license=replace(old, expires_at=expires_at), audit=audit)
-
-        return await self._change(command.license_id, change)
+        return license_view(changed)
 
     async def suspend(self, license_id: str, actor: Actor, *, reason: str | None = None) -> LicenseView:
         """
@@ -311,7 +317,8 @@ class LicenseService:
             if old.status == "revoked":
                 raise _conflict("This license is revoked, and that is final.", "Issue a new license.")
             audit = entry(now, actor, action, old.id, before=old.status, reason=reason)
-            return LicenseChange(license=replace(old, status=status), audit=audit)
+            told = event(self._ids, now, action, old.id, old.product)
+            return LicenseChange(license=replace(old, status=status), audit=audit, events=(told,))
 
         return await self._change(license_id, change)
 
@@ -333,13 +340,16 @@ def license_view(stored: License) -> LicenseView:
         created_at=stored.created_at,
         starts_at=stored.starts_at,
         expires_at=stored.expires_at,
-        seats=SeatCount(limit=stored.seat_limit, used=stored.seats_used),
+        seats=SeatCount(limit=stored.effective.seat_limit, used=stored.seats_used),
         entitlements=stored.effective.entitlements,
         customer=stored.customer,
         key_last_four=stored.key_last_four,
         overrides=stored.overrides,
         metadata=stored.metadata,
         effective=stored.effective,
+        conditions=stored.conditions,
+        own_conditions=stored.own_conditions,
+        progress=stored.progress,
     )
 
 
@@ -350,21 +360,3 @@ def license_not_found() -> UsageError:
 
 def _conflict(message: str, fix: str) -> UsageError:
     return UsageError("conflict", message, fix)
-
-
-def _renewed(command: RenewLicense, old_end: Instant, now: Instant, usual: int | None) -> Instant:
-    """The new end: later than the old one, and not over already."""
-    if command.expires_at is not None:
-        new_end = int(command.expires_at)
-    else:
-        duration = command.duration_seconds or usual
-        if duration is None:
-            raise invalid("duration_seconds", "given, because the policy has no usual duration")
-        new_end = duration + (old_end if command.basis == "expiry" else now)
-    if new_end <= old_end:
-        raise invalid("expires_at", f"later than the present end, {old_end}")
-    if new_end <= now:
-        raise invalid("basis", "now, because the renewed license would be over already")
-    if new_end > MAX_INSTANT:
-        raise invalid("duration_seconds", "shorter: the end would be after the year 9999")
-    return Instant(new_end)

@@ -10,9 +10,9 @@ import sqlalchemy as sa
 
 from carnet.core._base import replace
 from carnet.server.ports import LicenseChange, LicenseContext, LicenseFilter, NewLicense, NextIndex
-from carnet.server.records import License
+from carnet.server.records import License, StoredPolicy
 from carnet.server.storage import rows
-from carnet.server.storage.core.unit import CoreUnits, add_audit, exists, policy_by_name
+from carnet.server.storage.core.unit import CoreUnits, add_audit, add_events, exists, policy_by_name
 from carnet.server.storage.tables import audit, customers, issuances, licenses, policies, products, status_indices
 
 LICENSE = sa.select(licenses, *(policies.c[name] for name in rows.POLICY_COLUMNS)).join(
@@ -35,11 +35,12 @@ class LicensePart(CoreUnits):
         """See `ports.Storage`."""
 
         def work(connection: sa.Connection) -> tuple[NewLicense, ...]:
-            row = connection.execute(policy_by_name(product, policy).with_for_update(read=True)).first()
+            found = _stored_policy(connection, product, policy)
             context = LicenseContext(
                 product_known=exists(connection, products.c.id == product),
-                policy=None if row is None else rows.policy_from(row),
+                policy=found,
                 customer_known=customer is not None and exists(connection, customers.c.id == customer),
+                in_use=0 if found is None else _in_use(connection, found),
             )
             next_number = self._next_number(connection)
             sequences: dict[int, int] = {}
@@ -66,6 +67,7 @@ class LicensePart(CoreUnits):
             if register:
                 connection.execute(sa.insert(issuances), register)
             connection.execute(sa.insert(audit), [rows.audit_values(each.audit) for each in made])
+            add_events(connection, tuple(event for each in made for event in each.events))
             return made
 
         return await self._write(work)
@@ -96,23 +98,66 @@ class LicensePart(CoreUnits):
         """See `ports.Storage`."""
 
         def work(connection: sa.Connection) -> License | None:
-            query = LICENSE.where(licenses.c.id == license_id).with_for_update(of=licenses, key_share=True)
-            row = connection.execute(query).first()
-            if row is None:
-                return None
-            made = change(rows.license_from(row))
-            if made.audit is not None:
-                connection.execute(
-                    sa.update(licenses)
-                    .where(licenses.c.id == license_id)
-                    .values(
-                        status=made.license.status,
-                        expires_at=made.license.expires_at,
-                        revision=licenses.c.revision + 1,
-                    )
-                )
-                add_audit(connection, made.audit)
-                return replace(made.license, revision=made.license.revision + 1)
-            return made.license
+            found = _locked(connection, license_id)
+            return None if found is None else _changed(connection, found, change(found))
 
         return await self._write(work)
+
+    async def change_license_under(
+        self, license_id: str, policy: str | None, change: Callable[[License, StoredPolicy | None], LicenseChange]
+    ) -> License | None:
+        """See `ports.Storage`."""
+
+        def work(connection: sa.Connection) -> License | None:
+            seen = connection.execute(LICENSE.where(licenses.c.id == license_id)).first()
+            if seen is None:
+                return None
+            known = rows.license_from(seen)
+            # The policy first, as whoever changes a policy and its licenses does.
+            stored = _stored_policy(connection, known.product, known.policy.name if policy is None else policy)
+            found = _locked(connection, license_id)
+            return None if found is None else _changed(connection, found, change(found, stored))
+
+        return await self._write(work)
+
+
+_FIXED = frozenset({"id", "product_id", "key_lookup", "key_sealed", "key_last_four", "created_at", "seats_used"})
+"""Columns of a license that no change of it writes: what it is, and what devices count."""
+
+
+def _stored_policy(connection: sa.Connection, product: str, name: str) -> StoredPolicy | None:
+    """A policy, kept as it is until the end of the transaction; where licenses of it are counted, for one at a time."""
+    chosen = policy_by_name(product, name)
+    row = connection.execute(chosen).first()
+    if row is None:
+        return None
+    is_counted = rows.policy_from(row).conditions.license_quota is not None
+    lock = chosen.with_for_update(key_share=True) if is_counted else chosen.with_for_update(read=True)
+    row = connection.execute(lock).first()
+    return None if row is None else rows.policy_from(row)
+
+
+def _in_use(connection: sa.Connection, policy: StoredPolicy) -> int:
+    if policy.conditions.license_quota is None:
+        return 0
+    counted = sa.and_(licenses.c.policy_id == policy.id, licenses.c.status != "revoked")
+    return connection.scalar(sa.select(sa.func.count()).select_from(licenses).where(counted)) or 0
+
+
+def _locked(connection: sa.Connection, license_id: str) -> License | None:
+    chosen = LICENSE.where(licenses.c.id == license_id).with_for_update(of=licenses, key_share=True)
+    row = connection.execute(chosen).first()
+    return None if row is None else rows.license_from(row)
+
+
+def _changed(connection: sa.Connection, found: License, made: LicenseChange) -> License:
+    if made.audit is None:
+        return made.license
+    values = {name: value for name, value in rows.license_values(made.license).items() if name not in _FIXED}
+    limit = made.license.seat_limit
+    values["seats_over"] = 0 if limit is None else max(0, found.seats_used - limit)
+    values["revision"] = found.revision + 1
+    connection.execute(sa.update(licenses).where(licenses.c.id == found.id).values(values))
+    add_audit(connection, made.audit)
+    add_events(connection, made.events)
+    return replace(made.license, revision=found.revision + 1, seats_over=values["seats_over"])
