@@ -6,7 +6,7 @@ which dependencies. So these few calls are met by their exact path and go straig
 handler calls too. Same strict reader, same services, same problems; the edge around them (request id, headers, log,
 metrics) is one for both.
 
-Only the ordinary form of a request is taken: a POST to exactly that path, with a length within the limit, without an
+Only the ordinary form of a request is taken: exactly that method and path, with a length within the limit, without an
 encoding or an idempotency key, each header at most once. Everything else goes through the framework, as if this module
 did not exist; so there is nothing here that refuses a request by its form. What a handler's signature says remains what
 `/openapi.json` says, because it is the handler's own.
@@ -31,12 +31,13 @@ Outcome: TypeAlias = "tuple[int, msgspec.Struct] | Response[Any]"
 
 
 class Received(NamedTuple):
-    """A request as it came; what a device proof must fit (SEC-45)."""
+    """A request as it came; what a device proof must fit (SEC-45). `name` is the path's last part where it is one."""
 
     method: str
     path: str
     body: bytes
     device_proof: str | None
+    name: str = ""
 
 
 class HotCall(NamedTuple):
@@ -44,18 +45,22 @@ class HotCall(NamedTuple):
     One call.
 
     Attributes:
-        path: Exactly; no parameters.
+        path: Exactly; its last part may be one name in braces.
         kind: The `msgspec.Struct` of its body.
         answer: Takes the body, already read, and the request.
+        method: The HTTP method.
     """
 
     path: str
     kind: type[msgspec.Struct]
     answer: Callable[[Any, Received], Awaitable[Outcome]]
+    method: str = "POST"
 
 
 _ENCODE: Final = msgspec.json.Encoder().encode
 _JSON: Final = (b"content-type", b"application/json")
+_NAME_CHARACTERS: Final = frozenset("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_")
+_METHODS: Final = frozenset(("POST", "PUT"))
 _MAX_DIGITS: Final = len(str(MAX_PUBLIC_BODY))
 
 
@@ -64,7 +69,7 @@ class HotApp(Litestar):
 
     __slots__ = ("_hot",)
 
-    _hot: dict[str, HotCall]
+    _hot: dict[tuple[str, str], HotCall]
 
     def __init__(self, **options: Any) -> None:
         """Without calls; *options* as `Litestar`."""
@@ -73,31 +78,37 @@ class HotApp(Litestar):
 
     def take_over(self, *calls: HotCall) -> None:
         """Answer *calls* here from now on. Each must also be a route: it documents them, and takes what is unusual."""
-        self._hot.update((call.path, call) for call in calls)
+        for call in calls:
+            head, _, last = call.path.rpartition("/")
+            self._hot[call.method, f"{head}/" if last.startswith("{") else call.path] = call
 
     def admit_body(self, body: Any) -> None:
         """What is asked of a body before it is answered, here and in the framework's handlers: rate limits."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """The ASGI application."""
-        if scope["type"] == "http" and scope["method"] == "POST":
-            call = self._hot.get(scope["path"])
+        if scope["type"] == "http" and scope["method"] in _METHODS:
+            method, path = scope["method"], scope["path"]
+            call, name = self._hot.get((method, path)), ""
+            if call is None:
+                head, _, name = path.rpartition("/")
+                call = self._hot.get((method, f"{head}/")) if name and _NAME_CHARACTERS.issuperset(name) else None
             if call is not None:
                 proof = _ordinary(scope["headers"])
                 if proof is not _UNUSUAL:
                     scope["path_template"] = call.path
-                    await _send(send, await self._answer(call, proof, scope, receive))
+                    await _send(send, await self._answer(call, proof, name, scope, receive))
                     return
         await super().__call__(scope, receive, send)
 
-    async def _answer(self, call: HotCall, proof: str | None, scope: Any, receive: Any) -> Outcome:
+    async def _answer(self, call: HotCall, proof: str | None, name: str, scope: Any, receive: Any) -> Outcome:
         try:
             body = await _body(receive)
             # The reader bounds nothing that the length did not: it is asked again, because it is the rule's own place.
             data = read_body(body, call.kind, max_bytes=MAX_PUBLIC_BODY)
             self.admit_body(data)
             path = scope.get("raw_path") or scope["path"].encode()
-            received = Received("POST", path.partition(b"?")[0].decode("latin-1"), body, proof)
+            received = Received(call.method, path.partition(b"?")[0].decode("latin-1"), body, proof, name)
             return await call.answer(data, received)
         except CarnetError as error:
             return from_carnet_error(self._request(scope, receive), error)

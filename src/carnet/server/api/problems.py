@@ -71,6 +71,7 @@ PROBLEMS: Final[Mapping[str, Kind]] = {
             "bad_base64": "A value is not canonical Base64",
             "bad_key": "The public key is not one",
             "bad_policy": "The policy does not hold together",
+            "bad_lease_terms": "The lease terms do not hold together",
             "bad_grant": "The artifact cannot say that",
             "bad_license_key": "The license key is not one",
             "license_key_not_canonical": "The license key is not in its one spelling",
@@ -100,6 +101,12 @@ PROBLEMS: Final[Mapping[str, Kind]] = {
             "wrong_device": "The activation is another device's",
             "deactivated": "The device was deactivated",
             "not_activated": "The device is not activated",
+            "leases_not_offered": "The license has no floating seats",
+            "holder_kind_refused": "The license gives no floating seats to holders of this kind",
+            "holder_denied": "The vendor excluded this holder",
+            "holder_not_registered": "The device has to be activated first",
+            "borrowing_refused": "This holder cannot borrow a floating seat",
+            "lease_token_refused": "The lease token does not prove this lease",
         },
     ),
     **_kinds(
@@ -108,6 +115,7 @@ PROBLEMS: Final[Mapping[str, Kind]] = {
             "not_found": "Nothing is here",
             "license_not_found": "No such license",
             "activation_not_found": "No such activation",
+            "lease_not_found": "No such lease, or its seat has another holder",
             "product_not_found": "No such product",
             "policy_not_found": "No such policy",
             "customer_not_found": "No such customer",
@@ -121,6 +129,10 @@ PROBLEMS: Final[Mapping[str, Kind]] = {
         409,
         {
             "seat_limit_reached": "All seats are taken",
+            "lease_limit_reached": "All floating seats are taken",
+            "lease_released": "The lease was ended",
+            "lease_cooling_down": "The holder gets no new lease for now",
+            "borrow_limit_reached": "No more floating seats may be borrowed",
             "request_in_flight": "The same request is being answered",
             "already_exists": "That name is taken",
             "conflict": "That does not fit the present state",
@@ -165,19 +177,20 @@ class ProblemReason(msgspec.Struct, kw_only=True):
 
 
 class ProblemHolder(msgspec.Struct, kw_only=True):
-    """A device that holds a seat."""
+    """A device that holds a seat, or a holder of a floating seat."""
 
-    activation_id: str
     device_name: str
     activated_at: str
+    activation_id: str | msgspec.UnsetType = msgspec.UNSET
+    lease_id: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class Problem(msgspec.Struct, kw_only=True):
     """
     An RFC 9457 problem: what went wrong, for programs (`code`, `retryable`, `reasons[].code`) and people (the rest).
 
-    `instance` is the request's id. `holders` comes with `seat_limit_reached`; `proof` whenever the request had a nonce
-    and the answer is a decision about a license.
+    `instance` is the request's id. `holders` comes with `seat_limit_reached` and `lease_limit_reached`; `proof` comes
+    whenever the request had a nonce and the answer is a decision about a license.
     """
 
     type: str
@@ -234,7 +247,7 @@ def problem(
     if refused is not None and refused.holders:
         body.holders = [
             ProblemHolder(
-                activation_id=holder.activation_id,
+                **{"lease_id" if code == "lease_limit_reached" else "activation_id": holder.activation_id},
                 device_name=holder.device_name,
                 activated_at=str(holder.activated_at),
             )
