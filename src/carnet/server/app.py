@@ -12,6 +12,7 @@ from carnet.formats.limits import MAX_ADMIN_BODY, MAX_PUBLIC_BODY
 from carnet.server.api.admin.artifacts import ARTIFACT_HANDLERS
 from carnet.server.api.admin.catalog import CATALOG_HANDLERS
 from carnet.server.api.admin.keys import KEY_HANDLERS
+from carnet.server.api.admin.leases import LEASE_ADMIN_HANDLERS
 from carnet.server.api.admin.licenses import LICENSE_HANDLERS
 from carnet.server.api.auth import AdminGuard
 from carnet.server.api.body import StrictRequest
@@ -19,12 +20,13 @@ from carnet.server.api.caching import SHORT, Cacheable
 from carnet.server.api.edge import EdgeApp
 from carnet.server.api.explain import EXPLAIN_HANDLERS
 from carnet.server.api.health import HEALTH_HANDLERS, Readiness
-from carnet.server.api.idempotency import EdgeIdempotency
+from carnet.server.api.idempotency import REMADE, EdgeIdempotency
 from carnet.server.api.limits import EdgeLimits
 from carnet.server.api.metrics import Metrics
 from carnet.server.api.openapi import document
 from carnet.server.api.problems import EXCEPTION_HANDLERS
 from carnet.server.api.v1.devices import DEVICE_HANDLERS, hot_device_calls
+from carnet.server.api.v1.leases import LEASE_HANDLERS, hot_lease_calls
 from carnet.server.api.v1.trust import TRUST_HANDLERS, Published
 from carnet.server.installation import Installation
 
@@ -48,7 +50,7 @@ def create_app(installation: Installation) -> EdgeApp:
     metrics = Metrics(installation.storage_stats)
     admin = Router(
         "/v1/admin",
-        route_handlers=[*CATALOG_HANDLERS, *LICENSE_HANDLERS, *ARTIFACT_HANDLERS, *KEY_HANDLERS],
+        route_handlers=[*CATALOG_HANDLERS, *LICENSE_HANDLERS, *ARTIFACT_HANDLERS, *KEY_HANDLERS, *LEASE_ADMIN_HANDLERS],
         guards=[AdminGuard(installation.apikeys)],
         request_max_body_size=MAX_ADMIN_BODY,
         dependencies={
@@ -59,6 +61,7 @@ def create_app(installation: Installation) -> EdgeApp:
             "artifacts": _given(installation.artifacts),
             "keys": _given(installation.keys),
             "audit": _given(installation.audit),
+            "leases": _given(installation.leases),
         },
     )
     contract: list[Cacheable] = []
@@ -71,9 +74,10 @@ def create_app(installation: Installation) -> EdgeApp:
         limits=EdgeLimits(installation.limiter, installation.settings.trusted_proxies, installation.flusher),
         idempotency=EdgeIdempotency(installation),
         https=installation.settings.base_url.startswith("https://"),
-        route_handlers=[*DEVICE_HANDLERS, *TRUST_HANDLERS, *HEALTH_HANDLERS, *EXPLAIN_HANDLERS, admin],
+        route_handlers=[*DEVICE_HANDLERS, *LEASE_HANDLERS, *TRUST_HANDLERS, *HEALTH_HANDLERS, *EXPLAIN_HANDLERS, admin],
         dependencies={
             "activations": _given(installation.activations),
+            "leases": _given(installation.leases),
             "trust": _given(installation.trust),
             "published": _given(Published(installation.trust)),
             "readiness": _given(Readiness(installation)),
@@ -87,6 +91,10 @@ def create_app(installation: Installation) -> EdgeApp:
         logging_config=None,
         debug=False,
     )
-    app.take_over(*hot_device_calls(installation.activations))
-    contract.append(Cacheable(msgspec.json.encode(document(app)), media_type="application/json", cache_control=SHORT))
+    app.take_over(*hot_device_calls(installation.activations), *hot_lease_calls(installation.leases))
+    contract.append(
+        Cacheable(
+            msgspec.json.encode(document(app, idempotent=REMADE)), media_type="application/json", cache_control=SHORT
+        )
+    )
     return app

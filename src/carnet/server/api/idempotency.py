@@ -84,9 +84,7 @@ class EdgeIdempotency:
     async def _policy(self, request: _Request, _: Remembered) -> Response[Any] | None:
         data = await request.json()
         found = await self._installation.policies.get(data.product, data.name)
-        return Response(
-            views.policy(found), headers={"Location": f"/v1/admin/policies/{found.product}/{found.policy.name}"}
-        )
+        return Response(views.policy(found))
 
     async def _customer(self, _: _Request, remembered: Remembered) -> Response[Any] | None:
         found = await self._installation.customers.get(remembered.ids["customer"])

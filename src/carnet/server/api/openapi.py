@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 import types
 import typing
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Final
 
 import msgspec
@@ -38,6 +38,7 @@ problems with a stable `code`. Every answer carries `X-Request-Id`.
 
 _TAGS: Final = {
     "Devices": "What apps and SDKs call. The license key is the credential; a registered device key proves itself.",
+    "Leases": "Floating seats: claimed for a while, renewed, given back. The license key or the token proves it.",
     "Trust": "What lets anybody check the vendor's seals. Public and cacheable, but for the signed time.",
     "Admin": "What the vendor does. Needs an admin token.",
     "Operation": "Health, metrics and this document.",
@@ -59,6 +60,15 @@ _BODIED: Final = (
     "too_large",
     "compressed_body",
 )
+_REPEATED: Final = ("invalid_argument", "request_in_flight", "idempotency_mismatch", "conflict")
+_IDEMPOTENCY_KEY: Final = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "A fresh random text for every change. For 24 hours, the same request with the same key has the "
+    "outcome of the first (`Idempotency-Replayed: true`), and another request with it is refused.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+}
 _ALWAYS: Final = ("bad_request", "rate_limited", "internal_error")
 
 
@@ -73,7 +83,8 @@ _PLACES: Final = {PathParameter: "path", QueryParameter: "query", HeaderParamete
 class _Document:
     """Collects the operations of one app and the schemas that they name."""
 
-    def __init__(self) -> None:
+    def __init__(self, idempotent: Collection[str]) -> None:
+        self._idempotent = idempotent
         self._kinds: set[Any] = {Problem}
         self.paths: dict[str, dict[str, Any]] = {}
 
@@ -96,7 +107,11 @@ class _Document:
         if guarded:
             codes += _GUARDED
         operation["security"] = [{"AdminToken": []}] if guarded else []
-        if parameters := list(self._parameters(handler)):
+        parameters = list(self._parameters(handler))
+        if handler.operation_id in self._idempotent:
+            parameters.append(_IDEMPOTENCY_KEY)
+            codes += _REPEATED
+        if parameters:
             operation["parameters"] = parameters
         body = handler.parsed_data_field
         if body is not None:
@@ -243,9 +258,15 @@ def _public_name(text: str) -> str:
     return text.removesuffix("Wire")
 
 
-def document(app: Litestar) -> dict[str, Any]:
-    """The OpenAPI 3.1 document of *app*, as plain JSON values."""
-    made = _Document()
+def document(app: Litestar, *, idempotent: Collection[str] = ()) -> dict[str, Any]:
+    """
+    The OpenAPI 3.1 document of *app*, as plain JSON values.
+
+    Args:
+        app: The application.
+        idempotent: The operations that take an Idempotency-Key.
+    """
+    made = _Document(idempotent)
     for path, handler in sorted(documented(app), key=lambda found: found[0]):
         made.add(path, handler)
     published: dict[str, Any] = _published(
