@@ -18,8 +18,9 @@ from carnet.core.model import Grant, Policy, StatusRef
 from carnet.core.policies import entitlement_from_json, entitlement_to_json, policy_from_json, policy_to_json
 from carnet.core.terms import OfflineWindow, offline_window
 from carnet.formats.encoding import sha256_hex
+from carnet.formats.jws import verify_own_jws
 from carnet.formats.keys import Ed25519Signer, KeyRing
-from carnet.formats.license_token import issue_license_token, token_policy, verify_license_token
+from carnet.formats.license_token import issue_and_read_license_token, issue_license_token, token_policy
 from carnet.formats.limits import MAX_ADMIN_BODY, MAX_ID
 from carnet.formats.machine_file import seal_machine_file
 from carnet.formats.strict_json import dump_json, parse_object
@@ -149,9 +150,10 @@ class Issuing:
             StateError: ``signing_failed``: it cannot be signed, or what was made does not verify; nothing leaves.
         """
         try:
-            token = issue_license_token(prepared.token, self._keys.signer("token"))
+            # Each is read back as it is written; what its signature holds under must be the root's key.
+            token, read = issue_and_read_license_token(prepared.token, self._keys.signer("token"))
+            verify_own_jws(token, self._ring.find("token", prepared.token.kid or ""), what="The license token")
             sealer = self._keys.signer("machine-file")
-            # It opens its own file, and compares the grant, under the key that it sealed with: that must be the root's.
             machine_file = seal_machine_file(
                 prepared.machine_file,
                 license_key=license_key,
@@ -162,7 +164,7 @@ class Issuing:
                 created=activation.created_at,
             )
             trusted = self._ring.find("machine-file", sealer.kid)
-            is_sound = trusted == sealer.public_key and verify_license_token(token, self._ring) == prepared.token
+            is_sound = trusted == sealer.public_key and read == prepared.token
         except CarnetError as error:  # nothing that the device did: it is an outage, and what was committed stays
             raise signing_failed() from error
         if not is_sound:
