@@ -4,86 +4,35 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from carnet.cli.inspection.claims import claim_lines, readable
+from carnet.cli.inspection.claims import claim_lines
 from carnet.cli.inspection.lines import distance, masked, masked_address, moment, span
 from carnet.cli.inspection.readers import READERS
-from carnet.cli.inspection.tables import TABLES, TITLES, UNKNOWN, algorithm_meaning
-from carnet.core._base import replace
+from carnet.cli.inspection.tables import TITLES, UNKNOWN, algorithm_meaning
 from carnet.core.instant import DAY, HOUR, MAX_INSTANT, Instant
-from carnet.formats.answer import Answer, issue_answer
 from carnet.formats.bundle import Bundle, write_bundle
 from carnet.formats.detect import Kind
-from carnet.formats.device_proof import make_device_proof
 from carnet.formats.encoding import sha256_hex
 from carnet.formats.license_key import last_four
-from carnet.formats.offline_token import issue_offline_token
-from carnet.formats.profiles.keyforge import issue_keyforge_token, keyforge_claims
+from carnet.formats.profiles.keyforge import keyforge_claims
 from carnet.formats.profiles.traffic_orchestrator import traffic_orchestrator_claims
-from carnet.formats.signed_key import issue_signed_key
 from carnet.formats.strict_json import parse_object
-from carnet.formats.time_answer import TimeAnswer, issue_time_answer
-from support import offline_tokens
 from support import profile_tokens as profiles
 from support.cli_runs import Run, carnet
 from support.cli_vendor import (
-    ANSWER_SIGNER,
     KEY_SIGNER,
     LICENSE_KEY,
-    OFFLINE_SIGNER,
-    STRANGER,
-    TIME_SIGNER,
-    machine_file,
     root_file,
-    token,
     write,
 )
-from support.decisions import DEVICE, ISSUED, grant
+from support.decisions import grant
+from support.every_artifact import EVERY, SIGNED_KEY
 from support.signed_keys import FACTS, key_grant
 from support.tokens import forge
 
-REFUSAL = Answer(
-    id="answer-1",
-    issuer="issuer-1",
-    nonce="n",
-    action="refresh",
-    outcome="refused",
-    code="license_revoked",
-    reasons=("license_revoked",),
-    at=ISSUED,
-    product="hustl",
-    device=DEVICE,
-    artifacts=(("token", "A" * 43),),
-)
-SIGNED_KEY = issue_signed_key(key_grant(kid=KEY_SIGNER.kid, issued_at=ISSUED, **FACTS), KEY_SIGNER)
-WITH_ADDRESS = replace(profiles.KEYFORGE_FACTS, license=replace(profiles.KEYFORGE_LICENSE, email="zoe@example.com"))
-EVERY: dict[Kind, str] = {
-    "token": token(grant()),
-    "machine-file": machine_file(grant()),
-    "root": root_file(),
-    "answer": issue_answer(replace(REFUSAL, artifacts=()), ANSWER_SIGNER),
-    "time": issue_time_answer(TimeAnswer(id="t", issuer="issuer-1", nonce="n", at=ISSUED), TIME_SIGNER),
-    "device-proof": make_device_proof(STRANGER, method="POST", path="/v1/refresh", body=b"{}", at=ISSUED, nonce="n"),
-    "license-key": LICENSE_KEY,
-    "signed-key": SIGNED_KEY,
-    "offline-token": issue_offline_token(offline_tokens.GRANT, license_key=LICENSE_KEY, signer=OFFLINE_SIGNER),
-    "keyforge-token": issue_keyforge_token(WITH_ADDRESS, profiles.KEYFORGE_SIGNER),
-    "traffic-orchestrator-token": profiles.ORCHESTRATOR_TOKEN,
-}
-EVERY["bundle"] = write_bundle(
-    Bundle(
-        roots=(root_file(), root_file(2)),
-        token=EVERY["token"],
-        machine_file=EVERY["machine-file"],
-        time=EVERY["time"],
-        answer=EVERY["answer"],
-    )
-)
 SECRETS = (LICENSE_KEY, SIGNED_KEY, profiles.KEYFORGE_LICENSE.key)
 
 
@@ -166,40 +115,6 @@ def test_sec_33_the_secrets_of_compatible_tokens_are_masked_wherever_they_stand(
     run = desk.inspect(header, "--json")
     assert "hunter22" not in run.out
     assert "bad_header" in {problem["code"] for problem in run.json["problems"]}
-
-
-NAMES = st.one_of(
-    st.sampled_from(["key", "license_key", "license", "metadata", "ent", "token", "pol"]), st.text(max_size=5)
-)
-VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-2, 2**53) | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
-    max_leaves=8,
-)
-
-
-@given(
-    kind=st.sampled_from(sorted(TABLES)),
-    claims=st.dictionaries(NAMES, VALUES, max_size=4),
-    now=st.none() | st.just(ISSUED),
-)
-def test_claims_of_any_shape_are_explained(kind: str, claims: dict[str, Any], now: Instant | None) -> None:
-    lines = claim_lines(kind, claims, now)
-    assert all(line.name or "" in claims for line in lines)
-    json.dumps(readable(kind, claims))
-
-
-SECRET_PLACES = ("license_key", "password", "deep.secret", "list.0.api_key.token", "metadata.license_key")
-
-
-@given(place=st.sampled_from(SECRET_PLACES), kind=st.sampled_from(sorted(TABLES)))
-def test_what_may_be_a_secret_is_masked_at_any_depth(place: str, kind: str) -> None:
-    secret = "SECRETSECRETSECRET"
-    value: Any = secret
-    for name in reversed(place.split(".")):
-        value = [value] if name.isdigit() else {name: value}
-    assert secret not in json.dumps(readable(kind, value))
-    assert secret not in repr(claim_lines(kind, value, None))
 
 
 def test_the_json_of_the_kinds_that_were_there_first_is_what_it_was(desk: Desk) -> None:

@@ -1,0 +1,66 @@
+"""One genuine artifact of every kind that `formats.detect` tells, with the vendor's fixed keys."""
+
+from __future__ import annotations
+
+from carnet.core._base import replace
+from carnet.formats.answer import Answer, issue_answer
+from carnet.formats.bundle import Bundle, write_bundle
+from carnet.formats.detect import Kind
+from carnet.formats.device_proof import make_device_proof
+from carnet.formats.offline_token import issue_offline_token
+from carnet.formats.profiles.keyforge import issue_keyforge_token
+from carnet.formats.signed_key import issue_signed_key
+from carnet.formats.time_answer import TimeAnswer, issue_time_answer
+from support import offline_tokens
+from support import profile_tokens as profiles
+from support.cli_vendor import (
+    ANSWER_SIGNER,
+    KEY_SIGNER,
+    LICENSE_KEY,
+    OFFLINE_SIGNER,
+    STRANGER,
+    TIME_SIGNER,
+    machine_file,
+    root_file,
+    token,
+)
+from support.decisions import DEVICE, ISSUED, grant
+from support.signed_keys import FACTS, key_grant
+
+REFUSAL = Answer(
+    id="answer-1",
+    issuer="issuer-1",
+    nonce="n",
+    action="refresh",
+    outcome="refused",
+    code="license_revoked",
+    reasons=("license_revoked",),
+    at=ISSUED,
+    product="hustl",
+    device=DEVICE,
+    artifacts=(("token", "A" * 43),),
+)
+SIGNED_KEY = issue_signed_key(key_grant(kid=KEY_SIGNER.kid, issued_at=ISSUED, **FACTS), KEY_SIGNER)
+WITH_ADDRESS = replace(profiles.KEYFORGE_FACTS, license=replace(profiles.KEYFORGE_LICENSE, email="zoe@example.com"))
+EVERY: dict[Kind, str] = {
+    "token": token(grant()),
+    "machine-file": machine_file(grant()),
+    "root": root_file(),
+    "answer": issue_answer(replace(REFUSAL, artifacts=()), ANSWER_SIGNER),
+    "time": issue_time_answer(TimeAnswer(id="t", issuer="issuer-1", nonce="n", at=ISSUED), TIME_SIGNER),
+    "device-proof": make_device_proof(STRANGER, method="POST", path="/v1/refresh", body=b"{}", at=ISSUED, nonce="n"),
+    "license-key": LICENSE_KEY,
+    "signed-key": SIGNED_KEY,
+    "offline-token": issue_offline_token(offline_tokens.GRANT, license_key=LICENSE_KEY, signer=OFFLINE_SIGNER),
+    "keyforge-token": issue_keyforge_token(WITH_ADDRESS, profiles.KEYFORGE_SIGNER),
+    "traffic-orchestrator-token": profiles.ORCHESTRATOR_TOKEN,
+}
+EVERY["bundle"] = write_bundle(
+    Bundle(
+        roots=(root_file(), root_file(2)),
+        token=EVERY["token"],
+        machine_file=EVERY["machine-file"],
+        time=EVERY["time"],
+        answer=EVERY["answer"],
+    )
+)
