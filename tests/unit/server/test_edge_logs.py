@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carnet.server.api.context import REQUEST_ID
-from carnet.server.api.logs import configure_logs, log, redact, redact_text
+from carnet.server.api.logs import configure_logs, log, log_answer, redact, redact_text
 
 KEY = "7CXSZ-8Q2MD-N4V6P-KH9T3-WBA5R"
 JWS = "eyJhbGciOiJFZERTQSIsImtpZCI6IjEifQ.eyJpYXQiOjF9.c2lnbmF0dXJl"
@@ -139,3 +139,42 @@ def test_a_request_id_cannot_smuggle_a_key_into_the_log(lines: io.StringIO) -> N
     finally:
         REQUEST_ID.reset(token)
     assert KEY not in lines.getvalue()
+
+
+@pytest.mark.parametrize("request_id", ["req-17", KEY, ""])
+@pytest.mark.parametrize("code", [None, "license_not_found"])
+def test_the_line_of_an_answer_is_what_the_logger_would_have_written(
+    lines: io.StringIO, request_id: str, code: str | None
+) -> None:
+    values: dict[str, Any] = {"method": KEY, "route": "/v1/activate", "status": 201, "code": code, "ms": 1.5}
+    root = logging.getLogger()
+    root.handlers[:] = [each for each in root.handlers if type(each).__name__ == "_JsonLines"]  # without pytest's own
+    token = REQUEST_ID.set(request_id)
+    try:
+        assert len(root.handlers) == 1
+        log_answer(**values)
+        log.info("request.answered", **values)
+    finally:
+        REQUEST_ID.reset(token)
+    one, other = lines.getvalue().splitlines()
+    when = json.loads(one)["timestamp"]
+    assert one == other.replace(json.loads(other)["timestamp"], when)
+    assert KEY not in one
+
+
+def test_the_line_of_an_answer_takes_the_usual_way_beside_others_handlers(lines: io.StringIO) -> None:
+    also = io.StringIO()
+    another = logging.StreamHandler(also)
+    logging.getLogger().addHandler(another)
+    try:
+        log_answer(method="GET", route="/v1/root", status=200, code=None, ms=1.0)
+    finally:
+        logging.getLogger().removeHandler(another)
+    assert len(_events(lines)) == 1
+    assert also.getvalue()
+
+
+def test_an_answer_below_the_level_is_not_written(lines: io.StringIO) -> None:
+    logging.getLogger("carnet").setLevel(logging.WARNING)
+    log_answer(method="GET", route="/v1/root", status=200, code=None, ms=1.0)
+    assert not lines.getvalue()

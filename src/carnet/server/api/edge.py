@@ -19,7 +19,7 @@ from carnet.server.api.context import NOTED_CODE, REQUEST_ID, choose_request_id
 from carnet.server.api.hot import HotApp
 from carnet.server.api.idempotency import EdgeIdempotency
 from carnet.server.api.limits import EdgeLimits
-from carnet.server.api.logs import log
+from carnet.server.api.logs import log, log_answer
 from carnet.server.api.metrics import UNMATCHED, Metrics
 from carnet.server.api.problems import PROBLEM_MEDIA_TYPE, internal_error
 
@@ -111,8 +111,7 @@ class EdgeApp(HotApp):
             self.limits.answered(scope, code)
         looks = method in _LOOKING or route in _QUIET_ROUTES
         if code or status >= 500 or not looks:
-            log.info(
-                "request.answered",
+            log_answer(
                 method=method[:16],
                 route=route,
                 status=status,

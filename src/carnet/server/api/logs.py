@@ -7,14 +7,17 @@ every value of a line at any depth and over rendered tracebacks, so that a carel
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import sys
+import time
 from collections.abc import Mapping, MutableMapping
 from typing import IO, Any, Final
 
 import structlog
 
+from carnet.core.instant import Instant
 from carnet.server.api.context import REQUEST_ID
 
 _SECRET_NAMES: Final = frozenset({
@@ -92,6 +95,56 @@ log: Final[structlog.stdlib.BoundLogger] = structlog.wrap_logger(
 """The server's own logger. It redacts by itself, however the embedding program has set up its logging."""
 
 
+_ROOT: Final = logging.getLogger()
+_OWN: Final = logging.getLogger("carnet")
+
+
+class _JsonLines(logging.StreamHandler[IO[str]]):
+    """Where `configure_logs` sends JSON lines."""
+
+
+def log_answer(*, method: str, route: str, status: int, code: str | None, ms: float) -> None:
+    """
+    The one line of an answered request: what ``log.info("request.answered", …)`` writes, in a fifth of the time.
+
+    A server writes it for every activation, so it is put together here, in the same order and redacted by the same
+    function, where lines go to `configure_logs`' own JSON handler and nowhere else. Everywhere else it takes the usual
+    way.
+
+    Args:
+        method: As sent; at most 16 characters.
+        route: The route's template: ours.
+        status: As sent.
+        code: The problem's code, or None.
+        ms: How long it took.
+    """
+    handler = _ROOT.handlers[0] if len(_ROOT.handlers) == 1 else None
+    if type(handler) is not _JsonLines or _OWN.handlers or not _OWN.isEnabledFor(logging.INFO):
+        log.info("request.answered", method=method, route=route, status=status, code=code, ms=ms)
+        return
+    event: dict[str, Any] = {
+        "method": redact_text(method),
+        "route": route,
+        "status": status,
+        "code": code,
+        "ms": ms,
+        "event": "request.answered",
+        "level": "info",
+        "timestamp": str(Instant(int(time.time()))),
+    }
+    if request_id := REQUEST_ID.get():
+        event["request_id"] = redact_text(request_id)
+    line = json.dumps(event) + handler.terminator
+    handler.acquire()
+    try:
+        handler.stream.write(line)
+        handler.flush()
+    except Exception:  # noqa: BLE001 - as logging does: a log that cannot be written stops no request
+        handler.handleError(logging.makeLogRecord({"msg": "request.answered"}))
+    finally:
+        handler.release()
+
+
 def configure_logs(stream: IO[str] | None = None, *, level: int = logging.INFO) -> None:
     """
     Set up this process's logging, ours and the libraries'. For processes that serve; importing changes nothing.
@@ -101,15 +154,15 @@ def configure_logs(stream: IO[str] | None = None, *, level: int = logging.INFO) 
         level: The lowest level that is written of our own lines; of libraries, warnings at least.
     """
     out = sys.stderr if stream is None else stream
-    renderer: Any = structlog.dev.ConsoleRenderer() if out.isatty() else structlog.processors.JSONRenderer()
-    handler = logging.StreamHandler(out)
+    terminal = out.isatty()
+    renderer: Any = structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer()
+    handler = logging.StreamHandler(out) if terminal else _JsonLines(out)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=_PROCESSORS,
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(max(level, logging.WARNING))  # libraries: only what went wrong
-    logging.getLogger("carnet").setLevel(level)
+    _ROOT.handlers[:] = [handler]
+    _ROOT.setLevel(max(level, logging.WARNING))  # libraries: only what went wrong
+    _OWN.setLevel(level)
