@@ -375,9 +375,7 @@ def test_sec_25_a_broken_compatibility_key_signs_nothing_is_named_and_stops_nobo
         (seat,) = (await installation.activations.list(license_.id)).items
         command = IssueToken(license_id=license_.id, profile="native-jwt", fingerprint=seat.device)
         for _ in range(2):
-            with pytest.raises(CarnetError) as caught:
-                await installation.artifacts.token(command, OPERATOR)
-            assert not isinstance(caught.value, UsageError)
+            await refused("signing_failed", installation.artifacts.token(command, OPERATOR), StateError)
         (broken,) = await installation.keys.prove()
         assert (broken.kid, broken.product) == (keys[0].kid, PRODUCT)
         checks = {check.name: check for check in await installation.checks()}
@@ -399,8 +397,7 @@ def test_sec_25_a_broken_compatibility_key_signs_nothing_is_named_and_stops_nobo
         assert all(check.ok for check in await installation.checks())
         file.unlink()
         assert [each.code for each in await installation.keys.prove()] == ["missing_file"]
-        with pytest.raises(StateError):
-            await installation.artifacts.token(command, OPERATOR)
+        await refused("signing_failed", installation.artifacts.token(command, OPERATOR), StateError)
 
     tell(tmp_path, opened_with_it)
 
@@ -445,9 +442,7 @@ def test_sec_01_a_token_is_never_signed_with_a_key_whose_record_was_changed(tmp_
         await key_of(installation, "ES256")
         command = IssueToken(license_id=license_id, profile="native-jwt", fingerprint=device)
         query(tmp_path, "UPDATE compatibility_keys SET alg = 'RS256'")
-        with pytest.raises(CarnetError) as caught:
-            await installation.artifacts.token(command, OPERATOR)
-        assert caught.value.code == "bad_key_file"
+        await refused("signing_failed", installation.artifacts.token(command, OPERATOR), StateError)
 
     tell(tmp_path, story)
 

@@ -6,14 +6,20 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from carnet.core._base import replace
 from carnet.formats.encoding import b64url_decode, b64url_encode
 from carnet.server.ceremony import InitOptions, create_installation
 from carnet.server.domain.activations.commands import DeactivateCommand, RefreshCommand
 from carnet.server.domain.apikeys.commands import CreateApiKey
+from carnet.server.domain.artifacts.commands import IssueOfflineToken, IssueSignedKey, IssueToken
+from carnet.server.domain.keys.commands import CreateKey
 from carnet.server.domain.licenses.commands import RenewLicense
-from carnet.server.installation import open_installation
+from carnet.server.installation import Installation, open_installation
 from carnet.server.records import OPERATOR
 from carnet.server.settings import Settings
+from support.artifacts import issued
 from support.installations import CHEAP, PRODUCT, START, Device, HeldClock, licensed
 from support.stories import granted
 
@@ -37,6 +43,7 @@ class Recorder:
         return made
 
 
+@pytest.mark.sqlite_file
 def test_sec_32_33_no_key_token_or_private_key_in_database_log_or_wal(tmp_path: Path) -> None:
     recorder = Recorder()
     settings = Settings(data=tmp_path / "data", passphrase=b"canary passphrase of the vendor")
@@ -84,6 +91,7 @@ async def _live(settings: Settings, secrets: set[bytes]) -> None:
         await installation.activations.activate(device.activate("AAAAA-AAAAA-AAAAA-AAAAA-AAAAA"))  # refused
         await installation.licenses.renew(RenewLicense(license_id=created.license.id, duration_seconds=5), OPERATOR)
         await installation.licenses.reveal_key(created.license.id, OPERATOR)
+        secrets |= await _handed_out(installation, created.license.id, device.claim().fingerprint)
         api_key = await installation.apikeys.create(CreateApiKey(name="ci"), OPERATOR)
         await installation.activations.deactivate(
             DeactivateCommand(**known, device_proof=device.proof(at=clock.at, nonce="n-2"))
@@ -93,3 +101,17 @@ async def _live(settings: Settings, secrets: set[bytes]) -> None:
         wal = settings.data / "carnet.db-wal"
         assert wal.stat().st_size > 0
         (settings.data / "copy-of-the-wal").write_bytes(wal.read_bytes())
+
+
+async def _handed_out(installation: Installation, license_id: str, fingerprint: str) -> set[bytes]:
+    """What is issued by hand, each once: the texts, some of which hold the license key, and the signature of each."""
+    await installation.keys.create(CreateKey(product=PRODUCT, alg="ES256"), OPERATOR)
+    ask = IssueOfflineToken(license_id=license_id, fingerprint=fingerprint)
+    keyforge = IssueToken(license_id=license_id, profile="keyforge", fingerprint=fingerprint)
+    results = [
+        await installation.artifacts.signed_key(IssueSignedKey(license_id=license_id), OPERATOR),
+        await installation.artifacts.offline_token(ask, OPERATOR),
+        await installation.artifacts.token(keyforge, OPERATOR),
+        await installation.artifacts.token(replace(keyforge, profile="native-jwt"), OPERATOR),
+    ]
+    return {part for made in results for part in (issued(made).text.encode(), issued(made).text[-60:].encode())}

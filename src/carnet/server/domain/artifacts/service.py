@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from carnet.core._base import Struct, replace
 from carnet.core.decision import Refused
-from carnet.core.errors import CarnetError, UsageError
+from carnet.core.errors import CarnetError, StateError, UsageError
 from carnet.core.instant import DAY, Instant
 from carnet.core.model import Grant
 from carnet.formats.keys import KeyRing, Signer
@@ -202,8 +202,6 @@ class ArtifactService:
         Raises:
             UsageError: ``no_compatibility_key``, ``wrong_key_type``: the key's algorithm is not the one that the
                 policy or the profile wants; ``key_use_conflict``; ``bad_grant``: the profile has no token for this.
-            StateError: ``missing_file``, ``data_not_readable``: the key's private half is not there.
-            MalformedError: ``bad_key_file``.
         """
         now = self._clock.now()
         if command.profile not in PROFILES:
@@ -277,7 +275,14 @@ class ArtifactService:
                 f"The product's active compatibility key signs with {key.alg}; {wanted} is wanted here.",
                 f"Make one: carnet key create --product {license_.product} --alg {wanted}",
             )
-        signer = await self._compatibility.signer(key.kid)
+        try:
+            signer = await self._compatibility.signer(key.kid)
+        except UsageError:
+            raise
+        except CarnetError as error:  # nothing that the caller did: the key is broken
+            raise StateError(
+                "signing_failed", f"The compatibility key {key.kid} cannot sign: {error.message}", error.fix
+            ) from error
         use: KeyUse = "traffic-orchestrator" if command.profile == "traffic-orchestrator" else "other"
         return await self._compatibility.reserve(key.kid, use, actor), signer
 
