@@ -56,9 +56,8 @@ class RateLimiter:
     ) -> None:
         self._store = store
         self._clock_ns = clock_ns
-        self._kinds = {
-            limit.name: Buckets(limit) for limit in (limits.address, limits.misses, limits.key, limits.product) if limit
-        }
+        by_kind = {kind: getattr(limits, kind) for kind in RateLimits.__fields__}
+        self._kinds = {kind: Buckets(limit) for kind, limit in by_kind.items() if limit is not None}
         self._address, self._misses = self._kinds.get("address"), self._kinds.get("misses")
         self._key, self._product = self._kinds.get("key"), self._kinds.get("product")
         self._secret = hashlib.blake2b(b"carnet/v1/rate-limits\0" + secret, digest_size=32).digest()
