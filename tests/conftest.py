@@ -19,12 +19,26 @@ settings.register_profile("long", max_examples=20_000, deadline=None, suppress_h
 settings.load_profile("long" if LONG else "ci")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "sqlite_file: is about the file carnet.db itself; runs once, on SQLite")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items[:] = [item for item in items if not (item.get_closest_marker("sqlite_file") and _is_on(item, "postgres"))]
+
+
+def _is_on(item: pytest.Item, kind: Kind) -> bool:
+    call = getattr(item, "callspec", None)
+    return call is not None and call.params.get("database") == kind
+
+
 @pytest.fixture(params=KINDS)
 def database(request: pytest.FixtureRequest) -> Iterator[Kind]:
     """
     Runs a test twice, with installations on SQLite and on PostgreSQL: the same suite on both (design.md §9).
 
-    A folder's conftest makes it `autouse` where every test of the folder opens installations.
+    A folder's conftest makes it `autouse` where every test of the folder opens installations; the marker `sqlite_file`
+    takes out those that are about the file.
     """
     from support.installations import give_back
 

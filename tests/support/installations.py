@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import shutil
 import sqlite3
 import tempfile
@@ -109,14 +110,29 @@ def _as_founded() -> list[str]:
     ]
 
 
+def environment_of(settings: Settings) -> dict[str, str]:
+    """The environment of another process that opens the same installation."""
+    given = {"CARNET_DATA": str(settings.data)}
+    if settings.postgres is not None:
+        given["CARNET_DATABASE_URL"] = settings.postgres.url
+    return {**os.environ, **given}
+
+
 def query(folder: Path, sql: str) -> list[tuple[Any, ...]]:
     """The rows of *sql* on the database of the installation below *folder*, past the storage."""
-    settings = settings_in(folder)
+    return execute(settings_in(folder), sql)
+
+
+def execute(settings: Settings, *statements: str) -> list[tuple[Any, ...]]:
+    """Run *statements* on the database of an installation, each its own transaction; the rows of the last."""
     if settings.postgres is not None:
-        return [tuple(row) for row in ask(settings.postgres, sql)]
+        return [tuple(row) for row in ask(settings.postgres, *statements)]
     connection = sqlite3.connect(settings.database_path, isolation_level=None, timeout=10)
     try:
-        return connection.execute(sql).fetchall()
+        found: list[tuple[Any, ...]] = []
+        for statement in statements:
+            found = connection.execute(statement).fetchall()
+        return found
     finally:
         connection.close()
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from carnet.server.domain.status.allocation import SHARD_SIZE
 from carnet.server.installation import Installation
 from carnet.server.ports import SigningKeys
 from carnet.server.records import OPERATOR
-from support.installations import PRODUCT, START, Device, HeldClock, fingerprint, licensed
+from support.installations import PRODUCT, START, Device, HeldClock, fingerprint, licensed, query
 from support.stories import granted, proved, refused, tell
 
 
@@ -311,9 +310,7 @@ def test_sec_26_license_and_activation_have_their_own_status_index_in_both_artif
         assert len(set(seen.values())) == len(seen) == 3
 
     tell(tmp_path, story)
-    connection = sqlite3.connect(tmp_path / "data" / "carnet.db")
-    rows = connection.execute("SELECT sequence, subject FROM status_indices ORDER BY sequence").fetchall()
-    connection.close()
+    rows = query(tmp_path, "SELECT sequence, subject FROM status_indices ORDER BY sequence")
     assert rows == [(1, "license"), (2, "activation"), (3, "activation")]
 
 

@@ -36,7 +36,7 @@ from carnet.server.domain.products.commands import CreateProduct
 from carnet.server.installation import Installation
 from carnet.server.records import OPERATOR, Actor, CompatibilityKey
 from carnet.server.signing.sealing import unseal
-from support.installations import PRODUCT, START, HeldClock, opened, settings_in
+from support.installations import PRODUCT, START, HeldClock, opened, query, settings_in
 from support.tokens import GRANT
 
 VENDOR = Actor(kind="vendor", id="key-1")
@@ -324,8 +324,6 @@ def test_the_installations_own_keys_never_become_compatibility_keys(tmp_path: Pa
 
 def test_sec_01_a_record_or_file_that_was_changed_signs_nothing(tmp_path: Path) -> None:
     """Whoever can write to the database or to the folder still cannot make a key sign as another."""
-    import sqlite3
-
     made: list[CompatibilityKey] = []
 
     async def make(installation: Installation) -> None:
@@ -355,16 +353,13 @@ def test_sec_01_a_record_or_file_that_was_changed_signs_nothing(tmp_path: Path) 
     told("missing_file")
     file.write_bytes(whole)
     for changed in ("alg = 'RS256'", f"product_id = '{other.product}', state = 'active'", "public_pem = 'x'"):
-        connection = sqlite3.connect(data / "carnet.db")
-        row = connection.execute("SELECT * FROM compatibility_keys WHERE kid = ?", (kid,)).fetchone()
-        with connection:
-            connection.execute("UPDATE compatibility_keys SET state = 'verify-only' WHERE kid = ?", (other.kid,))
-            connection.execute(f"UPDATE compatibility_keys SET {changed} WHERE kid = ?", (kid,))  # noqa: S608
+        query(tmp_path, "CREATE TABLE aside AS SELECT * FROM compatibility_keys")
+        query(tmp_path, f"UPDATE compatibility_keys SET state = 'verify-only' WHERE kid = '{other.kid}'")  # noqa: S608
+        query(tmp_path, f"UPDATE compatibility_keys SET {changed} WHERE kid = '{kid}'")  # noqa: S608
         told("bad_key" if changed.startswith("public_pem") else "bad_key_file")
-        with connection:
-            connection.execute("DELETE FROM compatibility_keys WHERE kid = ?", (kid,))
-            connection.execute("INSERT INTO compatibility_keys VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
-        connection.close()
+        query(tmp_path, f"DELETE FROM compatibility_keys WHERE kid = '{kid}'")  # noqa: S608
+        query(tmp_path, f"INSERT INTO compatibility_keys SELECT * FROM aside WHERE kid = '{kid}'")  # noqa: S608
+        query(tmp_path, "DROP TABLE aside")
 
     async def works(installation: Installation) -> None:
         assert (await installation.keys.signer(kid)).kid == kid
@@ -384,6 +379,7 @@ def test_a_record_of_another_algorithm_than_its_key_is_not_exported(tmp_path: Pa
     tell(tmp_path, story)
 
 
+@pytest.mark.sqlite_file
 def test_sec_25_33_no_private_key_in_database_wal_audit_or_log(tmp_path: Path) -> None:
     imported: list[Private] = [
         ed25519.Ed25519PrivateKey.generate(),

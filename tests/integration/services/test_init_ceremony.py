@@ -24,6 +24,8 @@ from carnet.server.signing.root_keys import read_root_key
 from support.installations import CHEAP, START, Device, HeldClock, licensed
 from support.stories import granted
 
+pytestmark = pytest.mark.sqlite_file  # the other database: test_init_on_postgres.py
+
 
 def options_in(folder: Path, **changes: Any) -> InitOptions:
     values: dict[str, Any] = {"root_keys": folder / "root", **changes}

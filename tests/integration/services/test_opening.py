@@ -2,19 +2,22 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from carnet.core._base import replace
 from carnet.core.errors import CarnetError
 from carnet.formats.encoding import b64url_encode
 from carnet.server.ceremony import InitOptions, create_installation
+from carnet.server.database import PostgresAddress
 from carnet.server.installation import open_installation
 from carnet.server.settings import Settings
-from support.installations import CHEAP, START, Device, HeldClock, licensed, opened, settings_in
+from carnet.server.storage.tables import REVISION
+from support.databases import empty_database
+from support.installations import CHEAP, START, Device, HeldClock, environment_of, licensed, opened, query, settings_in
 from support.stories import granted
 
 
@@ -33,7 +36,7 @@ def refuses(settings: Settings, code: str) -> CarnetError:
 
 
 def another(folder: Path, **changes: object) -> Settings:
-    settings = Settings(data=folder / "other" / "data", **changes)  # type: ignore[arg-type]
+    settings = Settings(data=folder / "other" / "data", postgres=empty_database(), **changes)  # type: ignore[arg-type]
     create_installation(settings, InitOptions(root_keys=folder / "other" / "root"), now=START, cost=CHEAP)
     return settings
 
@@ -44,11 +47,12 @@ def test_where_nothing_is_the_fix_names_carnet_init(tmp_path: Path) -> None:
 
 def test_a_wrong_passphrase_and_a_missing_one_are_said_plainly(tmp_path: Path) -> None:
     settings = another(tmp_path, passphrase=b"right")
-    refuses(Settings(data=settings.data, passphrase=b"wrong"), "wrong_passphrase")
-    assert "CARNET_PASSPHRASE_FILE" in refuses(Settings(data=settings.data), "passphrase_needed").fix
+    refuses(replace(settings, passphrase=b"wrong"), "wrong_passphrase")
+    assert "CARNET_PASSPHRASE_FILE" in refuses(replace(settings, passphrase=None), "passphrase_needed").fix
     asyncio.run(_open(settings))
 
 
+@pytest.mark.sqlite_file
 @pytest.mark.parametrize(
     "name",
     [
@@ -75,6 +79,7 @@ def test_a_damaged_installation_file_gives_a_coded_error(tmp_path: Path, content
     refuses(settings, "bad_installation_file")
 
 
+@pytest.mark.sqlite_file
 def test_sec_25_a_root_file_keys_secrets_or_database_of_another_installation_stop_the_start(tmp_path: Path) -> None:
     settings, other = settings_in(tmp_path), another(tmp_path)
 
@@ -110,12 +115,14 @@ def test_a_damaged_secret_stops_the_start(tmp_path: Path, content: str) -> None:
 
 def test_a_database_that_is_damaged_or_from_a_newer_program_stops_the_start(tmp_path: Path) -> None:
     settings = settings_in(tmp_path)
-    connection = sqlite3.connect(settings.database_path)
-    with connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
-    connection.close()
+    query(tmp_path, "UPDATE alembic_version SET version_num = '9999'")
     refuses(settings, "database_too_new")
-    settings.database_path.write_bytes(b"no database " * 1000)
+    query(tmp_path, f"UPDATE alembic_version SET version_num = '{REVISION}'")  # noqa: S608
+    asyncio.run(_open(settings))
+    if settings.postgres is None:
+        settings.database_path.write_bytes(b"no database " * 1000)
+    else:
+        settings = replace(settings, postgres=PostgresAddress(url=settings.postgres.url.replace("/carnet_", "/gone_")))
     refuses(settings, "storage_unavailable")
 
 
@@ -148,21 +155,18 @@ def test_closing_commits_what_was_accepted(tmp_path: Path) -> None:
         return len([granted(answered) for answered in await asyncio.gather(*tasks)])
 
     assert asyncio.run(story()) == 100
-    connection = sqlite3.connect(tmp_path / "data" / "carnet.db")
-    assert connection.execute("SELECT count(*) FROM activations").fetchone() == (100,)
-    connection.close()
+    assert query(tmp_path, "SELECT count(*) FROM activations") == [(100,)]
 
 
 OTHER_PROCESS = """
-import asyncio, sys
-from pathlib import Path
+import asyncio, os
 from carnet.server.domain.customers.commands import CreateCustomer
 from carnet.server.installation import open_installation
 from carnet.server.records import OPERATOR
-from carnet.server.settings import Settings
+from carnet.server.settings import settings_from_environment
 
 async def main():
-    async with open_installation(Settings(data=Path(sys.argv[1]))) as installation:
+    async with open_installation(settings_from_environment(os.environ)) as installation:
         for number in range(20):
             await installation.customers.create(CreateCustomer(name=f"Customer {number}"), OPERATOR)
 
@@ -174,8 +178,9 @@ def test_the_command_line_in_another_process_writes_beside_a_busy_server(tmp_pat
     async def story() -> None:
         async with opened(tmp_path) as installation:
             created = await licensed(installation, overrides={"seat_limit": None})
-            arguments = ("-c", OTHER_PROCESS, str(installation.settings.data))
-            process = await asyncio.create_subprocess_exec(sys.executable, *arguments, stderr=subprocess.PIPE)
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-c", OTHER_PROCESS, stderr=subprocess.PIPE, env=environment_of(installation.settings)
+            )
             waiting = asyncio.create_task(process.communicate())
             number = 0
             while not waiting.done():

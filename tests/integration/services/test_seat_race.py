@@ -1,79 +1,52 @@
+"""
+REL-01: seats are exact, whoever races for them: requests of one process, of several, one device with itself, with seats
+given back and limits changed meanwhile. Every race is run on both databases.
+"""
+
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
+from threading import Event, Thread
+from typing import Any
 
 import pytest
 
 from carnet.core._base import replace
 from carnet.core.decision import Refused
 from carnet.core.errors import StateError
+from carnet.core.model import Policy
 from carnet.server.domain.activations.commands import ActivationResult
-from carnet.server.installation import Installation
+from carnet.server.domain.policies.commands import CreatePolicy, UpdatePolicy
 from carnet.server.ports import NextIndex, SeatChanges, SeatFacts, SeatQuery, Storage
 from carnet.server.records import OPERATOR, Activation
-from support.installations import START, Device, licensed, opened
+from support.campaigns import LONG
+from support.installations import PRODUCT, START, Device, execute, licensed, opened, query, settings_in
+from support.racing import Told, activate, count_then_insert, racers
 
 SEATS = 5
 CLIENTS = 50
+ROUNDS = 500 if LONG else 50
+RACERS = 64
 
 
 def held_seats(folder: Path) -> int:
-    connection = sqlite3.connect(folder / "data" / "carnet.db")
-    try:
-        row = connection.execute("SELECT count(*) FROM activations WHERE deactivated_at IS NULL").fetchone()
-        return int(row[0])
-    finally:
-        connection.close()
+    return int(query(folder, "SELECT count(*) FROM activations WHERE deactivated_at IS NULL")[0][0])
 
 
 def counted_seats(folder: Path) -> int:
-    connection = sqlite3.connect(folder / "data" / "carnet.db")
-    try:
-        return int(connection.execute("SELECT seats_used FROM licenses").fetchone()[0])
-    finally:
-        connection.close()
+    return int(query(folder, "SELECT seats_used FROM licenses")[0][0])
 
 
-async def race(
-    folder: Path, take: Callable[[Installation, str, Device], Awaitable[bool]], *, devices: list[str]
-) -> tuple[int, int]:
+async def race(folder: Path, take: Any, *, devices: list[str]) -> tuple[int, int]:
     """Let *devices* activate one license of 5 seats at once; how many were told yes, and how many hold a seat."""
     async with opened(folder) as installation:
         created = await licensed(installation, overrides={"seat_limit": SEATS})
-        told = await asyncio.gather(*(take(installation, created.key, Device(name)) for name in devices))
-    return sum(told), held_seats(folder)
-
-
-async def activate(installation: Installation, key: str, device: Device) -> bool:
-    answered = await installation.activations.activate(device.activate(key))
-    if isinstance(answered.result, Refused):
-        assert answered.result.code == "seat_limit_reached"
-        return False
-    return True
-
-
-async def count_then_insert(installation: Installation, key: str, device: Device) -> bool:
-    """The planted bug: look whether a seat is free, then, in a second step, take one without asking the database."""
-    command = device.activate(key)
-    found = await installation.licenses.find(key)
-    if found.seats.used >= SEATS:
-        return False
-    await asyncio.sleep(0)  # any other request runs here
-    connection = sqlite3.connect(installation.settings.database_path, timeout=10)
-    try:
-        with connection:
-            values = (command.device.fingerprint, found.id, command.device.fingerprint, hash(device.name) % 2**40)
-            connection.execute(
-                "INSERT INTO activations VALUES (?, ?, ?, '', '', NULL, '[]', NULL, NULL, NULL, 1, 1, 1, NULL, ?)",
-                values,
-            )
-            connection.execute("UPDATE licenses SET seats_used = min(seats_used + 1, seat_limit)")
-    finally:
-        connection.close()
-    return True
+        told = await asyncio.gather(*(take(installation, created.key, name) for name in devices))
+    return sum(yes for yes, _ in told), held_seats(folder)
 
 
 def test_rel_01_fifty_parallel_activations_for_five_seats_hold_exactly_five(tmp_path: Path) -> None:
@@ -93,15 +66,15 @@ def test_users_ask_16_17_one_device_racing_itself_takes_one_seat(tmp_path: Path)
 
 
 def test_users_ask_9_two_processes_worth_of_connections_still_hold_exactly_five(tmp_path: Path) -> None:
-    """Two writers on one file, as `carnet serve` beside another process: the lock is the database's, not ours."""
+    """Two writers, as `carnet serve` beside another process: the lock is the database's, not ours."""
 
     async def story() -> int:
         async with opened(tmp_path) as one, opened(tmp_path) as other:
             created = await licensed(one, overrides={"seat_limit": SEATS})
             told = await asyncio.gather(
-                *(activate((one, other)[number % 2], created.key, Device(f"d{number}")) for number in range(CLIENTS))
+                *(activate((one, other)[number % 2], created.key, f"d{number}") for number in range(CLIENTS))
             )
-            return sum(told)
+            return sum(yes for yes, _ in told)
 
     assert asyncio.run(story()) == SEATS
     assert held_seats(tmp_path) == counted_seats(tmp_path) == SEATS
@@ -141,9 +114,13 @@ def test_rel_01_seats_given_back_in_the_middle_of_a_race_are_given_out_once(tmp_
                 for answered in first[:3]
                 if isinstance(answered.result, ActivationResult)
             ]
-            news = [activate(installation, created.key, Device(f"new{number}")) for number in range(CLIENTS)]
-            await asyncio.gather(*news[:20], *operator_frees, *news[20:])
-            assert (await installation.licenses.get(created.license.id)).seats.used == SEATS
+            news = [activate(installation, created.key, f"new{number}") for number in range(CLIENTS)]
+            told = await asyncio.gather(*news[:20], *operator_frees, *news[20:])
+            new = sum(each == (True, True) for each in told)
+            assert (await installation.licenses.get(created.license.id)).seats.used == SEATS - 3 + new <= SEATS
+            # Who asked before the seats came back was refused; now nobody is, as long as one is free.
+            late = [activate(installation, created.key, f"late{number}") for number in range(CLIENTS)]
+            assert new + sum(yes for yes, _ in await asyncio.gather(*late)) == 3
 
     asyncio.run(story())
     assert held_seats(tmp_path) == counted_seats(tmp_path) == SEATS
@@ -225,7 +202,122 @@ def test_the_table_itself_refuses_more_seats_than_the_limit(tmp_path: Path) -> N
             return (await licensed(installation)).license.id
 
     license_id = asyncio.run(story())
-    connection = sqlite3.connect(tmp_path / "data" / "carnet.db")
-    with pytest.raises(sqlite3.IntegrityError, match="seats_within_limit"), connection:
-        connection.execute("UPDATE licenses SET seats_used = 3 WHERE id = ?", (license_id,))
-    connection.close()
+    with pytest.raises(Exception, match="seats_within_limit"):
+        execute(settings_in(tmp_path), f"UPDATE licenses SET seats_used = 3 WHERE id = '{license_id}'")  # noqa: S608
+
+
+# ── several processes ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def last_seats(folder: Path, rounds: int) -> list[tuple[str, str]]:
+    """A license with one free seat for each round: its id and key."""
+
+    async def make() -> list[tuple[str, str]]:
+        async with opened(folder) as installation:
+            made = [await licensed(installation, overrides={"seat_limit": 1}) for _ in range(rounds)]
+            return [(each.license.id, each.key) for each in made]
+
+    return asyncio.run(make())
+
+
+def seats_of(folder: Path) -> dict[str, tuple[int, int]]:
+    """What each license counts, and what is really held."""
+    rows = query(
+        folder,
+        "SELECT l.id, l.seats_used, (SELECT count(*) FROM activations a"
+        " WHERE a.license_id = l.id AND a.deactivated_at IS NULL) FROM licenses l",
+    )
+    return {license_id: (counted, held) for license_id, counted, held in rows}
+
+
+def race_for_last_seats(folder: Path, rounds: int, how: Any = "activate") -> list[tuple[Told, tuple[int, int]]]:
+    """64 clients in two processes, for a last seat in each round: what they were told, what is counted and held."""
+    licenses = last_seats(folder, rounds)
+    devices = [f"racer-{number}" for number in range(RACERS)]
+    with racers(settings_in(folder)) as processes:
+        told = [processes.race(key, devices, how) for _, key in licenses]
+    seats = seats_of(folder)
+    return [(each, seats[license_id]) for each, (license_id, _) in zip(told, licenses, strict=True)]
+
+
+EXACT = (Told(granted=1, created=1), (1, 1))
+
+
+@pytest.mark.timeout(1200 if LONG else 300)
+def test_rel_01_of_64_clients_in_two_processes_one_wins_the_last_seat_in_every_round(tmp_path: Path) -> None:
+    assert race_for_last_seats(tmp_path, ROUNDS) == [EXACT] * ROUNDS
+
+
+def test_rel_01_tooth_check_the_race_of_processes_catches_count_then_insert(tmp_path: Path) -> None:
+    rounds = race_for_last_seats(tmp_path, 3, "count then insert")
+    assert any(told.granted > 1 and held > 1 for told, (_, held) in rounds)
+
+
+def test_rel_01_one_device_racing_itself_in_two_processes_takes_one_seat(tmp_path: Path) -> None:
+    licenses = last_seats(tmp_path, 10)
+    with racers(settings_in(tmp_path)) as processes:
+        told = [processes.race(key, ["same"] * RACERS) for _, key in licenses]
+    assert told == [Told(granted=RACERS, created=1)] * len(licenses)
+    assert set(seats_of(tmp_path).values()) == {(1, 1)}
+
+
+class Watch:
+    """Looks at one license's seats again and again, each time at one moment."""
+
+    def __init__(self, folder: Path, license_id: str) -> None:
+        self.seen: list[tuple[int, int | None, int]] = []
+        self._settings = settings_in(folder)
+        held = "SELECT count(*) FROM activations a WHERE a.license_id = l.id AND a.deactivated_at IS NULL"
+        self._sql = f"SELECT seats_used, seat_limit, ({held}) FROM licenses l WHERE id = '{license_id}'"  # noqa: S608
+        self._end = Event()
+        self._thread = Thread(target=self._watch)
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        self._thread.start()
+        try:
+            yield
+        finally:
+            self._end.set()
+            self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._end.wait(0.005):
+            used, limit, held = execute(self._settings, self._sql)[0]
+            self.seen.append((used, limit, held))
+
+
+def test_rel_01_seats_taken_given_back_and_limits_changed_at_once_never_exceed_the_limit(tmp_path: Path) -> None:
+    rules = Policy(name="churned", seat_limit=3)
+
+    async def made() -> tuple[str, str]:
+        async with opened(tmp_path) as installation:
+            await licensed(installation)
+            await installation.policies.create(CreatePolicy(product=PRODUCT, policy=rules), OPERATOR)
+            created = await licensed(installation, policy="churned")
+            return created.license.id, created.key
+
+    license_id, key = asyncio.run(made())
+
+    async def change_limits() -> None:
+        async with opened(tmp_path) as installation:
+            for turn in range(30):
+                policy = replace(rules, seat_limit=(1, 3, 2)[turn % 3])
+                await installation.policies.update(
+                    UpdatePolicy(product=PRODUCT, name="churned", policy=policy), OPERATOR
+                )
+
+    watch = Watch(tmp_path, license_id)
+    with racers(settings_in(tmp_path)) as processes, watch.watching():
+        vendor = Thread(target=asyncio.run, args=(change_limits(),))
+        vendor.start()
+        problems = processes.churn(key, 100 if LONG else 15)
+        vendor.join()
+    assert problems == []
+    assert seats_of(tmp_path)[license_id] == (0, 0)
+    assert len(watch.seen) > 10
+    for (used, limit, held), (used_later, limit_later, _) in pairwise(watch.seen):
+        assert used == held <= 3
+        # Above a limit that was lowered nothing may be added (users-ask 10); 8 devices would take more at once.
+        if limit == limit_later and limit is not None and used_later > limit:
+            assert used_later <= used

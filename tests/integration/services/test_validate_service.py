@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from carnet.server.domain.answers import Answered
 from carnet.server.domain.licenses.commands import CreatedLicense
 from carnet.server.installation import Installation
 from carnet.server.records import OPERATOR
-from support.installations import PRODUCT, Device, HeldClock, licensed
+from support.installations import PRODUCT, Device, HeldClock, licensed, query
 from support.stories import granted, proved, refused, tell
 
 
@@ -153,12 +152,7 @@ def test_design_2_9_validating_writes_nothing(tmp_path: Path) -> None:
 
 def test_sec_34_refusals_of_an_activation_write_nothing_whatever_their_reason(tmp_path: Path) -> None:
     def writes() -> int:
-        connection = sqlite3.connect(tmp_path / "data" / "carnet.db")
-        try:
-            total: int = connection.execute("SELECT max(seq) FROM audit").fetchone()[0]
-            return total
-        finally:
-            connection.close()
+        return int(query(tmp_path, "SELECT max(seq) FROM audit")[0][0])
 
     async def story(installation: Installation, created: CreatedLicense, _: HeldClock) -> None:
         suspended = await licensed(installation)
