@@ -10,7 +10,7 @@ import pytest
 from carnet.core.instant import DAY, Instant
 from carnet.core.model import Entitlement
 from carnet.formats.signed_key import issue_signed_key
-from support.cli_runs import Run, carnet_process
+from support.cli_runs import Run, carnet, carnet_process
 from support.cli_vendor import KEY_SIGNER, STRANGER, root_file, write
 from support.signed_keys import key_grant
 
@@ -80,3 +80,32 @@ def test_support_reads_the_key_and_the_vendor_checks_it(site: Site) -> None:
     assert site.run("inspect", "-", stdin=mistyped).code == 1
     refused = site.run("activate", "--license-key-stdin", "--json", stdin=mistyped)
     assert (refused.code, refused.json["reasons"][0]["code"]) == (1, "mistyped_key")
+
+
+def test_what_the_vendor_issues_is_what_support_reads_and_verify_judges(tmp_path: Path) -> None:
+    """A whole installation, and no server running: `license create --signed`, `license token`, `verify`, `inspect`."""
+    data = {"CARNET_DATA": str(tmp_path / "data")}
+
+    def vendor(*words: str | Path) -> Run:
+        run = carnet(*words, "--json", env=data)
+        assert run.code == 0, run.err
+        return run
+
+    root = vendor("init", "--root-keys", tmp_path / "root").json["root_path"]
+    vendor("product", "create", "hustl", "--name", "Hustl")
+    made = vendor(
+        "license", "create", "--product", "hustl", "--policy", "consumer", "--duration", "365d", "--signed"
+    ).json
+    kid = vendor("key", "create", "--product", "hustl", "--alg", "EdDSA").json["kid"]
+    pem = write(tmp_path, "key.pem", vendor("key", "export", f"--kid={kid}").json["pem"])
+    file = tmp_path / "token.jwt"
+    vendor("license", "token", made["id"], "--profile", "traffic-orchestrator", "--output", file)
+    key = write(tmp_path, "key.txt", made["signed_key"])
+    trust: dict[Path, tuple[str | Path, ...]] = {key: ("--root", root), file: ("--public-key", pem)}
+    for artifact, words in trust.items():
+        judged = carnet("verify", artifact, *words, "--product", "hustl", "--fingerprint", "line-4-of-7", "--json")
+        assert (judged.code, judged.json["state"], judged.json["license_id"]) == (0, "active", made["id"])
+        told = carnet("inspect", artifact, "--json")
+        assert (told.code, told.json["kind"], told.json["problems"]) == (0, judged.json["kind"], [])
+        assert made["signed_key"] not in told.out
+    assert carnet("verify", root, "--root", root, "--json").json["genuine"] is True

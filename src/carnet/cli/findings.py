@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from carnet.cli import exits
 from carnet.cli.output import facts as as_rows
-from carnet.cli.output import when
+from carnet.cli.output import plain, when
 from carnet.core._base import Struct
 from carnet.core.decision import Reason
 from carnet.core.errors import CarnetError
@@ -63,14 +63,21 @@ class Finding(Struct):
 
     def to_text(self) -> str:
         """For people."""
-        lines = (
-            [f"{'genuine' if self.is_genuine else 'not genuine'} · {self.kind}", self.text]
-            if self.text
-            else [f"{'genuine' if self.is_genuine else 'not genuine'} · {self.kind}"]
-        )
-        rows = as_rows([*self.facts, ("kid", self.kid), ("root version", self.root_version)])
-        reasons = [f"\nWhy: {reason.message} ({reason.code})\n     {reason.fix}" for reason in self.reasons]
-        return "\n".join([*lines, "", rows, *reasons])
+        told = [(name, _told(value)) for name, value in self.facts]
+        lines = [
+            f"{'genuine' if self.is_genuine else 'not genuine'} · {self.kind}",
+            *([self.text] if self.text else []),
+        ]
+        lines += ["", as_rows([*told, ("kid", self.kid), ("root version", self.root_version)])]
+        for reason in self.reasons:
+            lines += ["", f"Why: {plain(reason.message)} ({reason.code})", f"     {plain(reason.fix)}"]
+        return "\n".join(lines)
+
+
+def _told(value: Any) -> object:
+    if type(value) is list:
+        return ", ".join(map(str, value)) or None
+    return ("no", "yes")[value] if type(value) is bool else value
 
 
 def find(kind: str, data: bytes, trust: Trust, at: Instant) -> Finding:
