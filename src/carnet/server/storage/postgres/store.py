@@ -37,6 +37,7 @@ from carnet.server.storage.errors import StorageError
 from carnet.server.storage.postgres import seats
 from carnet.server.storage.postgres.connection import connect
 from carnet.server.storage.postgres.errors import DRIVER_ERRORS, driver_error, is_conflict, storage_error
+from carnet.server.storage.postgres.leases import PostgresLeasePart
 from carnet.server.storage.postgres.numbers import NEXT_BLOCKS, OutOfNumbersError, StatusNumbers, blocks_for
 from carnet.server.storage.postgres.pool import POOL_SIZE, HotPool
 from carnet.server.storage.postgres.statements import FORGET_PROOFS, columns
@@ -58,7 +59,7 @@ _API_KEY: Final = f"SELECT {columns(api_keys)} FROM api_keys WHERE token_hash = 
 _PING: Final = "SELECT pg_is_in_recovery(), current_setting('transaction_read_only') FROM installation"
 
 
-class PostgresStorage(CoreStore):
+class PostgresStorage(PostgresLeasePart, CoreStore):
     """
     `ports.Storage` on PostgreSQL. Open it with `await PostgresStorage.open(…)`, inside the event loop that will use it.
 
@@ -66,10 +67,18 @@ class PostgresStorage(CoreStore):
         address: The database, migrated.
         place: Sequence number to status list position.
         pool_size: Connections for what devices wait for.
+        database_ms: The database's time in milliseconds, for the service clock of leases; None: ask it.
     """
 
-    def __init__(self, address: PostgresAddress, place: IndexPlace, *, pool_size: int = POOL_SIZE) -> None:
-        super().__init__(place)
+    def __init__(
+        self,
+        address: PostgresAddress,
+        place: IndexPlace,
+        *,
+        pool_size: int = POOL_SIZE,
+        database_ms: Callable[[], int] | None = None,
+    ) -> None:
+        super().__init__(place, database_ms)
         self._pool = HotPool(address, size=pool_size)
         self._numbers = StatusNumbers()
         self._engine: AsyncEngine = create_async_engine(
@@ -86,19 +95,32 @@ class PostgresStorage(CoreStore):
         self._forgetting: asyncio.Task[None] | None = None
 
     @classmethod
-    async def open(cls, address: PostgresAddress, place: IndexPlace, *, pool_size: int = POOL_SIZE) -> PostgresStorage:
+    async def open(
+        cls,
+        address: PostgresAddress,
+        place: IndexPlace,
+        *,
+        pool_size: int = POOL_SIZE,
+        database_ms: Callable[[], int] | None = None,
+    ) -> PostgresStorage:
         """
         Open the database.
 
         Raises:
             StateError: ``storage_unavailable``, ``storage_busy``, ``database_not_durable``.
         """
-        storage = cls(address, place, pool_size=pool_size)
+        storage = cls(address, place, pool_size=pool_size, database_ms=database_ms)
         await storage._pool.open()
+        try:
+            await storage.start_service_clock()
+        except BaseException:
+            await storage.close()
+            raise
         return storage
 
     async def close(self) -> None:
         """See `ports.Storage`."""
+        await self.stop_service_clock()
         await self._pool.close()
         if self._forgetting is not None:
             await self._forgetting
