@@ -89,7 +89,7 @@ def trust_of(options: argparse.Namespace, kind: str | None) -> Trust:
         if options.kid is not None:
             raise UsageError("bad_usage", "--kid is the id of a key given with --public-key.", _HOW)
         if kind in _PINNED_ONLY:
-            raise UsageError("public_key_required", f"The key of a {spoken(kind)} stands in no root.", _HOW)
+            raise UsageError("public_key_required", f"No root holds the key of a {spoken(kind)}.", _HOW)
         return Trust(root=read_root(required(options, "root")))
     if options.root is not None:
         raise UsageError("bad_usage", "--root and --public-key exclude each other.", "Give one of them.")

@@ -126,6 +126,7 @@ def test_users_ask_46_a_short_key_never_grants(desk: Desk) -> None:
     run = desk.under_root(LICENSE_KEY)
     assert (run.code, run.problem["code"], run.out) == (2, "nothing_to_decide", "")
     assert LICENSE_KEY not in run.err
+    assert "…" not in run.problem["detail"]
 
 
 # ── under one pinned key ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -207,6 +208,7 @@ def test_a_keyforge_token_needs_a_key_and_the_apps_own_device_id(desk: Desk) -> 
     pem = write(desk.folder, "kf.pem", profiles.KEYFORGE_PEM)
     without_device = desk.verify(profiles.KEYFORGE_TOKEN, "--public-key", pem, "--product", "p_9f3k2a")
     assert (without_device.code, without_device.problem["code"]) == (2, "device_fingerprint_required")
+    assert "…" not in without_key.problem["detail"] + without_device.problem["detail"], "nothing looks like a key"
 
 
 def test_a_fallbacked_keyforge_token_goes_on_after_the_licenses_end(desk: Desk) -> None:

@@ -141,7 +141,7 @@ def _parts(data: bytes, profile: str | None) -> Parts:
         return Parts(kind=kind, data=data if kind == "root" else read_kindly(data))
     raise UsageError(
         "nothing_to_decide",
-        "This is a short license key, which grants nothing by itself: only its server knows what it stands for.",
+        "This is a short license key, which grants nothing by itself: only its server knows of it.",
         "Activate with it, or give a signed license key, a license token, a machine file or a .carnet bundle.",
     )
 
@@ -156,7 +156,7 @@ def _fingerprint(options: argparse.Namespace, parts: Parts) -> str | None:
         return None  # it names no device
     if parts.kind == "keyforge-token":
         fix = "Add --fingerprint with the identifier that the app calls this device by."
-        raise UsageError("device_fingerprint_required", "A Keyforge token names its device in the app's own way.", fix)
+        raise UsageError("device_fingerprint_required", "The device in a Keyforge token is named by the app itself.", fix)
     fingerprint = this_device(options, needs_root=options.public_key is None)
     if parts.machine_file is not None and fingerprint is None:
         fix = "Add --fingerprint with what `carnet fingerprint` prints on the device."
