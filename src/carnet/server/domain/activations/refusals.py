@@ -8,7 +8,8 @@ keeps them as tombstones: they are about the request, not about the license.
 from __future__ import annotations
 
 from carnet.core.decision import Reason, Refused
-from carnet.core.reasons import reason
+from carnet.core.instant import Instant
+from carnet.core.reasons import moment, reason
 
 PROOF_REASONS: dict[str, tuple[str, str]] = {
     "device_proof_required": (
@@ -46,11 +47,31 @@ ENROLMENT_REASONS: dict[str, tuple[str, str]] = {
 }
 """As above; about a token, never about the license, so that a device that has a seat keeps it."""
 
+USAGE_REASONS: dict[str, tuple[str, str]] = {
+    "meter_not_found": (
+        "This license has no meter of that name.",
+        "Use one of its meters, or ask the vendor.",
+    ),
+    "usage_limit_reached": (
+        "This license used up what it may in this period{until}.",
+        "Wait for the next period, or get more from the vendor.",
+    ),
+    "quota_exceeded": (
+        "This license was validated as often as it may in this month{until}.",
+        "Wait for the next month, or ask the vendor for more.",
+    ),
+}
+"""As above; about how much a license was used."""
+
 
 def server_reason(code: str, **values: object) -> Reason:
     """The reason *code*, of this table or of the core's."""
-    own = PROOF_REASONS.get(code) or ENROLMENT_REASONS.get(code)
-    return reason(code, **values) if own is None else Reason(code=code, message=own[0], fix=own[1])
+    own = PROOF_REASONS.get(code) or ENROLMENT_REASONS.get(code) or USAGE_REASONS.get(code)
+    if own is None:
+        return reason(code, **values)
+    until = values.get("until")
+    phrase = f"; the next begins on {moment(until)}" if isinstance(until, Instant) else ""
+    return Reason(code=code, message=own[0].replace("{until}", phrase), fix=own[1])
 
 
 def refuse(code: str, *, license_id: str | None = None, activation_id: str | None = None, **values: object) -> Refused:

@@ -10,18 +10,14 @@ from __future__ import annotations
 
 from carnet.core._base import replace
 from carnet.core.decision import Refused
-from carnet.core.errors import UsageError
 from carnet.core.instant import Instant
 from carnet.core.starts import PendingTerm, Term, begins_with
 from carnet.formats.answer import Action
-from carnet.server.domain.activations.admitting import Asked
 from carnet.server.domain.activations.commands import (
     ActivateCommand,
     ActivationResult,
-    ActivationView,
     DeactivateCommand,
     DeactivationResult,
-    DeviceClaim,
     RefreshCommand,
     ValidateCommand,
     ValidationResult,
@@ -33,40 +29,36 @@ from carnet.server.domain.activations.requests import (
     Authorized,
     authorize,
     check_device,
-    seat_request,
     still_authorized,
 )
 from carnet.server.domain.activations.validation import judge
+from carnet.server.domain.activations.vendor import MAX_USER, VendorSeats, activation_view, check_replaced
 from carnet.server.domain.answers import Answered, Prover
 from carnet.server.domain.checks import (
     check_license_key,
     check_nonce,
     check_optional_text,
-    check_page,
     check_seconds,
     check_text,
     invalid,
 )
 from carnet.server.domain.enrolment.tokens import ENROLMENT_PREFIX
 from carnet.server.domain.ids import Ids
-from carnet.server.domain.licenses.service import license_not_found, license_view
+from carnet.server.domain.licenses.service import license_view
 from carnet.server.domain.licenses.vault import KeyVault
-from carnet.server.domain.pages import page_of
+from carnet.server.domain.metering.quotas import ValidationQuota
 from carnet.server.domain.statistics.service import Statistics
 from carnet.server.ports import Clock, NextIndex, SeatChanges, SeatFacts, SeatQuery, Storage
-from carnet.server.records import Activation, Actor, License, Page
+from carnet.server.records import Actor, License
 
-_MAX_USER = 255
 _MAX_DOMAIN = 253
 _MAX_VERSION = 64
 _MAX_ID = 64
 _MAX_PRODUCT = 100
-_MAX_REASON = 500
-_MAX_REPLACED = 100
 _NEVER = PendingTerm(basis="first_activation", term=Term())
 
 
-class ActivationService:
+class ActivationService(VendorSeats):
     """
     What can be done with activations.
 
@@ -90,12 +82,11 @@ class ActivationService:
         roots: tuple[str, ...],
         statistics: Statistics,
     ) -> None:
+        super().__init__(storage, clock, SeatDecisions(ids, vault, issuing))
         self._statistics = statistics
-        self._storage = storage
-        self._clock = clock
+        self._quota = ValidationQuota(storage, statistics)
         self._vault = vault
         self._issuing = issuing
-        self._decisions = SeatDecisions(ids, vault, issuing)
         self._prover = prover
         self._issuer = issuer
         self._roots = roots
@@ -107,8 +98,8 @@ class ActivationService:
         now = self._clock.now()
         public_key = check_device(command.device)
         _check_request(command)
-        check_optional_text("user", command.user, most=_MAX_USER)
-        _check_replaced(command.replaces)
+        check_optional_text("user", command.user, most=MAX_USER)
+        check_replaced(command.replaces)
         lookups, enrolment = self._typed(command.license_key)
         query = SeatQuery(
             product=command.product,
@@ -155,6 +146,7 @@ class ActivationService:
             )
             if decision and license_.progress.pending is not None:
                 license_ = await self._begun_by_use(query, license_, now)
+            over_until = await self._quota.spend(license_, now)
             held = facts.activation is not None and facts.activation.deactivated_at is None
             self._statistics.license_used("validate", license_, facts.activation if held else None, now)
             result = ValidationResult(
@@ -164,6 +156,8 @@ class ActivationService:
                 activation=activation_view(facts.activation) if facts.activation is not None and held else None,
                 server_time=now,
             )
+            if over_until is not None:
+                result = refuse("quota_exceeded", license_id=license_.id, until=over_until)
         proof = None
         if command.nonce is not None and facts.product_known:
             refused = result.reasons if isinstance(result, Refused) else () if result.valid else result.decision.reasons
@@ -232,104 +226,6 @@ class ActivationService:
             return self._decisions.use(facts.license or license_, now)
 
         return await self._storage.change_seat(query, decide)
-
-    # ── what the vendor calls ────────────────────────────────────────────────────────────────────────────────────────
-
-    async def get(self, activation_id: str) -> ActivationView:
-        """
-        One activation, held or given back.
-
-        Raises:
-            UsageError: ``activation_not_found``.
-        """
-        found = await self._storage.activation(activation_id)
-        if found is None:
-            raise _activation_not_found()
-        return activation_view(found)
-
-    async def list(
-        self, license_id: str, *, include_deactivated: bool = False, after: str | None = None, limit: int = 50
-    ) -> Page[ActivationView]:
-        """
-        Activations of a license, newest first, at most *limit* (1 to 500) older than the id *after*.
-
-        Raises:
-            UsageError: ``license_not_found``, ``invalid_argument``.
-        """
-        check_page(limit)
-        if await self._storage.license(license_id) is None:
-            raise license_not_found()
-        found = await self._storage.activations(
-            license_id, include_deactivated=include_deactivated, after=after, limit=limit + 1
-        )
-        return page_of(tuple(activation_view(each) for each in found), limit, lambda view: view.id)
-
-    async def deactivate_by_vendor(
-        self, activation_id: str, actor: Actor, *, reason: str | None = None
-    ) -> ActivationView:
-        """
-        Free a seat without its device. What the device holds keeps working offline until its `covered_until`; at its
-        next contact it is told. Doing it twice changes nothing.
-
-        Raises:
-            UsageError: ``activation_not_found``, ``invalid_argument``.
-        """
-        now = self._clock.now()
-        check_optional_text("reason", reason, most=_MAX_REASON)
-
-        def decide(facts: SeatFacts, _: NextIndex) -> SeatChanges[Freed]:
-            if facts.activation is None:
-                raise _activation_not_found()
-            return self._decisions.free(facts, actor, now, reason=reason)
-
-        freed = await self._storage.change_seat(SeatQuery(product="", activation_id=activation_id), decide)
-        return activation_view(freed.activation)
-
-    async def replace_by_vendor(
-        self,
-        license_id: str,
-        device: DeviceClaim,
-        actor: Actor,
-        *,
-        replaces: tuple[str, ...] = (),
-        replaces_all: bool = False,
-        user: str | None = None,
-    ) -> ActivationView | Refused:
-        """
-        Give a device the seats of others in one step (users-ask 19); with nothing to replace, give it a seat.
-
-        The owner's quota of moves does not count it. The device activates as usual and gets this seat.
-
-        Raises:
-            UsageError: ``license_not_found``, ``invalid_argument``.
-            MalformedError: As `activate`, of the device.
-        """
-        now = self._clock.now()
-        public_key = check_device(device)
-        check_optional_text("user", user, most=_MAX_USER)
-        _check_replaced(replaces)
-        found = await self._storage.license(license_id)
-        if found is None:
-            raise license_not_found()
-        query = SeatQuery(
-            product=found.product,
-            lookups=(found.key_lookup,),
-            fingerprint=device.fingerprint,
-            with_holders=True,
-            user=user,
-            replaces=replaces,
-            replaces_all=replaces_all,
-        )
-
-        def decide(facts: SeatFacts, next_index: NextIndex) -> SeatChanges[Activation | Refused]:
-            request = seat_request(found.product, device, None)
-            asked = Asked(query=query, request=request, user=user, by_vendor=True)
-            return self._decisions.move(
-                device, asked, facts, public_key=public_key, actor=actor, next_index=next_index, now=now
-            )
-
-        outcome = await self._storage.change_seat(query, decide)
-        return outcome if isinstance(outcome, Refused) else activation_view(outcome)
 
     def _typed(self, key: str) -> tuple[tuple[bytes, ...], bytes | None]:
         """The hashes of what was typed for a license key; and of an enrolment token, where it is one by its form."""
@@ -429,29 +325,6 @@ class ActivationService:
         )
 
 
-def activation_view(activation: Activation) -> ActivationView:
-    """*activation* without its keys and components."""
-    return ActivationView(
-        id=activation.id,
-        license_id=activation.license_id,
-        product=activation.product,
-        device=activation.fingerprint,
-        device_name=activation.device_name,
-        platform=activation.platform,
-        created_at=activation.created_at,
-        refreshed_at=activation.refreshed_at,
-        covered_until=activation.covered_until,
-        deactivated_at=activation.deactivated_at,
-    )
-
-
-def _check_replaced(replaces: tuple[str, ...]) -> None:
-    if len(replaces) > _MAX_REPLACED or len(set(replaces)) != len(replaces):
-        raise invalid("replaces", f"at most {_MAX_REPLACED} different ids of activations")
-    for each in replaces:
-        check_text("replaces", each, most=_MAX_ID)
-
-
 def _check_request(command: ActivateCommand | RefreshCommand | DeactivateCommand | ValidateCommand) -> None:
     check_text("product", command.product, most=_MAX_PRODUCT)
     check_nonce(command.nonce)
@@ -462,7 +335,3 @@ def _check_request(command: ActivateCommand | RefreshCommand | DeactivateCommand
         check_seconds("ttl_seconds", command.ttl_seconds)
         if command.root_version is not None and command.root_version < 1:
             raise invalid("root_version", "a root's version, 1 or more")
-
-
-def _activation_not_found() -> UsageError:
-    return UsageError("activation_not_found", "There is no such activation.", "List the license's activations.")

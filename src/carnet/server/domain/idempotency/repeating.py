@@ -21,7 +21,7 @@ from carnet.server.domain.activations.commands import (
 )
 from carnet.server.domain.activations.issuing import Issuing, Prepared, grant_from_json
 from carnet.server.domain.activations.requests import authorize
-from carnet.server.domain.activations.service import activation_view
+from carnet.server.domain.activations.vendor import activation_view
 from carnet.server.domain.answers import Answered, Prover
 from carnet.server.domain.licenses.service import license_view
 from carnet.server.domain.licenses.vault import KeyVault

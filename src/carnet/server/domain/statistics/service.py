@@ -66,6 +66,10 @@ class Statistics:
         else:
             self._counts[key] = (counted or 0) + 1
 
+    def noted(self, name: str, subject_id: str, days: range) -> int:
+        """How often something was counted on *days* that is not written yet."""
+        return sum(self._counts.get((day, name, subject_id), 0) for day in days)
+
     def license_used(
         self,
         name: str,
