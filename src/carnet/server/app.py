@@ -9,6 +9,7 @@ from litestar import Router
 from litestar.di import Provide
 
 from carnet.formats.limits import MAX_ADMIN_BODY, MAX_PUBLIC_BODY
+from carnet.server.api.admin.apikeys import APIKEY_HANDLERS
 from carnet.server.api.admin.artifacts import ARTIFACT_HANDLERS
 from carnet.server.api.admin.catalog import CATALOG_HANDLERS
 from carnet.server.api.admin.keys import KEY_HANDLERS
@@ -50,7 +51,14 @@ def create_app(installation: Installation) -> EdgeApp:
     metrics = Metrics(installation.storage_stats)
     admin = Router(
         "/v1/admin",
-        route_handlers=[*CATALOG_HANDLERS, *LICENSE_HANDLERS, *ARTIFACT_HANDLERS, *KEY_HANDLERS, *LEASE_ADMIN_HANDLERS],
+        route_handlers=[
+            *CATALOG_HANDLERS,
+            *LICENSE_HANDLERS,
+            *ARTIFACT_HANDLERS,
+            *KEY_HANDLERS,
+            *LEASE_ADMIN_HANDLERS,
+            *APIKEY_HANDLERS,
+        ],
         guards=[AdminGuard(installation.apikeys)],
         request_max_body_size=MAX_ADMIN_BODY,
         dependencies={
@@ -61,6 +69,7 @@ def create_app(installation: Installation) -> EdgeApp:
             "artifacts": _given(installation.artifacts),
             "keys": _given(installation.keys),
             "audit": _given(installation.audit),
+            "apikeys": _given(installation.apikeys),
             "leases": _given(installation.leases),
         },
     )

@@ -179,7 +179,7 @@ class Installation:
             storage=storage, clock=clock, vault=vault, issuing=issuing, prover=prover, roots=opened.roots
         )
         self.audit = AuditService(storage)
-        self.apikeys = ApiKeyService(storage, clock, ids, vault, random)
+        self.apikeys = ApiKeyService(storage, clock, ids, vault, random, statistics=self.statistics)
         private = CompatibilityKeyFiles(Layout(data=settings.data).keys, keys.kek, random)
         self.keys = KeyService(storage, clock, ids, private, opened.ring)
         self.artifacts = ArtifactService(

@@ -14,7 +14,9 @@ from carnet.cli.views import text_of
 from carnet.cli.words import add_name, instant, name
 
 if TYPE_CHECKING:
-    from carnet.server.records import ApiKey
+    from carnet.core.instant import Instant
+    from carnet.server.installation import Installation
+    from carnet.server.records import ApiKey, Page
 
 
 def configure(parser: Parser) -> None:
@@ -22,7 +24,14 @@ def configure(parser: Parser) -> None:
     group = parser.commands("command")
     create = leaf(group, "create", "make an admin token and print it, once", _create)
     add_name(create, "--name", "what it is for")
-    create.add_argument("--read-only", action="store_true", help="it may look, and change nothing")
+    may = create.add_mutually_exclusive_group()
+    may.add_argument("--read-only", action="store_true", help="it may look, and change nothing")
+    may.add_argument(
+        "--scope",
+        action="append",
+        choices=("admin", "read", "issue", "support", "keys"),
+        help="what it may do; may be given several times; admin (everything) if absent",
+    )
     create.add_argument("--expires-at", type=instant, metavar="TIME", help="first second it no longer works")
     listing = leaf(group, "list", "admin tokens, newest first; never the tokens themselves", _list)
     add_list_options(listing)
@@ -38,7 +47,7 @@ def _create(options: argparse.Namespace, out: Output) -> int:
 
     command = CreateApiKey(
         name=name(options, "name"),
-        scopes=("read",) if options.read_only else ("admin",),
+        scopes=("read",) if options.read_only else tuple(options.scope or ("admin",)),
         expires_at=options.expires_at,
     )
     created = administer(options, out, lambda installation: installation.apikeys.create(command, OPERATOR))
@@ -48,12 +57,17 @@ def _create(options: argparse.Namespace, out: Output) -> int:
 
 
 def _list(options: argparse.Namespace, out: Output) -> int:
-    page = administer(
-        options,
-        out,
-        lambda installation: collect(lambda a, n: installation.apikeys.list(after=a, limit=n), options),
-    )
-    show_list(out, page, _json, _COLUMNS, "No admin tokens.")
+    async def listed(installation: Installation) -> tuple[Page[ApiKey], dict[str, Instant]]:
+        page = await collect(lambda a, n: installation.apikeys.list(after=a, limit=n), options)
+        return page, await installation.apikeys.last_used(page.items)
+
+    page, used = administer(options, out, listed)
+
+    def as_json(record: ApiKey) -> dict[str, Any]:
+        return {**_json(record), "last_used_at": text_of(used.get(record.id))}
+
+    columns = {**_COLUMNS, "LAST USED": lambda record: when(used.get(record.id), "never")}
+    show_list(out, page, as_json, columns, "No admin tokens.")
     return exits.OK
 
 

@@ -1,11 +1,12 @@
 """
-Who may use the admin API: the bearer of an admin token, and for changes one whose scope is `admin` (SEC-36).
+Who may use the admin API: the bearer of an admin token whose scopes include what the operation needs (SEC-36).
 
 The guard runs before anything of the request's body is read.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final, Self
 
 from litestar import Request
@@ -13,6 +14,7 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
 from carnet.core.errors import CarnetError
+from carnet.server.domain.apikeys.commands import Scope
 from carnet.server.domain.apikeys.service import ApiKeyService
 from carnet.server.records import Actor, ApiKey
 
@@ -22,6 +24,26 @@ _READING: Final = frozenset({"GET", "HEAD"})
 
 READS: Final = "reads"
 """A handler's `opt` for a POST that only looks (it is one so that a license key stands in no address)."""
+
+
+SCOPES_OF_CHANGES: Final[Mapping[str, Scope]] = {
+    "createCustomer": "issue",
+    "createLicense": "issue",
+    "createLicenses": "issue",
+    "renewLicense": "issue",
+    "suspendLicense": "support",
+    "reinstateLicense": "support",
+    "deactivateByVendor": "support",
+    "revealKey": "keys",
+}
+"""The scope that each change needs, by its operation; those not named here need `admin`."""
+
+
+def needed_scope(handler: BaseRouteHandler) -> Scope:
+    """The scope that an operation needs, besides `admin`, which opens all of them."""
+    if handler.opt.get(READS, False) or not handler.http_methods.isdisjoint(_READING):  # type: ignore[attr-defined]
+        return "read"
+    return SCOPES_OF_CHANGES.get(str(handler.operation_id), "admin")  # type: ignore[attr-defined]
 
 
 class AdminGuard:
@@ -57,10 +79,12 @@ class AdminGuard:
                 "That admin token does not work.",
                 "Check that it is complete and neither revoked nor expired; `carnet init` shows the first one.",
             )
-        reading = connection.scope["method"] in _READING or handler.opt.get(READS, False)  # type: ignore[typeddict-item]
-        if not reading and "admin" not in record.scopes:
+        needed = needed_scope(handler)
+        if needed not in record.scopes and "admin" not in record.scopes:
             raise CarnetError(
-                "scope_required", "This admin token may only look, not change.", "Use one with the scope `admin`."
+                "scope_required",
+                f"This admin token may not do this: it needs the scope `{needed}`.",
+                "Use another token, or make one with that scope.",
             )
         connection.scope["auth"] = record
 

@@ -23,7 +23,7 @@ from litestar.routes import HTTPRoute
 from litestar.typing import FieldDefinition
 
 from carnet._version import __version__
-from carnet.server.api.auth import AdminGuard
+from carnet.server.api.auth import AdminGuard, needed_scope
 from carnet.server.api.problems import PROBLEM_MEDIA_TYPE, PROBLEMS, Problem, is_retryable, problem_type
 
 _REF: Final = "#/components/schemas/{name}"
@@ -107,6 +107,8 @@ class _Document:
         if guarded:
             codes += _GUARDED
         operation["security"] = [{"AdminToken": []}] if guarded else []
+        if guarded:
+            operation["x-carnet-scope"] = needed_scope(handler)
         parameters = list(self._parameters(handler))
         if handler.operation_id in self._idempotent:
             parameters.append(_IDEMPOTENCY_KEY)
@@ -305,7 +307,8 @@ def document(app: Litestar, *, idempotent: Collection[str] = ()) -> dict[str, An
                     "AdminToken": {
                         "type": "http",
                         "scheme": "bearer",
-                        "description": "An admin token. `carnet init` shows the first one.",
+                        "description": "An admin token. `carnet init` shows the first one. Each operation says which "
+                        "scope it needs (`x-carnet-scope`); the scope `admin` opens all of them.",
                     }
                 },
             },

@@ -119,6 +119,7 @@ PROBLEMS: Final[Mapping[str, Kind]] = {
             "product_not_found": "No such product",
             "policy_not_found": "No such policy",
             "customer_not_found": "No such customer",
+            "apikey_not_found": "No such admin token",
             "key_not_found": "No such key",
             "root_not_found": "No such root file",
             "problem_not_found": "No such problem",

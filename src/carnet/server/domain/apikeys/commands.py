@@ -8,8 +8,8 @@ from carnet.core._base import Struct
 from carnet.core.instant import Instant
 from carnet.server.records import ApiKey
 
-Scope = Literal["admin", "read"]
-SCOPES: tuple[Scope, ...] = ("admin", "read")
+Scope = Literal["admin", "read", "issue", "support", "keys"]
+SCOPES: tuple[Scope, ...] = ("admin", "read", "issue", "support", "keys")
 
 
 class CreateApiKey(Struct):
@@ -18,7 +18,9 @@ class CreateApiKey(Struct):
 
     Attributes:
         name: For people; 1 to 100 printable characters.
-        scopes: `admin` may do everything, `read` may only look.
+        scopes: What it may do; the least that does the job. `admin` may do everything. `read` may look, `issue` may
+            make and renew licenses and their customers (a shop), `support` may suspend, reinstate and free seats (a
+            help desk), `keys` may see license keys again. None of these includes another.
         expires_at: First second it no longer works; None for no end.
     """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterable
 
 from carnet.core._base import replace
 from carnet.core.errors import UsageError
@@ -14,6 +15,7 @@ from carnet.server.domain.checks import check_instant, check_page, check_text, i
 from carnet.server.domain.ids import Ids
 from carnet.server.domain.licenses.vault import KeyVault
 from carnet.server.domain.pages import page_of
+from carnet.server.domain.statistics.service import Statistics
 from carnet.server.ports import ApiKeyChange, Clock, Random, Storage
 from carnet.server.records import Actor, ApiKey, Page
 
@@ -28,7 +30,10 @@ _PLACEHOLDERS = ("changeme", "change-me", "change_me", "placeholder", "example",
 class ApiKeyService:
     """What can be done with admin tokens."""
 
-    def __init__(self, storage: Storage, clock: Clock, ids: Ids, vault: KeyVault, random: Random) -> None:
+    def __init__(
+        self, storage: Storage, clock: Clock, ids: Ids, vault: KeyVault, random: Random, *, statistics: Statistics
+    ) -> None:
+        self._statistics = statistics
         self._storage = storage
         self._clock = clock
         self._ids = ids
@@ -65,6 +70,10 @@ class ApiKeyService:
         found = await self._storage.api_keys(after=after, limit=check_page(limit) + 1)
         return page_of(found, limit, lambda api_key: api_key.id)
 
+    async def last_used(self, api_keys: Iterable[ApiKey]) -> dict[str, Instant]:
+        """When tokens were used last, by id; a statistic, some seconds late. Those never used are left out."""
+        return await self._storage.last_seen("apikey", tuple(api_key.id for api_key in api_keys))
+
     async def revoke(self, api_key_id: str, actor: Actor) -> ApiKey:
         """
         Stop a token at once. Revoking twice changes nothing.
@@ -92,8 +101,10 @@ class ApiKeyService:
         api_key = await self._storage.api_key_by_hash(self._vault.token_hash(token))
         if api_key is None or api_key.revoked_at is not None:
             return None
-        if api_key.expires_at is not None and self._clock.now() >= api_key.expires_at:
+        now = self._clock.now()
+        if api_key.expires_at is not None and now >= api_key.expires_at:
             return None
+        self._statistics.seen("apikey", api_key.id, now)
         return api_key
 
 
