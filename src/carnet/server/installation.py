@@ -31,15 +31,18 @@ from carnet.server.domain.artifacts.service import ArtifactService
 from carnet.server.domain.artifacts.signed_keys import SignedKeys
 from carnet.server.domain.audit.service import AuditService
 from carnet.server.domain.customers.service import CustomerService
+from carnet.server.domain.enrolment.service import EnrolmentService
 from carnet.server.domain.idempotency.repeating import Repeats
 from carnet.server.domain.idempotency.service import IdempotencyService
 from carnet.server.domain.ids import Ids
 from carnet.server.domain.keys.service import KeyService
 from carnet.server.domain.leases.issuing import LeaseIssuing
 from carnet.server.domain.leases.service import LeaseService
+from carnet.server.domain.licenses.changing import LicenseChanging
 from carnet.server.domain.licenses.service import LicenseService
 from carnet.server.domain.licenses.vault import KeyVault
 from carnet.server.domain.limits.service import RateLimiter
+from carnet.server.domain.metering.service import MeteringService
 from carnet.server.domain.policies.service import PolicyService
 from carnet.server.domain.products.service import ProductService
 from carnet.server.domain.statistics.flushing import Flusher
@@ -165,6 +168,9 @@ class Installation:
             roots=opened.roots,
             statistics=self.statistics,
         )
+        self.changes = LicenseChanging(storage, clock, ids)
+        self.enrolments = EnrolmentService(storage, clock, ids, vault, random)
+        self.metering = MeteringService(storage, clock, ids, vault, issuer)
         self.leases = LeaseService(
             storage=storage,
             clock=clock,

@@ -90,6 +90,10 @@ class ModelStore(EventStore, Protocol):
         """Store an enrolment token. Its license must exist."""
         ...
 
+    async def enrolment(self, enrolment_id: str) -> Enrolment | None:
+        """One enrolment token."""
+        ...
+
     async def enrolments(self, license_id: str, *, after: str | None, limit: int) -> tuple[Enrolment, ...]:
         """Enrolment tokens of a license, newest first."""
         ...

@@ -125,7 +125,7 @@ def authorize(
     if license_ is None:
         return refuse("license_not_found" if lookups else "activation_not_found")
     by_key = license_.key_lookup in lookups
-    if lookups and not by_key and not _is_its_token(facts, enrolment):
+    if lookups and not by_key and not is_its_token(facts, enrolment):
         return refuse("license_not_found")  # the key is not that of the activation's license
     if activation is None:
         wrong = license_.product != product
@@ -158,7 +158,8 @@ def still_authorized(authorized: Authorized, seen: SeatFacts, now_seen: SeatFact
     return same and not (authorized.use is not None and now_seen.proof_seen)
 
 
-def _is_its_token(facts: SeatFacts, enrolment: bytes | None) -> bool:
+def is_its_token(facts: SeatFacts, enrolment: bytes | None) -> bool:
+    """Whether *enrolment* is the hash of the token that the activation in *facts* came with."""
     token, activation = facts.enrolment, facts.activation
     if token is None or activation is None or enrolment is None or token.token_hash != enrolment:
         return False

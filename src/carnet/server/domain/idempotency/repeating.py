@@ -20,7 +20,7 @@ from carnet.server.domain.activations.commands import (
     RefreshCommand,
 )
 from carnet.server.domain.activations.issuing import Issuing, Prepared, grant_from_json
-from carnet.server.domain.activations.requests import authorize
+from carnet.server.domain.activations.requests import authorize, is_its_token
 from carnet.server.domain.activations.vendor import activation_view
 from carnet.server.domain.answers import Answered, Prover
 from carnet.server.domain.licenses.service import license_view
@@ -80,7 +80,7 @@ class Repeats:
             return None
         renew_after = parse_instant(ids["renew_after"])
         try:
-            key = self._vault.open(license_.key_sealed, license_.id)
+            key = await self._secret(command, license_, activation)
             artifacts = self._issuing.sign(_prepared(token, machine_file, renew_after), activation, key)
         except CarnetError:  # a key that signed then signs no more: the call is decided anew
             return None
@@ -131,17 +131,30 @@ class Repeats:
         )
         return Answered(result=result, proof=proof)
 
+    async def _secret(
+        self, command: ActivateCommand | RefreshCommand, license_: License, activation: Activation
+    ) -> str:
+        """What the device's machine file opens with: the license key, or the enrolment token that it came with."""
+        shows_key = command.license_key is not None and license_.key_lookup in self._vault.lookups(command.license_key)
+        token = None
+        if activation.enrolment is not None and not shows_key:
+            token = await self._storage.enrolment(activation.enrolment)
+        if token is not None:
+            return self._vault.open(token.token_sealed, token.id)
+        return self._vault.open(license_.key_sealed, license_.id)
+
     async def _allowed(
         self, command: ActivateCommand | RefreshCommand | DeactivateCommand, activation_id: str | None, now: Instant
     ) -> tuple[License, Activation] | None:
         """License and activation, if the caller may speak for them now."""
         lookups = () if command.license_key is None else self._vault.lookups(command.license_key)
+        enrolment = None if command.license_key is None else self._vault.enrolment_hash(command.license_key.strip())
         facts = await self._storage.find_seat(SeatQuery(product=command.product, activation_id=activation_id or ""))
         if facts.license is None or facts.activation is None:
             return None
         if isinstance(command, ActivateCommand):
             is_right = (
-                facts.license.key_lookup in lookups
+                (facts.license.key_lookup in lookups or is_its_token(facts, enrolment))
                 and facts.license.product == command.product
                 and facts.activation.fingerprint == command.device.fingerprint
             )
@@ -151,6 +164,7 @@ class Repeats:
             product=command.product,
             device=command.device,
             lookups=lookups,
+            enrolment=enrolment,
             proof=command.device_proof,
             now=now,
         )

@@ -33,6 +33,10 @@ class ModelPart(CoreUnits):
 
         await self._write(work)
 
+    async def enrolment(self, enrolment_id: str) -> Enrolment | None:
+        """See `ports.Storage`."""
+        return await self._one(sa.select(enrolments).where(enrolments.c.id == enrolment_id), rows.enrolment_from)
+
     async def enrolments(self, license_id: str, *, after: str | None, limit: int) -> tuple[Enrolment, ...]:
         """See `ports.Storage`."""
         query = sa.select(enrolments).where(enrolments.c.license_id == license_id)
