@@ -19,7 +19,8 @@ from carnet.formats.root import read_root
 from carnet.server.app import create_app
 from carnet.server.installation import InitOptions, Installation, create_installation, open_installation
 from carnet.server.settings import Settings
-from support.live_server import LiveServer, application, serving
+from support.databases import empty_database
+from support.live_server import LiveServer, serving
 
 _T = TypeVar("_T")
 _numbers = itertools.count(1)
@@ -118,12 +119,15 @@ class Vendor:
 
     @contextmanager
     def another_app(self, change: Callable[[Installation], object]) -> Iterator[httpx2.Client]:
-        """A client of a second server over the same installation, after *change* was made to it."""
-        change(self.installation)
-        with (
-            serving(application(create_app(self.installation))) as live,
-            httpx2.Client(base_url=live.url, timeout=30) as http,
-        ):
+        """A client of a second server over the same installation, after *change* was made to what it opened."""
+
+        @asynccontextmanager
+        async def opening() -> AsyncIterator[Any]:
+            async with open_installation(self.installation.settings, clock=self.clock) as installation:
+                change(installation)
+                yield create_app(installation)
+
+        with serving(opening) as live, httpx2.Client(base_url=live.url, timeout=30) as http:
             yield http
 
     @staticmethod
@@ -135,7 +139,7 @@ class Vendor:
 @contextmanager
 def vendor_at(folder: Path) -> Iterator[Vendor]:
     """A fresh installation in *folder*, served for the length of a `with`."""
-    settings = Settings(data=folder / "data", port=0)
+    settings = Settings(data=folder / "data", port=0, postgres=empty_database())
     report = create_installation(settings, InitOptions(root_keys=folder / "root"))
     opened: list[Installation] = []
     clock = ShiftedClock()

@@ -6,8 +6,6 @@ lines, and no step takes a license above the limit in force (REL-01, users-ask 1
 from __future__ import annotations
 
 import asyncio
-import os
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,11 +21,12 @@ from carnet.server.domain.activations.commands import ActivationResult, Deactiva
 from carnet.server.domain.policies.commands import CreatePolicy, UpdatePolicy
 from carnet.server.installation import Installation
 from carnet.server.records import OPERATOR
-from support.installations import PRODUCT, Device, licensed, opened
+from support.campaigns import LONG
+from support.databases import Kind
+from support.installations import PRODUCT, Device, licensed, opened, query
 
-LONG = bool(os.environ.get("CARNET_LONG"))
-Kind: TypeAlias = Literal["activate", "refresh", "return", "take away", "limit"]
-Step: TypeAlias = tuple[Kind, int]
+Do: TypeAlias = Literal["activate", "refresh", "return", "take away", "limit"]
+Step: TypeAlias = tuple[Do, int]
 
 DEVICES = [Device(f"device-{number}") for number in range(3)]
 STEPS = st.lists(
@@ -106,7 +105,7 @@ def running(folder: Path) -> Iterator[tuple[asyncio.Runner, Installation]]:
             runner.run(opening.__aexit__(None, None, None))
 
 
-def test_rel_01_any_history_of_seats_agrees_with_the_model(tmp_path: Path) -> None:
+def test_rel_01_any_history_of_seats_agrees_with_the_model(tmp_path: Path, database: Kind) -> None:
     numbers = iter(range(10_000_000))
     with running(tmp_path) as (runner, installation):
 
@@ -116,15 +115,8 @@ def test_rel_01_any_history_of_seats_agrees_with_the_model(tmp_path: Path) -> No
             runner.run(play(installation, steps, next(numbers)))
 
         histories()
-    connection = sqlite3.connect(tmp_path / "data" / "carnet.db")
-    wrong = connection.execute(
-        "SELECT count(*) FROM licenses l WHERE seats_used <>"
-        " (SELECT count(*) FROM activations a WHERE a.license_id = l.id AND a.deactivated_at IS NULL)"
-    ).fetchone()
-    positions = connection.execute("SELECT count(*), count(DISTINCT position) FROM status_indices").fetchone()
-    subjects = connection.execute(
-        "SELECT (SELECT count(*) FROM licenses) + (SELECT count(*) FROM activations)"
-    ).fetchone()
-    connection.close()
-    assert wrong == (0,)
-    assert positions[0] == positions[1] == subjects[0]  # one index each, none twice
+    held = "SELECT count(*) FROM activations a WHERE a.license_id = l.id AND a.deactivated_at IS NULL"
+    assert query(tmp_path, f"SELECT count(*) FROM licenses l WHERE seats_used <> ({held})") == [(0,)]  # noqa: S608
+    ((rows, positions),) = query(tmp_path, "SELECT count(*), count(DISTINCT position) FROM status_indices")
+    subjects = query(tmp_path, "SELECT (SELECT count(*) FROM licenses) + (SELECT count(*) FROM activations)")
+    assert [(rows,)] == [(positions,)] == subjects  # one index each, none twice

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from carnet.core.errors import UsageError
+from carnet.server.database import PostgresAddress
 from carnet.server.settings import Settings, settings_from_environment
 
 
@@ -66,7 +67,12 @@ def test_blanks_inside_a_secret_stay(tmp_path: Path) -> None:
         ("CARNET_PUBLIC_URL", "https://user@license.example.com"),
         ("CARNET_PUBLIC_URL", "https://license.example.com/?a=b"),
         ("CARNET_PUBLIC_URL", "javascript:alert(1)"),
-        ("CARNET_DATABASE_URL", "postgresql://db/carnet"),
+        ("CARNET_DATABASE_URL", "mysql://db/carnet"),
+        ("CARNET_DATABASE_URL", "carnet.db"),
+        ("CARNET_DATABASE_URL", "postgresql://db"),
+        ("CARNET_DATABASE_URL", "postgresql://db/"),
+        ("CARNET_DATABASE_URL", "postgresql://db:port/carnet"),
+        ("CARNET_DATABASE_URL", "postgresql://db/carnet x"),
         ("CARNET_PASSPHRASE_FILE", "/nonexistent/passphrase"),
     ],
 )
@@ -107,6 +113,40 @@ def test_a_token_file_that_is_not_text_is_refused_without_showing_it(tmp_path: P
 
 
 def test_sec_33_printed_settings_show_no_secret() -> None:
-    settings = Settings(data=Path("d"), passphrase=b"canary-1", admin_token="canary-2", database_url="canary-3")
-    assert "canary" not in repr(settings)
-    assert "canary" not in str(settings)
+    postgres = PostgresAddress(url="postgresql://me:canary-3@db/carnet?password=canary-4")
+    settings = Settings(data=Path("d"), passphrase=b"canary-1", admin_token="canary-2", postgres=postgres)
+    for shown in (settings, postgres, settings.database):
+        assert "canary" not in repr(shown)
+        assert "canary" not in str(shown)
+
+
+@pytest.mark.parametrize("value", ["", "sqlite"])
+def test_without_an_address_the_database_is_a_file_in_the_data_directory(value: str) -> None:
+    settings = settings_from_environment({"CARNET_DATABASE_URL": value, "CARNET_DATA": "there"})
+    assert settings.database == Path("there/carnet.db")
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://me:secret@db.example.com:5433/carnet", "postgresql://me@db.example.com:5433/carnet"),
+        ("postgres://db/carnet?sslmode=verify-full&password=secret", "postgresql://db/carnet"),
+        ("postgresql:///carnet?host=/run/postgresql", "postgresql:///carnet"),
+        ("postgresql://me:se%2Fcret@[2001:db8::1]:5432/carnet", "postgresql://me@[2001:db8::1]:5432/carnet"),
+    ],
+)
+def test_a_database_address_goes_to_the_driver_as_it_is_and_is_shown_without_secrets(
+    tmp_path: Path, url: str, shown: str
+) -> None:
+    path = tmp_path / "url"
+    path.write_text(url + "\n")
+    for given in ({"CARNET_DATABASE_URL": url}, {"CARNET_DATABASE_URL_FILE": str(path)}):
+        database = settings_from_environment(given).database
+        assert isinstance(database, PostgresAddress)
+        assert (database.url, str(database)) == (url, shown)
+
+
+def test_sec_33_a_refused_database_address_is_not_repeated() -> None:
+    with pytest.raises(UsageError) as caught:
+        settings_from_environment({"CARNET_DATABASE_URL": "postgresql://me:canary@db:x/carnet"})
+    assert "canary" not in str(caught.value)
