@@ -156,7 +156,9 @@ def _fingerprint(options: argparse.Namespace, parts: Parts) -> str | None:
         return None  # it names no device
     if parts.kind == "keyforge-token":
         fix = "Add --fingerprint with the identifier that the app calls this device by."
-        raise UsageError("device_fingerprint_required", "The device in a Keyforge token is named by the app itself.", fix)
+        raise UsageError(
+            "device_fingerprint_required", "The device in a Keyforge token is named by the app itself.", fix
+        )
     fingerprint = this_device(options, needs_root=options.public_key is None)
     if parts.machine_file is not None and fingerprint is None:
         fix = "Add --fingerprint with what `carnet fingerprint` prints on the device."
