@@ -386,7 +386,7 @@ def refusals() -> Iterator[Scenario]:
         "several-refusals-without-grant",
         "4.4",
         "Telling the license only when the newest refusal names it.",
-        evidence(refusals=(*several, refusal("activation_not_found", 4 * DAY, id="last", license_id=None))),
+        evidence(refusals=(*several, refusal("deactivated", 4 * DAY, id="last", license_id=None))),
         at(5 * DAY),
     )
     for status in ("active", "suspended", "revoked"):

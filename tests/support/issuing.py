@@ -76,6 +76,7 @@ class Vendor:
         self.now = now
         self.status = "active"
         self.seats: dict[str, PublicKey | None] = {}
+        self.freed: set[str] = set()
         self.policy = POLICY
         self.expires_at: Instant | None = None
         self.seat_limit = 2
@@ -86,6 +87,11 @@ class Vendor:
         self.used_proofs: set[str] = set()
         self.bodies: list[dict[str, Any]] = []
         self._ids = itertools.count(1)
+
+    def free_all(self) -> None:
+        """Take every seat back, as a vendor can."""
+        self.freed |= self.seats.keys()
+        self.seats.clear()
 
     def answer(self, request: HttpRequest) -> HttpAnswer:
         """Answer a request; what a `MemoryTransport` is made with."""
@@ -100,6 +106,7 @@ class Vendor:
             self.seats.pop(fingerprint, None)
         elif code is None:
             if action == "activate":
+                self.freed.discard(fingerprint)
                 key = body["device"].get("public_key")
                 self.seats[fingerprint] = None if key is None else load_ed25519(b64url_decode(key, "The key"))
             artifacts = self.issue(fingerprint, body.get("ttl_seconds"))
@@ -176,7 +183,7 @@ class Vendor:
                 return "license_not_found"
         if action != "activate":
             if fingerprint not in self.seats:
-                return "activation_not_found"
+                return "deactivated" if fingerprint in self.freed else "activation_not_found"
             problem = self._proof_problem(fingerprint, request)
             if problem is not None:
                 return problem

@@ -45,6 +45,9 @@ _RETRIED = frozenset({408, 429, 500, 502, 503, 504})
 _PAUSE_SECONDS = 0.4
 _NONCE_BYTES = 16
 _CLOCK_IS_OFF_SECONDS = 60
+_ACTIVATED_AGAIN = frozenset(
+    {"activation_not_found", "device_proof_invalid", "device_proof_required", "license_key_required"}
+)
 _ARTIFACTS = ("token", "machine_file")
 _FIX = "Check the server's address and the product, and whether a proxy or a login page is in between; then try again."
 
@@ -136,8 +139,8 @@ def refresh(
     Ask for fresh artifacts for the seat this device holds, proving possession of the device key (SEC-45).
 
     A device whose clock is far off gets the signed time from the server's refusal and proves again with that. A device
-    whose key the server does not know (another user of this machine has activated since) activates again: the same
-    license on the same device is the same seat.
+    whose key the server does not know (another user of this machine has activated since), or whose seat (the server was
+    restored from a backup, REL-11), activates again: the same license on the same device is the same seat.
 
     Args:
         caller: This device.
@@ -150,7 +153,7 @@ def refresh(
     """
     members: dict[str, Any] = {"device": _device(caller), "ttl_seconds": ttl_seconds}
     verdict = yield from _prove(caller, "refresh", members, activation_id, license_key)
-    if verdict.answer.code in {"device_proof_invalid", "device_proof_required", "license_key_required"}:
+    if verdict.answer.code in _ACTIVATED_AGAIN:
         members = {"license_key": license_key, "device": _device(caller, with_key=True), "ttl_seconds": ttl_seconds}
         verdict = yield from _ask(caller, "activate", members, license_key)
     return verdict

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from carnet.core.decision import Evidence, Host, Reason, State
 from carnet.core.domains import covered_domain
 from carnet.core.model import BACKDATE_SECONDS, Fault, Grant, LicenseStatus, Refusal
-from carnet.core.reasons import LICENSE_REFUSALS, REASONS, REFUSALS, reason
+from carnet.core.reasons import LICENSE_REFUSALS, REASONS, REFUSALS, UNTOUCHING, reason
 from carnet.core.rules import Fact
 
 FOREIGN: dict[str, State] = {
@@ -95,7 +95,7 @@ def facts_of_refusals(refusals: Iterable[Refusal]) -> list[Fact]:
 def _code_of(refusal: Refusal) -> str:
     """Its own code; but the code of a fact that only a device can find is told as `not_activated`, as for faults."""
     code = refusal.code
-    if code in REFUSALS or code == "seat_limit_reached":
+    if code in REFUSALS or code in UNTOUCHING:
         return code
     return "not_activated" if code in REASONS or code in FOREIGN else code
 

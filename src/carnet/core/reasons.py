@@ -111,8 +111,6 @@ REFUSALS: dict[str, State] = {
     "license_revoked": "revoked",
     "license_suspended": "suspended",
     "deactivated": "not_activated",
-    "activation_not_found": "not_activated",
-    "license_not_found": "not_activated",
     "not_activated": "not_activated",
     "license_not_started": "not_started",
     "license_expired": "expired",
@@ -120,8 +118,16 @@ REFUSALS: dict[str, State] = {
 """
 The refusals that shorten a grant, and to which state (design.md §2 rules 3 and 4).
 
-A server may refuse with other codes (`seat_limit_reached`, or one from the future): they never touch a grant that the
-device already holds (users-ask 10, REL-16), and mean `not_activated` on a device that holds none.
+A server may refuse with other codes (`UNTOUCHING`, or one from the future): they never touch a grant that the device
+already holds (users-ask 10, REL-16), and mean `not_activated` on a device that holds none.
+"""
+
+UNTOUCHING = frozenset({"seat_limit_reached", "activation_not_found", "license_not_found"})
+"""
+The refusals that leave a grant as it is, told by their own codes.
+
+No record is ever deleted, so a server that does not know what it once signed for has lost it, and was restored from a
+backup perhaps (REL-11): a device that paid is not stopped by that.
 """
 
 LICENSE_REFUSALS = frozenset({"license_revoked", "license_suspended", "license_not_started", "license_expired"})

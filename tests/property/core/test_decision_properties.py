@@ -14,7 +14,7 @@ from carnet.core.facts import FOREIGN
 from carnet.core.instant import DAY, MAX_INSTANT, Instant
 from carnet.core.model import Fault, Grant, Refusal
 from carnet.core.notices import NOTICES
-from carnet.core.reasons import REASONS
+from carnet.core.reasons import REASONS, UNTOUCHING
 from carnet.core.reasons import REFUSALS as REFUSAL_STATES
 from carnet.core.rules import PRECEDENCE, decide
 from support.arbitrary import EVIDENCE, FAULTS, GRANTS, HOSTS, INSTANTS, REFUSALS
@@ -35,7 +35,7 @@ STATES_OF_CODES: dict[str, set[State]] = {
     "version_not_covered": {"edition_mismatch"},
     "license_term_ending": {"expiring"},
     "offline_window_ending": {"expiring"},
-    "seat_limit_reached": {"not_activated"},
+    **{key: {"not_activated"} for key in UNTOUCHING},
     "not_genuine": {"not_genuine"},
 }
 

@@ -334,10 +334,29 @@ def test_a_reinstated_license_is_whole_again_at_the_next_start(desk: Desk) -> No
 def test_a_device_deactivated_by_the_vendor_is_told_to_activate_again(desk: Desk) -> None:
     app = desk.app()
     app.activate(LICENSE_KEY)
-    desk.vendor.seats.clear()
+    desk.vendor.free_all()
     decision = app.refresh()
-    assert (decision.state, codes(decision)[0]) == ("not_activated", "activation_not_found")
+    assert (decision.state, codes(decision)[0]) == ("not_activated", "deactivated")
     assert desk.app().activate(LICENSE_KEY).state == "active"
+    assert desk.app().check().reasons == ()
+
+
+def test_rel_11_a_seat_that_a_restored_server_forgot_is_taken_again_at_the_next_refresh(desk: Desk) -> None:
+    app = desk.app()
+    app.activate(LICENSE_KEY)
+    desk.vendor.seats.clear()
+    assert (app.refresh().state, len(desk.vendor.seats)) == ("active", 1)
+    assert desk.app().check().reasons == ()
+
+
+def test_rel_11_nobody_is_stopped_by_a_server_that_forgot_the_license_or_gave_the_seat_away(desk: Desk) -> None:
+    app = desk.app()
+    app.activate(LICENSE_KEY)
+    desk.vendor.seats.clear()
+    desk.vendor.seat_limit = 0
+    assert app.refresh().state == "active"
+    desk.vendor.license_key = "another"
+    assert app.refresh().state == "active"
     assert desk.app().check().reasons == ()
 
 
