@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
+import io
 import json
 import stat
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,9 @@ import jwt
 import pytest
 
 from carnet.cli import exits
+from carnet.cli.issuing import write_licenses
+from carnet.cli.output import Output
+from carnet.core.errors import UsageError
 from carnet.formats.jose_keys import public_key_from_pem
 from carnet.formats.keys import KeyRing
 from carnet.formats.license_key import canonical_license_key
@@ -20,6 +26,9 @@ from carnet.formats.profiles.keyforge import verify_keyforge_token
 from carnet.formats.profiles.traffic_orchestrator import verify_traffic_orchestrator_token
 from carnet.formats.root import read_root
 from carnet.formats.signed_key import verify_signed_key
+from carnet.server.domain.licenses.commands import CreatedLicense, CreateLicense
+from carnet.server.installation import Installation
+from carnet.server.records import OPERATOR
 from support.artifacts import UNTIMED, read_by_pynacl
 from support.shop import Shop
 
@@ -219,3 +228,25 @@ def test_r_22_a_suspended_license_hands_nothing_out_and_says_why(shop: Shop, tmp
         assert (run.code, run.problem["code"]) == (exits.DENIED, "license_suspended"), run.err
         assert not output.exists()
     assert shop.run("license", "signed-key", NOWHERE).code == exits.NOT_FOUND
+
+
+def test_a_batch_that_stops_in_the_middle_says_what_was_made(shop: Shop, tmp_path: Path) -> None:
+    output = tmp_path / "keys.jsonl"
+    options = argparse.Namespace(
+        output=str(output), count=9, format=None, signed=False, data=str(shop.stage.data), passphrase_file=None
+    )
+    said = io.StringIO()
+
+    async def make(installation: Installation) -> AsyncIterator[tuple[CreatedLicense, ...]]:
+        async def lots() -> AsyncIterator[tuple[CreatedLicense, ...]]:
+            command = CreateLicense(product="hustl", policy="consumer")
+            yield tuple([await installation.licenses.create(command, OPERATOR) for _ in range(4)])
+            raise UsageError("conflict", "It broke.", "Mend it.")
+
+        return lots()
+
+    with pytest.raises(UsageError) as caught:
+        write_licenses(options, Output(stdout=io.StringIO(), stderr=said), make)
+    assert caught.value.code == "conflict"
+    assert f"stopped after 4 of 9; {output} holds all that were made" in said.getvalue()
+    assert len(output.read_text().splitlines()) == 4

@@ -18,7 +18,7 @@ from carnet.cli.output import Output, as_json, when
 from carnet.cli.vendor import administer
 from carnet.cli.views import artifact_with_its_text_json, license_with_its_keys_json
 from carnet.core.decision import Refused
-from carnet.core.errors import StateError, UsageError
+from carnet.core.errors import CarnetError, StateError, UsageError
 
 if TYPE_CHECKING:
     from carnet.server.domain.artifacts.commands import IssuedArtifact
@@ -88,8 +88,11 @@ def write_licenses(
     with new_file(options.output) as file:
         write = _csv_writer(file, signed=options.signed) if as_csv else _lines_writer(file)
 
-        async def work(installation: Installation) -> int:
-            made = shown = 0
+        made = 0
+
+        async def work(installation: Installation) -> None:
+            nonlocal made
+            shown = 0
             async for lot in await make(installation):
                 for created in lot:
                     write(license_with_its_keys_json(created))
@@ -99,9 +102,13 @@ def write_licenses(
                 if made == total or made - shown >= total / _STEPS:
                     shown = made
                     out.say(f"{made:,} of {total:,}")
-            return made
 
-        made = administer(options, out, work)
+        try:
+            administer(options, out, work)
+        except CarnetError:
+            if made:
+                out.say(f"It stopped after {made:,} of {total:,}; {options.output} holds all that were made.")
+            raise
     noun = "license" if made == 1 else "licenses"
     out.data({"created": made, "output": options.output}, f"{made:,} {noun} in {options.output}")
     out.say("The file holds keys in clear: hand it on safely, then remove it.")

@@ -329,6 +329,25 @@ def test_a_token_asked_for_with_a_time_gets_it_within_the_policys_window(tmp_pat
     tell(tmp_path, story)
 
 
+def test_a_token_of_a_short_policy_is_short_unless_more_is_asked_for(tmp_path: Path) -> None:
+    async def story(installation: Installation, _clock: HeldClock) -> None:
+        await policy(installation, "short", offline_ttl_seconds=3 * DAY, max_offline_ttl_seconds=20 * DAY)
+        license_id, _, device = await seated(installation, policy="short")
+        await key_of(installation, "ES256")
+        command = IssueToken(license_id=license_id, profile="keyforge", fingerprint=device)
+        for profile, asked, window in (
+            ("keyforge", None, 3 * DAY),
+            ("native-jwt", None, 3 * DAY),
+            ("keyforge", 20 * DAY, 20 * DAY),
+            ("native-jwt", 20 * DAY + 1, 20 * DAY),
+        ):
+            asking: Any = {"profile": profile, "ttl_seconds": asked}
+            made = issued(await installation.artifacts.token(replace(command, **asking), OPERATOR))
+            assert made.expires_at == START - 60 + window, (profile, asked)
+
+    tell(tmp_path, story)
+
+
 def test_where_no_activation_is_required_a_native_token_needs_no_device(tmp_path: Path) -> None:
     async def story(installation: Installation, _clock: HeldClock) -> None:
         await policy(installation, "free", require_activation=False, seat_limit=None)

@@ -42,7 +42,7 @@ def configure(parser: Parser) -> None:
     )
     create.add_argument("--key-file", metavar="FILE", help="take over the license key of another system, in FILE")
     create.add_argument("--signed", action="store_true", help="also make a signed key, which needs no server")
-    _add_signed_options(create)
+    _add_signed_options(create, "with --signed: the only device that may use the signed key")
     create.add_argument("--count", type=whole(1, 1_000_000), metavar="N", help="make N of them, into --output")
     create.add_argument("--format", choices=("csv", "jsonl"), help="of --output (default: by its name, else jsonl)")
     add_output_option(create, "the licenses with their keys")
@@ -67,7 +67,7 @@ def configure(parser: Parser) -> None:
     )
     reveal = leaf(group, "reveal-key", "print a license's key again; the audit records it", _reveal)
     signed = leaf(group, "signed-key", "print a license's signed key, which verifies without any server", _signed_key)
-    _add_signed_options(signed)
+    _add_signed_options(signed, "the only device that may use it (default: any)")
     offline = leaf(group, "offline-token", "issue a legacy offline token for a device that holds a seat", _offline)
     offline.add_argument("--fingerprint", required=True, help="the device, as it was activated")
     token = leaf(group, "token", "issue a token for other clients, under the product's compatibility key", _token)
@@ -95,11 +95,8 @@ def _add_end(parser: Parser) -> None:
     end.add_argument("--duration", type=duration, metavar="TIME", help="how long it runs, e.g. 365d")
 
 
-def _add_signed_options(parser: Parser) -> None:
-    if parser.prog.endswith("create"):
-        parser.add_argument("--fingerprint", help="with --signed: the only device that may use the signed key")
-    else:
-        parser.add_argument("--fingerprint", help="the only device that may use it (default: any)")
+def _add_signed_options(parser: Parser, device: str) -> None:
+    parser.add_argument("--fingerprint", help=device)
     parser.add_argument(
         "--no-status", action="store_true", help="a shorter signed key, which no revocation list can end"
     )
