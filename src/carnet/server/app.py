@@ -23,6 +23,7 @@ from carnet.server.api.explain import EXPLAIN_HANDLERS
 from carnet.server.api.health import HEALTH_HANDLERS, Readiness
 from carnet.server.api.idempotency import REMADE, EdgeIdempotency
 from carnet.server.api.limits import EdgeLimits
+from carnet.server.api.logs import tell_alert
 from carnet.server.api.metrics import Metrics
 from carnet.server.api.openapi import document
 from carnet.server.api.problems import EXCEPTION_HANDLERS
@@ -48,7 +49,8 @@ def create_app(installation: Installation) -> EdgeApp:
         A Litestar application that answers on any host name (users-ask 2). It reads no environment and holds no state
         but counters.
     """
-    metrics = Metrics(installation.storage_stats)
+    metrics = Metrics(installation.storage_stats, installation.statistics, installation.flusher)
+    installation.statistics.on_alert(tell_alert)
     admin = Router(
         "/v1/admin",
         route_handlers=[

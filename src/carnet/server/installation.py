@@ -139,7 +139,7 @@ class Installation:
         self.ring = opened.ring
         self._keys = keys
         self._storage = storage
-        self.statistics = Statistics(storage)
+        self.statistics = Statistics(storage, ids)
         self.limiter = RateLimiter(settings.rate_limits, secret=opened.pepper, store=storage)
         self.idempotency = IdempotencyService(storage, clock, opened.pepper)
         self.flusher = Flusher(

@@ -19,6 +19,7 @@ import structlog
 
 from carnet.core.instant import Instant
 from carnet.server.api.context import REQUEST_ID
+from carnet.server.domain.statistics.anomalies import Alert
 
 _SECRET_NAMES: Final = frozenset({
     "admin_token", "authorization", "cookie", "device_proof", "key", "license_key", "machine_file", "passphrase",
@@ -166,3 +167,14 @@ def configure_logs(stream: IO[str] | None = None, *, level: int = logging.INFO) 
     _ROOT.handlers[:] = [handler]
     _ROOT.setLevel(max(level, logging.WARNING))  # libraries: only what went wrong
     _OWN.setLevel(level)
+
+
+def tell_alert(alert: Alert) -> None:
+    """The line of an alert about what looks odd (R-25): ids and numbers only."""
+    log.warning(
+        "license.suspected",
+        kind=alert.kind,
+        license_id=alert.license_id,
+        activation_id=alert.activation_id,
+        count=alert.count,
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import Final
+from typing import Final, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -19,6 +19,9 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from carnet._version import __version__
+from carnet.server.domain.statistics.anomalies import AlertKind
+from carnet.server.domain.statistics.flushing import Flusher
+from carnet.server.domain.statistics.service import Statistics
 from carnet.server.ports import StorageStats
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST.partition("; charset")[0]
@@ -48,16 +51,46 @@ class _StorageCollector(Collector):
         yield GaugeMetricFamily("carnet_storage_waiting", "Changes waiting to be written.", value=stats.waiting)
 
 
+class _StatisticsCollector(Collector):
+    """What became of buffered statistics, and the alerts they raised."""
+
+    def __init__(self, statistics: Statistics, flusher: Flusher) -> None:
+        self._statistics = statistics
+        self._flusher = flusher
+
+    def collect(self) -> Iterator[Metric]:
+        """What Prometheus calls."""
+        alerts = CounterMetricFamily("carnet_alerts", "Alerts about what looks odd, by kind.", labels=("kind",))
+        for kind in get_args(AlertKind):
+            alerts.add_metric((kind,), self._statistics.alerts.get(kind, 0))
+        yield alerts
+        yield CounterMetricFamily(
+            "carnet_statistics_dropped", "Statistics that found no room.", value=self._statistics.dropped
+        )
+        yield CounterMetricFamily(
+            "carnet_flush_failures", "Writes of statistics that failed; tried again.", value=self._flusher.failures
+        )
+
+
 class Metrics:
     """The counters of one app."""
 
-    def __init__(self, storage_stats: Callable[[], StorageStats]) -> None:
+    def __init__(
+        self,
+        storage_stats: Callable[[], StorageStats],
+        statistics: Statistics | None = None,
+        flusher: Flusher | None = None,
+    ) -> None:
         """
         Args:
             storage_stats: Reads the database writer's counters.
+            statistics: Whose losses and alerts are shown.
+            flusher: Whose failures are shown.
         """
         self.registry = CollectorRegistry()
         self.registry.register(_StorageCollector(storage_stats))
+        if statistics is not None and flusher is not None:
+            self.registry.register(_StatisticsCollector(statistics, flusher))
         ProcessCollector(registry=self.registry)
         GCCollector(registry=self.registry)
         self._requests = Counter(

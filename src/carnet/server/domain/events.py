@@ -22,6 +22,7 @@ EVENT_KINDS: Final[dict[str, str]] = {
     "license.suspended": "A license was suspended.",
     "license.reinstated": "A suspension was lifted.",
     "license.revoked": "A license was revoked.",
+    "license.suspected": "Something about a license looks odd: many new devices, many addresses, or a cloned device.",
     "license.seats_near_limit": "The share of seats was reached from which the vendor wants to know.",
     "license.seats_at_limit": "The last seat that was sold was taken.",
     "license.seats_over_limit": "A seat above those that were sold was taken.",

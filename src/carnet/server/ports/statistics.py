@@ -10,6 +10,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from carnet.core._base import Struct
 from carnet.core.instant import Instant
+from carnet.server.records import AuditEntry, Event
 
 Seen: TypeAlias = Literal["activation", "apikey", "license"]
 """Of what the last contact is kept."""
@@ -45,6 +46,10 @@ class StatisticsStore(Protocol):
 
     async def add_statistics(self, seen: tuple[LastSeen, ...], counts: tuple[DayCount, ...]) -> None:
         """Move the last contacts on, never back, and add to the counts."""
+        ...
+
+    async def add_alert(self, entry: AuditEntry, event: Event) -> None:
+        """Store an audit row that tells of something odd, and the event for the outbox, together."""
         ...
 
     async def last_seen(self, subject: Seen, subject_ids: tuple[str, ...]) -> dict[str, Instant]:

@@ -13,6 +13,8 @@ from contextvars import ContextVar
 from carnet.core.errors import CarnetError
 from carnet.core.instant import Instant
 from carnet.server.domain.audit.entries import entry
+from carnet.server.domain.events import event
+from carnet.server.domain.ids import Ids
 from carnet.server.domain.statistics.anomalies import DAY_SECONDS, Alert, Anomalies
 from carnet.server.ports import DayCount, LastSeen, Seen, Storage
 from carnet.server.records import SYSTEM, Activation, License
@@ -30,12 +32,16 @@ class Statistics:
 
     Args:
         storage: Where they are written.
+        ids: For the events of alerts.
         anomalies: Judges what is noted.
         most: How many entries each buffer holds.
     """
 
-    def __init__(self, storage: Storage, anomalies: Anomalies | None = None, *, most: int = MAX_BUFFERED) -> None:
+    def __init__(
+        self, storage: Storage, ids: Ids, anomalies: Anomalies | None = None, *, most: int = MAX_BUFFERED
+    ) -> None:
         self._storage = storage
+        self._ids = ids
         self._anomalies = anomalies or Anomalies()
         self._most = most
         self._seen: dict[tuple[Seen, str], Instant] = {}
@@ -122,8 +128,13 @@ class Statistics:
         alerts = (*self._untold, *self._anomalies.take_alerts())
         self._untold = alerts
         for number, alert in enumerate(alerts, 1):
-            details = {"kind": alert.kind, "count": alert.count, "activation": alert.activation_id}
-            await self._storage.add_audit(entry(alert.at, SYSTEM, "license.suspected", alert.license_id, **details))
+            details = {"suspicion": alert.kind, "count": alert.count, "activation": alert.activation_id}
+            license_ = await self._storage.license(alert.license_id)
+            product = None if license_ is None else license_.product
+            await self._storage.add_alert(
+                entry(alert.at, SYSTEM, "license.suspected", alert.license_id, **details),
+                event(self._ids, alert.at, "license.suspected", alert.license_id, product, **details),
+            )
             self._untold = alerts[number:]
             self.alerts[alert.kind] = self.alerts.get(alert.kind, 0) + 1
             self._told(alert)

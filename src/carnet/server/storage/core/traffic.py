@@ -17,7 +17,9 @@ from sqlalchemy.exc import IntegrityError
 
 from carnet.core.instant import Instant
 from carnet.server.ports import DayCount, LastSeen, LimitCharge, LimitLevel, Remembered, Seen, request_in_flight
-from carnet.server.storage.core.unit import CoreUnits
+from carnet.server.records import AuditEntry, Event
+from carnet.server.storage.core.unit import CoreUnits, add_audit
+from carnet.server.storage.rows import event_values
 from carnet.server.storage.rows.traffic import (
     day_count_from,
     day_count_values,
@@ -26,6 +28,7 @@ from carnet.server.storage.rows.traffic import (
     remembered_from,
     remembered_values,
 )
+from carnet.server.storage.tables import events
 from carnet.server.storage.tables.traffic import day_counts, last_seen, rate_limits, remembered_requests
 
 
@@ -104,6 +107,15 @@ class TrafficPart(CoreUnits):
 
         if seen or counts:
             await self._write(work)
+
+    async def add_alert(self, entry: AuditEntry, event: Event) -> None:
+        """See `ports.Storage`."""
+
+        def work(connection: sa.Connection) -> None:
+            add_audit(connection, entry)
+            connection.execute(sa.insert(events), dict(zip(events.c.keys(), event_values(event), strict=True)))
+
+        await self._write(work)
 
     async def last_seen(self, subject: Seen, subject_ids: tuple[str, ...]) -> dict[str, Instant]:
         """See `ports.Storage`."""
