@@ -80,7 +80,7 @@ def read_root(given: str) -> Root:
     try:
         with open(given, "rb") as file:  # noqa: PTH123 - pathlib is not loaded on devices
             return parse(file.read(MAX_ROOT + 1))
-    except FileNotFoundError as error:
+    except (FileNotFoundError, ValueError) as error:  # ValueError: a name with NUL in it, which no file has
         fix = "It is the root.json that the vendor published, or that `carnet init` made."
         raise UsageError("root_not_found", f"There is no root file at {given}.", fix) from error
 
@@ -122,7 +122,7 @@ def read_artifact(path: str) -> bytes:
     try:
         with open(path, "rb") as file:  # noqa: PTH123 - pathlib is not loaded on devices
             return file.read(MAX_BUNDLE + 1)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, ValueError) as error:  # ValueError: a name with NUL in it, which no file has
         raise UsageError("file_not_found", f"There is no file {path}.", "Check the name.") from error
 
 

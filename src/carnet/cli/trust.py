@@ -113,7 +113,7 @@ def _read_public_key(path: str, kid: str | None) -> PublicKey:
     try:
         with open(path, "rb") as file:  # noqa: PTH123 - pathlib is not loaded on devices
             data = read_kindly(file.read(MAX_PEM + 1))
-    except FileNotFoundError as error:
+    except (FileNotFoundError, ValueError) as error:  # ValueError: a name with NUL in it, which no file has
         raise UsageError("public_key_not_found", f"There is no public key at {path}.", _HOW) from error
     if data.startswith(b"{"):
         jwk = parse_object(data, max_bytes=MAX_PEM, what="The public key")
