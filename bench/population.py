@@ -28,6 +28,9 @@ CHUNK = 10_000
 _POSITIONS = 1 << 40
 """Where the copies' status positions begin: far above what the installation gives by itself."""
 
+PLAIN = 1_000_000_000
+"""From this number on, look-up and fingerprint are the number itself: pgbench can draw numbers, but no hashes."""
+
 _LICENSE_COLUMNS = tuple(licenses.c.keys())
 _ACTIVATION_COLUMNS = tuple(activations.c.keys())
 
@@ -44,7 +47,7 @@ def device_of(number: int, which: int = 0) -> str:
 
 def license_id(number: int) -> str:
     """The id of license *number*: in order, as ids are."""
-    return f"01997f3e-5a10-7c3b-8000-{number:012x}"
+    return f"01997f3e-5a10-7c3b-8000-{number:012d}"
 
 
 def vault_of(data: Path) -> KeyVault:
@@ -75,7 +78,7 @@ class Rows:
             key, id_ = key_of(number), license_id(number)
             changed = {
                 "id": id_,
-                "key_lookup": self._vault.lookup(key),
+                "key_lookup": b"%d" % number if number >= PLAIN else self._vault.lookup(key),
                 "key_sealed": self._vault.seal(key, id_),
                 "key_last_four": key[-4:],
                 "status_index": _POSITIONS + 2 * number,
@@ -88,7 +91,7 @@ class Rows:
             changed = {
                 "id": f"01997f3e-5a10-7c3b-9000-{number:012x}",
                 "license_id": license_id(number),
-                "fingerprint": device_of(number),
+                "fingerprint": str(number) if number >= PLAIN else device_of(number),
                 "status_index": _POSITIONS + 2 * number + 1,
             }
             yield tuple((self._activation | changed).values())
@@ -120,6 +123,20 @@ def fill_sqlite(data: Path, first: int, count: int) -> None:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     finally:
         connection.close()
+
+
+async def fill_postgres(connection: Any, data: Path, first: int, count: int) -> None:
+    """As `fill_sqlite`, into the database of *connection* (asyncpg's)."""
+    source = Rows(
+        vault_of(data),
+        tuple(await connection.fetchrow("SELECT * FROM licenses ORDER BY id LIMIT 1")),
+        tuple(await connection.fetchrow("SELECT * FROM activations ORDER BY id LIMIT 1")),
+    )
+    for start in range(first, first + count, CHUNK):
+        size = min(CHUNK, first + count - start)
+        await connection.copy_records_to_table("licenses", records=source.licenses(start, size))
+        await connection.copy_records_to_table("activations", records=source.activations(start, size))
+    await connection.execute("VACUUM ANALYZE")
 
 
 def validations(numbers: Sequence[int]) -> Iterator[bytes]:

@@ -24,6 +24,7 @@ from bench.load import write_requests
 from bench.population import PRODUCT, device_of
 from carnet.cli.demo.stage import free_port
 from carnet.server.ceremony import InitOptions
+from carnet.server.database import PostgresAddress
 from carnet.server.domain.activations.commands import ActivateCommand, DeviceClaim
 from carnet.server.domain.licenses.commands import CreateLicense
 from carnet.server.domain.products.commands import CreateProduct
@@ -85,7 +86,8 @@ class Stage:
     def __init__(self, database_url: str | None = None) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="carnet-bench-"))
         self.port = free_port()
-        self.settings = Settings(data=self.folder / "data", port=self.port, database_url=database_url)
+        postgres = None if database_url is None else PostgresAddress(url=database_url)
+        self.settings = Settings(data=self.folder / "data", port=self.port, postgres=postgres)
         self.server: subprocess.Popen[bytes] | None = None
         create_installation(self.settings, InitOptions(root_keys=self.folder / "root"), cost=ScryptCost(log2_n=10))
         asyncio.run(self._first())
@@ -109,8 +111,8 @@ class Stage:
             "CARNET_PORT": str(self.port),
             "CARNET_WORKERS": str(workers),
         }
-        if self.settings.database_url is not None:
-            environment["CARNET_DATABASE_URL"] = self.settings.database_url
+        if self.settings.postgres is not None:
+            environment["CARNET_DATABASE_URL"] = self.settings.postgres.url
         with (self.folder / "server.log").open("ab") as log:
             self.server = subprocess.Popen(
                 pinned(cores()[0], [sys.executable, "-m", "carnet.cli", "serve"]),
