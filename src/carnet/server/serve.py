@@ -132,6 +132,9 @@ async def _run(
         log.info("server.starting", note=sentence)
 
     async with open_installation(settings, say=say) as installation:
+        # The root's own keys were proved by opening. One product's broken key is no reason to fail all of them.
+        for broken in await installation.keys.prove():
+            log.error("key.broken", kid=broken.kid, product=broken.product, code=broken.code)
         server = Server(create_app(installation))
         address = _address(listening)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import pty
@@ -20,7 +21,10 @@ import httpx2
 import pytest
 
 from carnet.core.errors import CarnetError
-from carnet.server.installation import InitOptions, create_installation
+from carnet.server.domain.keys.commands import CreateKey
+from carnet.server.domain.products.commands import CreateProduct
+from carnet.server.installation import InitOptions, create_installation, open_installation
+from carnet.server.records import OPERATOR, CompatibilityKey
 from carnet.server.serve import bind
 from carnet.server.settings import Settings
 
@@ -41,8 +45,10 @@ def _environment(data: Path, **more: str) -> dict[str, str]:
 
 
 @contextmanager
-def _serving(environment: dict[str, str]) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
-    """A serving process and its line that says where it listens."""
+def _serving(
+    environment: dict[str, str], said: list[dict[str, Any]] | None = None
+) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
+    """A serving process and its line that says where it listens; *said* gets the lines before that one too."""
     with subprocess.Popen(
         SERVE, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
     ) as process:
@@ -50,6 +56,8 @@ def _serving(environment: dict[str, str]) -> Iterator[tuple[subprocess.Popen[str
         try:
             for line in process.stderr:
                 event = json.loads(line)
+                if said is not None:
+                    said.append(event)
                 if event["event"] == "server.listening":
                     yield process, event
                     break
@@ -83,6 +91,26 @@ def test_in_a_pipe_it_speaks_json_lines_and_answers_where_it_says(data: Path) ->
         rest = [json.loads(line) for line in process.stderr]
         assert process.wait(20) == 0
     assert [line["event"] for line in rest][-2:] == ["server.stopping", "server.stopped"]
+
+
+def test_sec_25_a_broken_compatibility_key_is_said_at_the_start_and_the_server_serves(data: Path) -> None:
+    async def made() -> CompatibilityKey:
+        async with open_installation(Settings(data=data)) as installation:
+            await installation.products.create(CreateProduct(id="broken"), OPERATOR)
+            return (await installation.keys.create(CreateKey(product="broken", alg="ES256"), OPERATOR)).key
+
+    key = asyncio.run(made())
+    file = data / "keys" / f"compatibility-{key.id}.key"
+    whole = file.read_bytes()
+    file.write_bytes(b"{}")
+    said: list[dict[str, Any]] = []
+    try:
+        with _serving(_environment(data), said) as (_, event):
+            (line,) = [each for each in said if each["event"] == "key.broken"]
+            assert (line["kid"], line["product"], line["level"]) == (key.kid, "broken", "error")
+            assert httpx2.get(f"{event['address']}/readyz").status_code == 200
+    finally:
+        file.write_bytes(whole)
 
 
 def test_in_a_terminal_it_greets_with_a_banner(data: Path) -> None:

@@ -13,20 +13,23 @@ from carnet.core._base import replace
 from carnet.core.decision import Evidence, Host, Refused
 from carnet.core.errors import CarnetError, MalformedError, StateError, UsageError
 from carnet.core.instant import DAY, Instant
+from carnet.core.model import Grant, Policy, StatusRef
 from carnet.core.rules import decide
 from carnet.formats.encoding import sha256_hex
 from carnet.formats.limits import MAX_LIFETIME_SECONDS
-from carnet.formats.signed_key import verify_signed_key
+from carnet.formats.signed_key import issue_signed_key, verify_signed_key
 from carnet.server.domain.activations.issuing import grant_from_json
 from carnet.server.domain.artifacts.commands import IssueSignedKey, SignedKeyOptions
 from carnet.server.domain.audit.commands import AuditFilter
 from carnet.server.domain.licenses.commands import CreatedLicense, CreateLicense, RenewLicense
 from carnet.server.domain.licenses.service import LOT, MAX_BATCH
 from carnet.server.domain.policies.commands import CreatePolicy, UpdatePolicy
+from carnet.server.domain.status.allocation import SHARD_SIZE
 from carnet.server.installation import Installation, open_installation
 from carnet.server.records import OPERATOR, Actor
 from support.artifacts import issued, tell
 from support.installations import PRODUCT, START, HeldClock, fingerprint, licensed, settings_in
+from support.signed_keys import SIGNER, key_grant
 
 VENDOR = Actor(kind="vendor", id="key-1")
 SIGNED = SignedKeyOptions()
@@ -180,6 +183,31 @@ def test_what_no_key_can_carry_is_refused_before_anything_is_stored(tmp_path: Pa
         ):
             await refused("invalid_argument", batch(installation, count, **changes))
         assert [each.id for each in (await installation.licenses.list()).items] == [kept.license.id]
+
+    tell(tmp_path, story)
+
+
+def test_what_fits_is_judged_by_the_widest_place_in_the_status_lists(tmp_path: Path) -> None:
+    async def story(installation: Installation, _: HeldClock) -> None:
+        checked = installation.licenses._signed_keys
+
+        def grant(length: int, index: int) -> Grant:
+            status = StatusRef(uri="https://license.example.com/v1/status/0", index=index)
+            return key_grant(policy=replace(Policy(name="signed-key"), edition="Ü" * length), status=status)
+
+        def fits(length: int, index: int) -> bool:
+            try:
+                return bool(issue_signed_key(grant(length, index), SIGNER))
+            except UsageError:
+                return False
+
+        longest = max(length for length in range(1, 100) if fits(length, 1))
+        assert not fits(longest, SHARD_SIZE - 1)  # two bytes more, as one license of a batch may have them
+        with pytest.raises(UsageError) as caught:
+            checked.check(grant(longest, 1))
+        assert caught.value.code == "bad_grant"
+        checked.check(grant(longest - 1, 1))
+        issue_signed_key(grant(longest - 1, SHARD_SIZE - 1), SIGNER)
 
     tell(tmp_path, story)
 
