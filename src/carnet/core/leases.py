@@ -167,7 +167,7 @@ def decide_claim(facts: PoolFacts, request: LeaseRequest, now: Instant) -> Conti
     live = held is not None and held.is_live(facts.service_now, now)
     reasons = _against_license(facts.license, request.product, now, holds=live) + _against_holder(facts, request)
     ending = facts.ending
-    if not live and ending is not None and now < ending.blocked_until:
+    if not live and ending is not None and ending.at <= now < ending.blocked_until:
         reasons.append(lease_reason("lease_cooling_down", until=ending.blocked_until, why=ending.reason or None))
     return _continued_or_wanted(facts, request, now, reasons, held if live else None, keep=None)
 
