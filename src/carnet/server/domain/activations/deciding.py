@@ -21,7 +21,7 @@ from carnet.server.domain.events import event
 from carnet.server.domain.ids import Ids
 from carnet.server.domain.licenses.vault import KeyVault
 from carnet.server.ports import NextIndex, SeatChanges, SeatFacts, SeatQuery, note
-from carnet.server.records import Activation, Actor, Enrolment, License
+from carnet.server.records import Activation, Actor, Enrolment, Event, License
 
 
 class Seat(Struct):
@@ -99,16 +99,18 @@ class SeatDecisions:
         if isinstance(admitted, Refused):
             return _nothing(admitted, facts)
         actor = Actor(kind="device", id=license_.id)
-        with_it = effects(self._ids, license_, facts, admitted, asked=asked, actor=actor, now=now)
-        license_ = with_it.license
         held = facts.activation if admitted.existing is not None else None
+        events: tuple[Event, ...] = ()
         if held is None:
             activation = self._new(license_, command, public_key, next_index(), now)
+            events = (self._created(activation, now),)
         else:
             # Who knows the license key and the fingerprint may register a new device key (a reinstalled app lost the
             # old one), but not do without one: that would undo SEC-45 for whoever has the old key.
             user = command.user or held.user
             activation = _told(replace(held, public_key=public_key or held.public_key, user=user), command)
+        with_it = effects(self._ids, license_, facts, admitted, asked=asked, actor=actor, now=now)
+        license_ = with_it.license
         token = facts.enrolment if came_with_token(query, facts) else None
         activation = replace(
             activation,
@@ -130,17 +132,13 @@ class SeatDecisions:
             rekeyed=is_rekeyed or None,
             enrolment=activation.enrolment,
         )
-        events = with_it.events
-        if held is None:
-            told = event(self._ids, now, "activation.created", activation.id, license_.product, license=license_.id)
-            events = (told, *events)
         return SeatChanges(
             outcome=Decided(outcome=seat, product_known=facts.product_known),
             take=activation if held is None else None,
             update=None if held is None else activation,
             issuances=seat.prepared.issuances,
             audit=(*with_it.audit, audit),
-            events=events,
+            events=(*events, *with_it.events),
             care=with_it.care,
         )
 
@@ -173,20 +171,22 @@ class SeatDecisions:
         admitted = admit(license_, facts, asked, now)
         if isinstance(admitted, Refused):
             return SeatChanges(outcome=admitted)
-        with_it = effects(self._ids, license_, facts, admitted, asked=asked, actor=actor, now=now)
-        events = with_it.events
+        events: tuple[Event, ...] = ()
+        take = None
         if admitted.existing is not None and facts.activation is not None:
-            seat, take = facts.activation, None
+            seat = facts.activation
         else:
             command = ActivateCommand(license_key="", product=license_.product, device=device, user=asked.user)
             seat = take = replace(
                 self._new(license_, command, public_key, next_index(), now),
                 account=asked.user if license_.conditions.seat_scope == "user" else None,
             )
-            told = event(self._ids, now, "activation.created", seat.id, license_.product, license=license_.id)
-            events = (told, *events)
+            events = (self._created(seat, now),)
+        with_it = effects(self._ids, license_, facts, admitted, asked=asked, actor=actor, now=now)
         audit = entry(now, actor, "activation.moved", seat.id, license=license_.id, device=seat.fingerprint)
-        return SeatChanges(outcome=seat, take=take, audit=(*with_it.audit, audit), events=events, care=with_it.care)
+        return SeatChanges(
+            outcome=seat, take=take, audit=(*with_it.audit, audit), events=(*events, *with_it.events), care=with_it.care
+        )
 
     def use(self, license_: License, now: Instant) -> SeatChanges[License]:
         """A use that no seat goes with: it begins a term that waits for one, and else writes nothing."""
@@ -253,6 +253,10 @@ class SeatDecisions:
             self._ids, now, "activation.deactivated", freed.id, license_.product, license=license_.id, by=actor.kind
         )
         return SeatChanges(outcome=Freed(activation=freed), free=freed, audit=(audit,), proof_use=use, events=(told,))
+
+    def _created(self, activation: Activation, now: Instant) -> Event:
+        license_id = activation.license_id
+        return event(self._ids, now, "activation.created", activation.id, activation.product, license=license_id)
 
     def _new(
         self, license_: License, command: ActivateCommand, public_key: bytes | None, status_index: int, now: Instant

@@ -2,8 +2,8 @@
 From a decided seat to signed artifacts, in the two halves that design.md §2 rule 7 asks for.
 
 `Issuing.prepare` dates and numbers the claims; its issuances go into the seat's own transaction. `Issuing.sign` runs
-after the commit and only turns prepared claims into bytes: run again, it signs the same claims again. Everything is
-checked with the public verifier before it leaves (style.md §2 principle 11).
+after the commit and only turns prepared claims into bytes: run again, it signs the same claims again. What is made is
+checked with the public verifier by sampling (`checking`).
 """
 
 from __future__ import annotations
@@ -18,12 +18,17 @@ from carnet.core.model import Grant, Policy, StatusRef
 from carnet.core.policies import entitlement_from_json, entitlement_to_json, policy_from_json, policy_to_json
 from carnet.core.terms import OfflineWindow, offline_window
 from carnet.formats.encoding import sha256_hex
-from carnet.formats.jws import verify_own_jws
 from carnet.formats.keys import Ed25519Signer, KeyRing
-from carnet.formats.license_token import issue_and_read_license_token, issue_license_token, token_policy
+from carnet.formats.license_token import (
+    issue_license_token,
+    issue_unchecked_license_token,
+    token_policy,
+    verify_license_token,
+)
 from carnet.formats.limits import MAX_ADMIN_BODY, MAX_ID
-from carnet.formats.machine_file import seal_machine_file
+from carnet.formats.machine_file import open_machine_file, seal_machine_file, seal_unchecked_machine_file
 from carnet.formats.strict_json import dump_json, parse_object
+from carnet.server.domain.activations.checking import SelfChecks
 from carnet.server.domain.ids import Ids
 from carnet.server.domain.status.allocation import StatusAllocator
 from carnet.server.ports import Random, SigningKeys
@@ -70,6 +75,7 @@ class Issuing:
         self._status = status
         self._ids = ids
         self._random = random
+        self._checks = SelfChecks()
 
     def prepare(self, license_: License, activation: Activation, now: Instant, ttl_seconds: int | None) -> Prepared:
         """
@@ -139,7 +145,7 @@ class Issuing:
 
     def sign(self, prepared: Prepared, activation: Activation, license_key: str) -> Artifacts:
         """
-        Sign prepared claims and check the result with the public keys of the root.
+        Sign prepared claims; where `SelfChecks` says so, check the result with the public keys of the root.
 
         Args:
             prepared: After the commit.
@@ -147,29 +153,33 @@ class Issuing:
             license_key: In clear; the machine file opens with it.
 
         Raises:
-            StateError: ``signing_failed``: it cannot be signed, or what was made does not verify; nothing leaves.
+            StateError: ``signing_failed``: it cannot be signed, or what was made is not sound; nothing leaves.
         """
         try:
-            # Each is read back as it is written; what its signature holds under must be the root's key.
-            token, read = issue_and_read_license_token(prepared.token, self._keys.signer("token"))
-            verify_own_jws(token, self._ring.find("token", prepared.token.kid or ""), what="The license token")
-            sealer = self._keys.signer("machine-file")
-            machine_file = seal_machine_file(
+            token = issue_unchecked_license_token(prepared.token, self._keys.signer("token"))
+            machine_file = seal_unchecked_machine_file(
                 prepared.machine_file,
                 license_key=license_key,
                 device_name=activation.device_name,
                 platform=activation.platform,
-                signer=sealer,
+                signer=self._keys.signer("machine-file"),
                 entropy=self._random(_ENTROPY_BYTES),
                 created=activation.created_at,
             )
-            trusted = self._ring.find("machine-file", sealer.kid)
-            is_sound = trusted == sealer.public_key and read == prepared.token
+            if self._checks.is_due(prepared.machine_file.policy):
+                self._check(prepared, token, machine_file, license_key)
         except CarnetError as error:  # nothing that the device did: it is an outage, and what was committed stays
+            self._checks.failed()
             raise signing_failed() from error
-        if not is_sound:
-            raise signing_failed()
         return Artifacts(token=token, machine_file=machine_file)
+
+    def _check(self, prepared: Prepared, token: str, machine_file: str, license_key: str) -> None:
+        """Verify both as a device does, under the root's keys, and compare with what was to be said."""
+        read = verify_license_token(token, self._ring)
+        device = prepared.machine_file.device or ""
+        opened = open_machine_file(machine_file.encode(), self._ring, license_key=license_key, fingerprint=device)
+        if (read, opened) != (prepared.token, prepared.machine_file):
+            raise signing_failed()
 
 
 def signing_failed() -> StateError:
