@@ -160,3 +160,8 @@ def decided(outcome: ValidationResult | Refused) -> Decision:
     """The decision of *outcome*, which is one."""
     assert isinstance(outcome, ValidationResult), outcome
     return outcome.decision
+
+
+async def licensed_product(installation: Installation) -> None:
+    """Make the product."""
+    await installation.products.create(CreateProduct(id=PRODUCT), OPERATOR)
