@@ -97,19 +97,6 @@ def open_jws_with(token: str | bytes, *, typ: str, key: PublicKey, max_bytes: in
     return parse_object(b64url_decode(payload, what), max_bytes=max_bytes, what=what)
 
 
-def verify_own_jws(token: str, key: PublicKey, *, what: str) -> None:
-    """
-    Check that the signature of a JWS that was made here holds under *key*: the trusted one, wherever it was signed.
-
-    Raises:
-        NotGenuineError: ``bad_signature``.
-
-    Does not look at header and payload: whoever calls it has just written them, and has read the payload back.
-    """
-    signed, _, signature = token.encode().rpartition(b".")
-    _verify(key, signature, signed, what)
-
-
 def unverified_jws(token: str | bytes, *, max_bytes: int, what: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """
     The header and claims of a compact JWS that NOBODY HAS VERIFIED: for showing and sorting files, never for deciding.

@@ -60,26 +60,36 @@ def issue_license_token(grant: Grant, signer: Signer) -> str:
     Raises:
         UsageError: ``bad_grant``: what the verifier would refuse; nothing was signed.
     """
-    return issue_and_read_license_token(grant, signer)[0]
-
-
-def issue_and_read_license_token(grant: Grant, signer: Signer) -> tuple[str, Grant]:
-    """
-    As `issue_license_token`; also what a verifier will read in the token, so that the issuer need not read it again.
-
-    Does not check the signature: `jws.verify_own_jws` does.
-    """
-    if grant.kind != "token" or grant.offline_until is None:
-        raise UsageError("bad_grant", "A license token is made from a grant of kind token that has an end.")
-    payload = dump_json(_claims_of(grant, grant.offline_until))
+    payload = _payload(grant)
     try:
-        read = _grant_of(parse_object(payload, max_bytes=MAX_TOKEN, what=_WHAT), signer.kid)
+        _grant_of(parse_object(payload, max_bytes=MAX_TOKEN, what=_WHAT), signer.kid)
     except MalformedError as bad:
         raise UsageError("bad_grant", f"This grant cannot be a license token: {bad.message}") from None
+    return _signed(payload, signer)
+
+
+def issue_unchecked_license_token(grant: Grant, signer: Signer) -> str:
+    """
+    As `issue_license_token`, without reading back what is signed: for an issuer that checks by sampling and makes
+    grants only from values that it has bounded (docs/decisions/0048).
+
+    Raises:
+        UsageError: ``bad_grant``: another kind, without an end, or too large.
+    """
+    return _signed(_payload(grant), signer)
+
+
+def _payload(grant: Grant) -> bytes:
+    if grant.kind != "token" or grant.offline_until is None:
+        raise UsageError("bad_grant", "A license token is made from a grant of kind token that has an end.")
+    return dump_json(_claims_of(grant, grant.offline_until))
+
+
+def _signed(payload: bytes, signer: Signer) -> str:
     token = sign_jws(payload, typ=TYP, signer=signer)
     if len(token) > MAX_TOKEN:
         raise UsageError("bad_grant", "This grant does not fit into a license token of 8 KiB.")
-    return token, read
+    return token
 
 
 def verify_license_token(token: str | bytes, ring: KeyRing) -> Grant:

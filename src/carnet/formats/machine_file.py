@@ -186,6 +186,43 @@ def seal_machine_file(
             ``weak_license_key``.
         MalformedError: ``bad_fingerprint``, ``placeholder_fingerprint``: the device is none.
     """
+    sealed = seal_unchecked_machine_file(
+        grant,
+        license_key=license_key,
+        device_name=device_name,
+        platform=platform,
+        signer=signer,
+        entropy=entropy,
+        created=created,
+    )
+    # Checked with the public half before anyone sees it (style.md §2 principle 11): it opens, and to this very grant.
+    ring = KeyRing.single(_ROLE, signer.public_key)
+    try:
+        opened = open_machine_file(sealed.encode(), ring, license_key=license_key, fingerprint=grant.device or "")
+    except MalformedError as bad:
+        _misuse("bad_grant", f"The grant cannot stand in a machine file: {bad.message}")
+    if opened != replace(grant, kid=signer.kid):
+        _misuse("bad_grant", "The grant holds values that a machine file cannot carry.")
+    return sealed
+
+
+def seal_unchecked_machine_file(
+    grant: Grant,
+    *,
+    license_key: str,
+    device_name: str,
+    platform: str,
+    signer: Signer,
+    entropy: bytes,
+    created: Instant | None = None,
+) -> str:
+    """
+    As `seal_machine_file`, without opening what was sealed: for an issuer that checks by sampling and makes grants only
+    from values that it has bounded (docs/decisions/0048).
+
+    Raises:
+        UsageError, MalformedError: As `seal_machine_file`, but ``bad_grant`` only for what can be seen beforehand.
+    """
     from carnet.formats.key_strength import check_sealing_key  # issuers only
 
     device, offline_until = grant.device, grant.offline_until
@@ -195,9 +232,8 @@ def seal_machine_file(
         _misuse("bad_grant", "The grant names another key than the one that signs.")
     check_sealing_key(license_key)
     check_device_identifier(device)
-    expected = replace(grant, kid=signer.kid)
     claims = claims_from_grant(
-        expected,
+        grant,
         offline_until=offline_until,
         license_key=license_key,
         device_name=device_name,
@@ -205,18 +241,9 @@ def seal_machine_file(
         kid=signer.kid,
         created=created,
     )
-    sealed = seal_plaintext(
+    return seal_plaintext(
         dump_json(claims), license_key=license_key, fingerprint=device, signer=signer, entropy=entropy
     )
-    # Checked with the public half before anyone sees it (style.md §2 principle 11): it opens, and to this very grant.
-    ring = KeyRing.single(_ROLE, signer.public_key)
-    try:
-        opened = open_machine_file(sealed.encode(), ring, license_key=license_key, fingerprint=device)
-    except MalformedError as bad:
-        _misuse("bad_grant", f"The grant cannot stand in a machine file: {bad.message}")
-    if opened != expected:
-        _misuse("bad_grant", "The grant holds values that a machine file cannot carry.")
-    return sealed
 
 
 def seal_plaintext(

@@ -14,7 +14,8 @@ import pytest
 
 from carnet.core.errors import StateError
 from carnet.server.storage.sqlite.connection import JoinedConnection, connect
-from carnet.server.storage.sqlite.writer import GroupCommitWriter, StorageError
+from carnet.server.storage.errors import StorageError
+from carnet.server.storage.sqlite.writer import GroupCommitWriter
 
 
 def database(folder: Path) -> Path:
