@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from carnet.core.errors import StateError
-from carnet.server.storage.sqlite.connection import JoinedConnection, connect
 from carnet.server.storage.errors import StorageError
+from carnet.server.storage.sqlite.connection import JoinedConnection, connect
 from carnet.server.storage.sqlite.writer import GroupCommitWriter
 
 
