@@ -35,8 +35,8 @@ _HEADERS: Final[Sequence[tuple[bytes, bytes]]] = (
 _NO_STORE: Final = (b"cache-control", b"no-store")
 _HSTS: Final = (b"strict-transport-security", b"max-age=31536000")
 
-_QUIET_ROUTES: Final = frozenset({"/v1/validate"})
-"""A POST that changes nothing and is asked many times a second: a line only when it is refused or fails."""
+_QUIET: Final = frozenset((("POST", "/v1/validate"), ("PUT", "/v1/leases/{lease_id}")))
+"""What is asked many times a second and is nothing new: a line only when it is refused or fails."""
 
 _REPLACED: Final = {"HEAD": "GET", "OPTIONS": "NONE"}
 """
@@ -109,7 +109,7 @@ class EdgeApp(HotApp):
         self.metrics.observe(method if method in _METHODS else "OTHER", route, status, code, seconds)
         if code:
             self.limits.answered(scope, code)
-        looks = method in _LOOKING or route in _QUIET_ROUTES
+        looks = method in _LOOKING or (method, route) in _QUIET
         if code or status >= 500 or not looks:
             log_answer(
                 method=method[:16],
