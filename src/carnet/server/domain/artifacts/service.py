@@ -16,15 +16,8 @@ from carnet.core.errors import CarnetError, StateError, UsageError
 from carnet.core.instant import DAY, Instant
 from carnet.core.model import Grant
 from carnet.formats.keys import KeyRing, Signer
-from carnet.formats.license_token import issue_license_token, verify_license_token
 from carnet.formats.offline_token import issue_offline_token, verify_offline_token
-from carnet.formats.profiles.keyforge import KeyforgeFacts, issue_keyforge_token, verify_keyforge_token
-from carnet.formats.profiles.traffic_orchestrator import (
-    TrafficOrchestratorFacts,
-    issue_traffic_orchestrator_token,
-    verify_traffic_orchestrator_token,
-)
-from carnet.server.domain.activations.issuing import Issuing, grant_from_json, issuance_of, signing_failed
+from carnet.server.domain.activations.issuing import Issuing, issuance_of, signing_failed
 from carnet.server.domain.artifacts.commands import (
     PROFILES,
     IssuedArtifact,
@@ -42,7 +35,8 @@ from carnet.server.domain.artifacts.drawing import (
     window_for,
 )
 from carnet.server.domain.artifacts.permission import refuse_unusable, seat_for
-from carnet.server.domain.artifacts.signed_keys import SignedKeys, check_options, dated_back
+from carnet.server.domain.artifacts.signed_keys import SignedKeys, check_options, next_second, says_the_same
+from carnet.server.domain.artifacts.signing import sign_token
 from carnet.server.domain.audit.entries import entry
 from carnet.server.domain.checks import check_seconds, check_text, invalid
 from carnet.server.domain.ids import Ids
@@ -50,7 +44,7 @@ from carnet.server.domain.keys.service import KeyService
 from carnet.server.domain.licenses.service import license_not_found
 from carnet.server.domain.licenses.vault import KeyVault
 from carnet.server.ports import Clock, NextIndex, SeatChanges, SeatFacts, SeatQuery, SigningKeys, Storage
-from carnet.server.records import Activation, Actor, CompatibilityKey, Issuance, KeyUse, License
+from carnet.server.records import Activation, Actor, CompatibilityKey, KeyUse, License
 
 _MAX_FINGERPRINT = 255
 
@@ -121,8 +115,8 @@ class ArtifactService:
         def draw(locked: License, issued_at: Instant) -> Grant:
             return self._signed_keys.draw(locked, command.options, issued_at)
 
-        same = last is not None and _same(last, lambda at: draw(license_, at))
-        issued_at = last.issued_at if last is not None and same else _next_second(last, license_, now)
+        same = last is not None and says_the_same(last, lambda at: draw(license_, at))
+        issued_at = last.issued_at if last is not None and same else next_second(last, license_, now)
         self._signed_keys.check(draw(license_, issued_at))
 
         def decide(facts: SeatFacts, _: NextIndex) -> SeatChanges[Refused | Grant]:
@@ -233,7 +227,7 @@ class ArtifactService:
 
         ring = KeyRing.single("token", signer.public_key)
         return await self._issue(
-            license_, command.fingerprint, decide, lambda ready: _sign_token(ready.drawn, signer, ring)
+            license_, command.fingerprint, decide, lambda ready: sign_token(ready.drawn, signer, ring)
         )
 
     def _refusal(self, facts: SeatFacts, command: IssueToken, now: Instant) -> Refused | None:
@@ -356,41 +350,6 @@ class ArtifactService:
             expires_at=issuance.expires_at,
             text=text,
         )
-
-
-def _sign_token(drawn: Drawn, signer: Signer, ring: KeyRing) -> str:
-    """The token of *drawn*, after the public verifier gave the same facts back (style.md §2 principle 11)."""
-    facts = drawn.facts
-    if isinstance(facts, KeyforgeFacts):
-        text = issue_keyforge_token(facts, signer)
-        is_sound = verify_keyforge_token(text, ring, algorithms=(signer.public_key.alg,)) == replace(
-            facts, kid=signer.kid
-        )
-    elif isinstance(facts, TrafficOrchestratorFacts):
-        text = issue_traffic_orchestrator_token(facts, signer)
-        is_sound = verify_traffic_orchestrator_token(text, ring) == replace(facts, kid=signer.kid)
-    else:
-        text = issue_license_token(facts, signer)
-        is_sound = verify_license_token(text, ring) == facts
-    if not is_sound:
-        raise signing_failed()
-    return text
-
-
-def _same(last: Issuance, draw: Callable[[Instant], Grant]) -> bool:
-    """Whether the signed key *last* would say the same today."""
-    grant = grant_from_json(last.claims)
-    return draw(grant.issued_at) == grant
-
-
-def _next_second(last: Issuance | None, license_: License, now: Instant) -> Instant:
-    """When a further signed key says that it was issued: later than the one before, because that second is its id."""
-    issued_at = dated_back(now, license_.expires_at)
-    if last is not None:
-        issued_at = Instant(max(issued_at, last.issued_at + 1))
-    if issued_at > now:
-        raise UsageError("conflict", "Too many signed keys of this license were made just now.", "Wait for a minute.")
-    return issued_at
 
 
 def _by_key(license_: License, fingerprint: str | None) -> SeatQuery:

@@ -6,7 +6,7 @@ Drawing is pure but for the name of the key that signs; signing turns drawn gran
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from carnet.core._base import replace
@@ -17,11 +17,11 @@ from carnet.formats.fingerprint import check_device_identifier
 from carnet.formats.keys import Ed25519Signer, KeyRing
 from carnet.formats.limits import MAX_LIFETIME_SECONDS
 from carnet.formats.signed_key import issue_signed_key, issue_signed_keys, signed_key_grant, verify_signed_key
-from carnet.server.domain.activations.issuing import signing_failed
+from carnet.server.domain.activations.issuing import grant_from_json, signing_failed
 from carnet.server.domain.artifacts.commands import SignedKeyOptions
 from carnet.server.domain.status.allocation import SHARD_SIZE, StatusAllocator
 from carnet.server.ports import SigningKeys
-from carnet.server.records import License
+from carnet.server.records import Issuance, License
 
 
 class SignedKeys:
@@ -120,6 +120,22 @@ def dated_back(now: Instant, expires_at: Instant | None) -> Instant:
             "Give the license an earlier end, or none: a perpetual license has a signed key without an end.",
         )
     return Instant(issued_at)
+
+
+def says_the_same(last: Issuance, draw: Callable[[Instant], Grant]) -> bool:
+    """Whether the signed key *last* would say the same today."""
+    grant = grant_from_json(last.claims)
+    return draw(grant.issued_at) == grant
+
+
+def next_second(last: Issuance | None, license_: License, now: Instant) -> Instant:
+    """When a further signed key says that it was issued: later than the one before, because that second is its id."""
+    issued_at = dated_back(now, license_.expires_at)
+    if last is not None:
+        issued_at = Instant(max(issued_at, last.issued_at + 1))
+    if issued_at > now:
+        raise UsageError("conflict", "Too many signed keys of this license were made just now.", "Wait for a minute.")
+    return issued_at
 
 
 @lru_cache(maxsize=1)
