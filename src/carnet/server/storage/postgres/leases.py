@@ -12,8 +12,8 @@ from __future__ import annotations
 import asyncio
 import re
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager, suppress
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import cache
 from typing import Any, Final, TypeVar
 
@@ -171,7 +171,7 @@ class PostgresLeasePart(LeasePart):
         async with self._counted(), self._pool.operation():
             for attempt in range(_TRIES):
                 try:
-                    async with self._pool.transaction() as connection:
+                    async with _transaction(self._pool) as connection:
                         await _lock(connection, query)
                         return await _run(connection, lease_steps.change(query, rule, self._service_clock.seconds()))
                 except DRIVER_ERRORS as error:
@@ -193,6 +193,13 @@ class PostgresLeasePart(LeasePart):
         except StopIteration as done:
             result: _T = done.value
             return result
+
+
+@asynccontextmanager
+async def _transaction(pool: HotPool) -> AsyncIterator[Connection]:
+    """A connection of *pool* inside a transaction; the driver's errors pass through."""
+    async with pool._pool.acquire() as connection, connection.transaction():  # noqa: SLF001 - one driver in two modules
+        yield connection
 
 
 async def _lock(connection: Connection, query: LeaseQuery) -> None:
