@@ -16,6 +16,7 @@ from carnet.core.decision import Refused
 from carnet.server.api.admin import views
 from carnet.server.api.admin.models import CreatedLicensesReply
 from carnet.server.api.auth import actor_of
+from carnet.server.api.preconditions import expect, tagged
 from carnet.server.api.v1.devices import device_command
 from carnet.server.api.v1.models import activate_reply, deactivate_reply
 from carnet.server.domain.activations.commands import DeactivateCommand
@@ -42,11 +43,12 @@ class EdgeIdempotency:
 
     async def before(self, request: _Request) -> Response[Any] | None:
         """
-        The answer to a request that was answered before; None lets the handler answer.
+        The answer to a request that was answered before; None lets the handler answer, under its `If-Match`.
 
         Raises:
             CarnetError: ``invalid_argument``, ``request_in_flight``, ``idempotency_mismatch``, ``conflict``.
         """
+        expect(request)
         if request.scope["method"] != "POST":
             return None
         key = request.headers.get(HEADER)
@@ -111,7 +113,8 @@ class EdgeIdempotency:
         return CreatedLicense(license=await licenses.get(license_id), key=key)
 
     async def _license(self, request: _Request, _: Remembered) -> Response[Any] | None:
-        return Response(views.license_(await self._installation.licenses.get(request.path_params["license_id"])))
+        found = await self._installation.licenses.get(request.path_params["license_id"])
+        return tagged(request, views.license_(found), found.revision)
 
     async def _activation(self, request: _Request, _: Remembered) -> Response[Any] | None:
         found = await self._installation.activations.get(request.path_params["activation_id"])

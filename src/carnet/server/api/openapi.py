@@ -24,6 +24,7 @@ from litestar.typing import FieldDefinition
 
 from carnet._version import __version__
 from carnet.server.api.auth import AdminGuard, needed_scope
+from carnet.server.api.preconditions import CHANGED, SHOWN
 from carnet.server.api.problems import PROBLEM_MEDIA_TYPE, PROBLEMS, Problem, is_retryable, problem_type
 
 _REF: Final = "#/components/schemas/{name}"
@@ -69,6 +70,21 @@ _IDEMPOTENCY_KEY: Final = {
     "outcome of the first (`Idempotency-Replayed: true`), and another request with it is refused.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
 }
+_IF_NONE_MATCH: Final = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "description": "The `ETag` that the caller has; 304 if it is still that.",
+    "schema": {"type": "string", "maxLength": 1024},
+}
+_IF_MATCH: Final = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "description": "The `ETag` that the caller read. If the vendor changed the record since, nothing is done (412); "
+    "what devices did since does not matter.",
+    "schema": {"type": "string", "maxLength": 1024},
+}
 _ALWAYS: Final = ("bad_request", "rate_limited", "internal_error")
 
 
@@ -113,6 +129,11 @@ class _Document:
         if handler.operation_id in self._idempotent:
             parameters.append(_IDEMPOTENCY_KEY)
             codes += _REPEATED
+        if handler.operation_id in SHOWN:
+            parameters.append(_IF_NONE_MATCH)
+        if handler.operation_id in CHANGED:
+            parameters.append(_IF_MATCH)
+            codes.append("precondition_failed")
         if parameters:
             operation["parameters"] = parameters
         body = handler.parsed_data_field
@@ -122,7 +143,14 @@ class _Document:
                 "required": not body.is_optional,
                 "content": {"application/json": self._content(_without_none(body.annotation))},
             }
-        operation["responses"] = self._responses(handler, codes)
+        operation["responses"] = responses = self._responses(handler, codes)
+        if handler.operation_id in SHOWN | CHANGED:
+            responses["200"]["headers"]["ETag"] = {"$ref": "#/components/headers/ETag"}
+        if handler.operation_id in SHOWN:
+            responses["304"] = {
+                "description": "It is as `If-None-Match` says.",
+                "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in ("X-Request-Id", "ETag")},
+            }
         return operation
 
     def _parameters(self, handler: HTTPRouteHandler) -> Iterator[dict[str, Any]]:
@@ -292,6 +320,7 @@ def document(app: Litestar, *, idempotent: Collection[str] = ()) -> dict[str, An
                         "description": "The request's id: yours if you sent one of 1 to 64 letters, digits, `-_.`.",
                         "schema": {"type": "string"},
                     },
+                    "ETag": {"description": "The record's revision and how it is shown.", "schema": {"type": "string"}},
                     "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}},
                     "RateLimit": {
                         "description": "The limit that was met, as draft-ietf-httpapi-ratelimit-headers has it; may "

@@ -15,6 +15,7 @@ from typing import Protocol, TypeVar
 from carnet.core._base import Struct
 from carnet.core.errors import CarnetError
 from carnet.core.instant import Instant
+from carnet.server.ports.preconditions import EXPECTED
 
 _C = TypeVar("_C")
 _T = TypeVar("_T")
@@ -75,23 +76,27 @@ def note(**ids: str) -> None:
 
 def remembering(work: Callable[[_C], _T], write: Callable[[_C, Remembered], None]) -> Callable[[_C], _T]:
     """
-    *work*, a unit of the storage, with the memory of the present request written behind it.
+    *work*, a unit of the storage, with what belongs to the present request taken along: the revision that it expects,
+    and its memory, which is written behind the change.
 
     Args:
         work: Runs inside a transaction, perhaps in another thread, given its connection.
         write: Stores the memory on that connection; raises `request_in_flight` if there is one already.
     """
-    once = ONCE.get()
-    if once is None or once.is_written:
+    once, expected = ONCE.get(), EXPECTED.get()
+    if once is not None and once.is_written:
+        once = None
+    if once is None and expected is None:
         return work
 
     def unit(connection: _C) -> _T:
-        token = ONCE.set(once)
+        asked, revisions = ONCE.set(once), EXPECTED.set(expected)
         try:
             result = work(connection)
         finally:
-            ONCE.reset(token)
-        if once.ids:
+            ONCE.reset(asked)
+            EXPECTED.reset(revisions)
+        if once is not None and once.ids:
             write(connection, once.remembered())
             once.is_written = True
         return result

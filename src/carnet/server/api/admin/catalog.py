@@ -24,6 +24,7 @@ from carnet.server.api.admin.models import (
 )
 from carnet.server.api.admin.params import PAGE_SIZE, Cursor, CustomerPath, Limit, PolicyPath, ProductPath
 from carnet.server.api.auth import actor_of
+from carnet.server.api.preconditions import tagged
 from carnet.server.domain.customers.commands import CreateCustomer
 from carnet.server.domain.customers.service import CustomerService
 from carnet.server.domain.policies.commands import CreatePolicy, UpdatePolicy
@@ -70,9 +71,12 @@ async def list_products(
     response_description="The product.",
     opt={"problems": ("product_not_found",)},
 )
-async def get_product(product: ProductPath, products: NamedDependency[ProductService]) -> Response[ProductReply]:
+async def get_product(
+    request: Request[Any, Any, Any], product: ProductPath, products: NamedDependency[ProductService]
+) -> Response[ProductReply]:
     """Show a product."""
-    return Response(views.product(await products.get(product)))
+    found = await products.get(product)
+    return tagged(request, views.product(found), found.revision)
 
 
 @post(
@@ -117,10 +121,11 @@ async def list_policies(
     opt={"problems": ("policy_not_found",)},
 )
 async def get_policy(
-    product: ProductPath, name: PolicyPath, policies: NamedDependency[PolicyService]
+    request: Request[Any, Any, Any], product: ProductPath, name: PolicyPath, policies: NamedDependency[PolicyService]
 ) -> Response[PolicyReply]:
     """Show a policy."""
-    return Response(views.policy(await policies.get(product, name)))
+    found = await policies.get(product, name)
+    return tagged(request, views.policy(found), found.revision)
 
 
 @put(
@@ -150,7 +155,8 @@ async def update_policy(
         duration_seconds=data.duration_seconds,
         token_algorithm=data.token_algorithm,
     )
-    return Response(views.policy(await policies.update(command, actor_of(request))))
+    changed = await policies.update(command, actor_of(request))
+    return tagged(request, views.policy(changed), changed.revision)
 
 
 @post(
@@ -189,10 +195,11 @@ async def list_customers(
     opt={"problems": ("customer_not_found",)},
 )
 async def get_customer(
-    customer_id: CustomerPath, customers: NamedDependency[CustomerService]
+    request: Request[Any, Any, Any], customer_id: CustomerPath, customers: NamedDependency[CustomerService]
 ) -> Response[CustomerReply]:
     """Show a customer."""
-    return Response(views.customer(await customers.get(customer_id)))
+    found = await customers.get(customer_id)
+    return tagged(request, views.customer(found), found.revision)
 
 
 CATALOG_HANDLERS: Final = (

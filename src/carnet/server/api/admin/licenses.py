@@ -29,11 +29,12 @@ from carnet.server.api.admin.models import (
 )
 from carnet.server.api.admin.params import PAGE_SIZE, ActivationPath, Cursor, LicensePath, Limit
 from carnet.server.api.auth import READS, actor_of
+from carnet.server.api.preconditions import tagged
 from carnet.server.domain.activations.service import ActivationService
 from carnet.server.domain.artifacts.commands import SignedKeyOptions
 from carnet.server.domain.audit.commands import AuditFilter
 from carnet.server.domain.audit.service import AuditService
-from carnet.server.domain.licenses.commands import CreateLicense, RenewLicense
+from carnet.server.domain.licenses.commands import CreateLicense, LicenseView, RenewLicense
 from carnet.server.domain.licenses.service import LicenseService
 
 _TAGS: Final = ["Admin"]
@@ -161,9 +162,11 @@ async def find_license(
     response_description="The license.",
     opt={"problems": ("license_not_found",)},
 )
-async def get_license(license_id: LicensePath, licenses: NamedDependency[LicenseService]) -> Response[LicenseReply]:
+async def get_license(
+    request: Request[Any, Any, Any], license_id: LicensePath, licenses: NamedDependency[LicenseService]
+) -> Response[LicenseReply]:
     """Show a license."""
-    return Response(views.license_(await licenses.get(license_id)))
+    return _shown(request, await licenses.get(license_id))
 
 
 @post(
@@ -187,7 +190,7 @@ async def renew_license(
         duration_seconds=data.duration_seconds,
         basis=data.basis,
     )
-    return Response(views.license_(await licenses.renew(command, actor_of(request))))
+    return _shown(request, await licenses.renew(command, actor_of(request)))
 
 
 @post(
@@ -205,7 +208,7 @@ async def suspend_license(
     data: JSONBody[ReasonRequest | None] = None,
 ) -> Response[LicenseReply]:
     """Stop a license until it is reinstated. Suspending twice changes nothing."""
-    return Response(views.license_(await licenses.suspend(license_id, actor_of(request), reason=_why(data))))
+    return _shown(request, await licenses.suspend(license_id, actor_of(request), reason=_why(data)))
 
 
 @post(
@@ -223,7 +226,7 @@ async def reinstate_license(
     data: JSONBody[ReasonRequest | None] = None,
 ) -> Response[LicenseReply]:
     """Lift a suspension. Reinstating an active license changes nothing."""
-    return Response(views.license_(await licenses.reinstate(license_id, actor_of(request), reason=_why(data))))
+    return _shown(request, await licenses.reinstate(license_id, actor_of(request), reason=_why(data)))
 
 
 @post(
@@ -241,7 +244,7 @@ async def revoke_license(
     data: JSONBody[ReasonRequest | None] = None,
 ) -> Response[LicenseReply]:
     """Stop a license for good. Revoking twice changes nothing."""
-    return Response(views.license_(await licenses.revoke(license_id, actor_of(request), reason=_why(data))))
+    return _shown(request, await licenses.revoke(license_id, actor_of(request), reason=_why(data)))
 
 
 @post(
@@ -337,6 +340,10 @@ async def list_audit(
     """List who changed what, and when."""
     found = await audit.list(AuditFilter(object_id=object_id, action=action), after=cursor, limit=limit)
     return views.page(request, found, views.audit, AuditsReply)
+
+
+def _shown(request: Request[Any, Any, Any], license_: LicenseView) -> Response[LicenseReply]:
+    return tagged(request, views.license_(license_), license_.revision)
 
 
 def _why(data: ReasonRequest | None) -> str | None:

@@ -76,6 +76,7 @@ async def root(
     "/.well-known/jwks.json",
     operation_id="jwks",
     tags=_TAGS,
+    media_type=JWKS_MEDIA_TYPE,
     response_description="The JWK set.",
     responses=_NOT_MODIFIED,
     opt={"problems": ("unavailable",)},

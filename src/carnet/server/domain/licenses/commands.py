@@ -114,6 +114,7 @@ class LicenseView(Struct):
 
     `policy` is the policy's name; `effective` the rules in force, overrides applied. `entitlements` are all it grants.
     `conditions` are those in force, `own_conditions` its own; `progress` tells what waits and what was used up.
+    `revision` rises with what the vendor changes.
     """
 
     id: str
@@ -134,6 +135,7 @@ class LicenseView(Struct):
     conditions: Conditions = Conditions()
     own_conditions: Mapping[str, Any] = NO_DETAILS
     progress: Progress = NOTHING
+    revision: int = 1
 
 
 class CreatedLicense(Struct):

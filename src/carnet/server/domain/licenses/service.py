@@ -350,6 +350,7 @@ def license_view(stored: License) -> LicenseView:
         conditions=stored.conditions,
         own_conditions=stored.own_conditions,
         progress=stored.progress,
+        revision=stored.revision,
     )
 
 

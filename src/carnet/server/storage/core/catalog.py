@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from carnet.core._base import replace
 from carnet.server.ports import OwnValues, PolicyChange
+from carnet.server.ports.preconditions import require_revision
 from carnet.server.records import AuditEntry, Customer, Product, StoredPolicy
 from carnet.server.storage import rows
 from carnet.server.storage.core.unit import CoreUnits, add_audit, insert, policy_by_name
@@ -71,6 +72,7 @@ class CatalogPart(CoreUnits):
             if row is None:
                 return None
             old = rows.policy_from(row)
+            require_revision(old.revision)
             texts = connection.execute(
                 sa.select(licenses.c.overrides, licenses.c.conditions).where(licenses.c.policy_id == old.id).distinct()
             ).all()

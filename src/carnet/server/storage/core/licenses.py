@@ -10,9 +10,10 @@ import sqlalchemy as sa
 
 from carnet.core._base import replace
 from carnet.server.ports import LicenseChange, LicenseContext, LicenseFilter, NewLicense, NextIndex
+from carnet.server.ports.preconditions import require_revision
 from carnet.server.records import License, StoredPolicy
 from carnet.server.storage import rows
-from carnet.server.storage.core.unit import CoreUnits, add_audit, add_events, exists, policy_by_name
+from carnet.server.storage.core.unit import CoreUnits, add_audit, add_events, exists, lock_license, policy_by_name
 from carnet.server.storage.tables import audit, customers, issuances, licenses, policies, products, status_indices
 
 LICENSE = sa.select(licenses, *(policies.c[name] for name in rows.POLICY_COLUMNS)).join(
@@ -145,12 +146,14 @@ def _in_use(connection: sa.Connection, policy: StoredPolicy) -> int:
 
 
 def _locked(connection: sa.Connection, license_id: str) -> License | None:
-    chosen = LICENSE.where(licenses.c.id == license_id).with_for_update(of=licenses, key_share=True)
+    lock_license(connection, license_id)
+    chosen = LICENSE.where(licenses.c.id == license_id)
     row = connection.execute(chosen).first()
     return None if row is None else rows.license_from(row)
 
 
 def _changed(connection: sa.Connection, found: License, made: LicenseChange) -> License:
+    require_revision(found.revision)
     if made.audit is None:
         return made.license
     values = {name: value for name, value in rows.license_values(made.license).items() if name not in _FIXED}
