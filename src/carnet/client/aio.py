@@ -12,6 +12,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from carnet.client.aio_leases import AsyncSeat
 from carnet.client.base import DEFAULT_TIMEOUT_SECONDS, Client, offline_seconds, required
 from carnet.client.driving import adrive
 from carnet.client.info import Info
@@ -19,6 +20,7 @@ from carnet.client.operations import Steps
 from carnet.client.ports import AsyncTransport, Clock
 from carnet.core.decision import Decision
 from carnet.core.errors import CarnetError
+from carnet.core.lease_terms import HolderKind
 
 
 class AsyncCarnet(Client):
@@ -106,6 +108,32 @@ class AsyncCarnet(Client):
         """As `Carnet.prepare_offline`."""
         seconds = offline_seconds(days, ttl_seconds)
         return await self._run(lambda: self._steps("refresh", ttl_seconds=seconds))
+
+    def lease(
+        self,
+        *,
+        kind: HolderKind = "device",
+        holder_id: str | None = None,
+        ttl_seconds: int | None = None,
+        borrow: bool = False,
+        name: str = "",
+        license_key: str | None = None,
+        on_lost: Callable[[AsyncSeat], None] | None = None,
+    ) -> AsyncSeat:
+        """As `Carnet.lease`, for an `async with`."""
+        self._check_open()
+        return AsyncSeat(
+            self._device,
+            self._connected,
+            self._timeout_seconds,
+            on_lost,
+            kind=kind,
+            holder_id=holder_id,
+            ttl_seconds=ttl_seconds,
+            borrow=borrow,
+            name=name,
+            license_key=license_key,
+        )
 
     async def require(self) -> Decision:
         """As `Carnet.require`."""

@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from typing import Self
 
     from carnet.client.info import Info
+    from carnet.client.leases import Seat
     from carnet.client.operations import Outcome, Steps
     from carnet.client.ports import Clock, Transport
     from carnet.core.decision import Decision
+    from carnet.core.lease_terms import HolderKind
 
 
 class Carnet(Client):
@@ -187,6 +189,57 @@ class Carnet(Client):
         """
         seconds = offline_seconds(days, ttl_seconds)
         return self._run(lambda: self._steps("refresh", ttl_seconds=seconds))
+
+    def lease(
+        self,
+        *,
+        kind: HolderKind = "device",
+        holder_id: str | None = None,
+        ttl_seconds: int | None = None,
+        borrow: bool = False,
+        name: str = "",
+        license_key: str | None = None,
+        on_lost: Callable[[Seat], None] | None = None,
+    ) -> Seat:
+        """
+        A floating seat, to be used in a `with`: claimed on entering, kept in the background, given back on leaving.
+
+        .. code-block:: python
+
+            with carnet.lease(kind="process") as seat:
+                if not seat:
+                    show(seat.reasons)
+
+        Never an exception for licensing reasons: the seat is true while it is held, and says why where it is not.
+
+        Args:
+            kind: Who holds it: this device, all of its processes together; this process; or a user.
+            holder_id: The holder's id; needed for a user, otherwise the device's fingerprint, or one made from it.
+            ttl_seconds: A wanted time between renewals and end, at least 1; the vendor bounds it.
+            borrow: Take it along for travel: leaving the `with` keeps it, also without a network; `release()` returns
+                it early.
+            name: What people should see the holder as, e.g. a host name, at most 64 characters.
+            license_key: The pool's key, where it is not this device's own.
+            on_lost: Called in the background when the seat ends against our will.
+
+        Raises:
+            UsageError: A setting is missing or wrong; ``bad_holder``; ``license_key_needed`` on entering.
+        """
+        from carnet.client.leases import Seat
+
+        self._check_open()
+        return Seat(
+            self._device,
+            self._connected,
+            self._timeout_seconds,
+            on_lost,
+            kind=kind,
+            holder_id=holder_id,
+            ttl_seconds=ttl_seconds,
+            borrow=borrow,
+            name=name,
+            license_key=license_key,
+        )
 
     def require(self) -> Decision:
         """

@@ -24,7 +24,7 @@ class HttpRequest(Struct):
         after_seconds: How long the driver waits before it sends it; 0 for a first attempt.
     """
 
-    method: Literal["POST", "GET"]
+    method: Literal["POST", "GET", "PUT", "DELETE"]
     path: str
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""

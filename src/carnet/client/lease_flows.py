@@ -1,0 +1,168 @@
+"""
+The exchanges about floating seats, as generators that yield requests (as `flows`); an answer counts by its proof alone.
+
+A lease is in force while its token is: it is kept in memory, and on the disk only where it was borrowed for travel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+from carnet.client.flows import OUT_OF_TIME, Flow
+from carnet.client.wire import MAX_ANSWER, HttpAnswer, HttpRequest
+from carnet.core._base import Struct
+from carnet.core.errors import CarnetError, TransportError
+from carnet.core.instant import Instant, parse_instant
+from carnet.core.lease_terms import LeaseHolder
+from carnet.formats.answer import Answer, check_binding, digest_artifacts, verify_answer
+from carnet.formats.encoding import b64url_encode
+from carnet.formats.keys import KeyRing
+from carnet.formats.lease import LeaseToken, verify_lease_token
+from carnet.formats.strict_json import dump_json, parse_object
+
+_ATTEMPTS = 2
+_RETRIED = frozenset({408, 429, 500, 502, 503, 504})
+_NONCE_BYTES = 16
+_METHODS: dict[str, Literal["POST", "PUT", "DELETE"]] = {"claim": "POST", "renew": "PUT", "release": "DELETE"}
+_FIX = "Check the server's address and the product, and whether a proxy or a login page is in between; then try again."
+
+
+class Seeker(Struct):
+    """
+    Who asks for a seat, for which product.
+
+    Attributes:
+        product: The product id.
+        license_key: Proves the right to the pool.
+        holder: Who holds the seat.
+        name: What people should see it as.
+        ttl_seconds: A wanted time; None: what the vendor set.
+        ring: The trusted keys.
+        entropy: The operating system's random source.
+    """
+
+    product: str
+    license_key: str
+    holder: LeaseHolder
+    name: str
+    ttl_seconds: int | None
+    ring: KeyRing
+    entropy: Callable[[int], bytes]
+
+    def __repr__(self) -> str:
+        return f"Seeker(product={self.product!r}, holder={self.holder!s})"  # never the license key
+
+
+class LeaseVerdict(Struct):
+    """An authentic answer: a refusal with its code, or a lease with its token (none for a return)."""
+
+    answer: Answer
+    text: str | None = None
+    token: LeaseToken | None = None
+    renew_after: Instant | None = None
+
+    def __repr__(self) -> str:
+        return f"LeaseVerdict(outcome={self.answer.outcome!r}, code={self.answer.code!r})"
+
+
+def ask_for_seat(
+    seeker: Seeker, action: Literal["claim", "renew", "release"], *, lease_id: str | None = None, borrow: bool = False
+) -> Flow[LeaseVerdict]:
+    """
+    Claim a seat, go on with it, or give it back.
+
+    Args:
+        seeker: Who asks.
+        action: What for.
+        lease_id: The lease; None for a claim.
+        borrow: Take it along for travel.
+
+    Raises:
+        TransportError: No authentic answer.
+    """
+    holder: dict[str, Any] = {"kind": seeker.holder.kind, "id": seeker.holder.id}
+    if action == "claim" and seeker.name:
+        holder["name"] = seeker.name
+    nonce = b64url_encode(seeker.entropy(_NONCE_BYTES))
+    members: dict[str, Any] = {
+        "license_key": seeker.license_key,
+        "product": seeker.product,
+        "holder": holder,
+        "nonce": nonce,
+    }
+    if action != "release" and seeker.ttl_seconds is not None:
+        members["ttl_seconds"] = seeker.ttl_seconds
+    if borrow:
+        members["borrow"] = True
+    path = "/v1/leases" if lease_id is None else f"/v1/leases/{lease_id}"
+    body = dump_json(members)
+    pause = 0.0
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            answer = yield HttpRequest(method=_METHODS[action], path=path, body=body, after_seconds=pause)
+        except TransportError as error:
+            if attempt == _ATTEMPTS or error.code == OUT_OF_TIME:
+                raise
+        else:
+            if attempt == _ATTEMPTS or answer.status not in _RETRIED:
+                return judge_seat(seeker, answer, nonce=nonce, action=action, lease_id=lease_id)
+        pause = 0.3 * int.from_bytes(seeker.entropy(2), "big") / 0xFFFF
+    raise AssertionError("unreachable")
+
+
+def judge_seat(
+    seeker: Seeker,
+    answer: HttpAnswer,
+    *,
+    nonce: str,
+    action: Literal["claim", "renew", "release"],
+    lease_id: str | None,
+) -> LeaseVerdict:
+    """
+    Take an answer for authentic, or not at all: its proof is bound to this question, and its token is this holder's.
+
+    Raises:
+        TransportError: ``answer_not_authentic``; `__cause__` says why.
+    """
+    try:
+        body = parse_object(
+            answer.body, max_bytes=MAX_ANSWER, what="The answer", max_string=MAX_ANSWER, allow_floats=True
+        )
+        return _judge(seeker, body, nonce, action, lease_id)
+    except CarnetError as error:
+        raise TransportError(
+            "answer_not_authentic",
+            f"What answered (HTTP {answer.status}) is not the license server, or was changed on the way.",
+            _FIX,
+        ) from error
+
+
+def _judge(
+    seeker: Seeker, body: dict[str, Any], nonce: str, action: Literal["claim", "renew", "release"], lease_id: str | None
+) -> LeaseVerdict:
+    proof, lease = body.get("proof"), body.get("lease")
+    if type(proof) is not str:
+        raise TransportError("no_proof", "The answer carries no proof.")
+    members = lease if type(lease) is dict else {}
+    text = members.get("token")
+    verified = verify_answer(proof, seeker.ring)
+    check_binding(
+        verified,
+        nonce=nonce,
+        action=action,
+        product=seeker.product,
+        device=seeker.holder.id,
+        artifacts=digest_artifacts({"token": text} if type(text) is str else {}),
+    )
+    if verified.outcome == "refused" or action == "release":
+        return LeaseVerdict(answer=verified)
+    if type(text) is not str:
+        raise TransportError("no_artifacts", "The grant carries no token.")
+    token = verify_lease_token(text, seeker.ring)
+    said = (token.product, token.holder, token.lease_id)
+    if said != (seeker.product, seeker.holder, lease_id or verified.activation_id):
+        raise TransportError("wrong_artifacts", "The token is for another product, holder or lease.")
+    return LeaseVerdict(
+        answer=verified, text=text, token=token, renew_after=parse_instant(str(members.get("renew_after")))
+    )
