@@ -100,7 +100,13 @@ async def create_policy(
     return Response(views.policy(await policies.create(command, actor_of(request))))
 
 
-@get("/policies", operation_id="listPolicies", tags=_TAGS, response_description="Policies of the product, by name.")
+@get(
+    "/policies",
+    operation_id="listPolicies",
+    tags=_TAGS,
+    response_description="Policies of the product, by name.",
+    opt={"problems": ("product_not_found",)},
+)
 async def list_policies(
     request: Request[Any, Any, Any],
     *,
