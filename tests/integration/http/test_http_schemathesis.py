@@ -1,5 +1,5 @@
 """
-SEC-50: every operation of the contract, with generated requests, on a real server: no 5xx, nothing that is not promised.
+SEC-50: generated requests to every operation of the contract, on a real server: no 5xx, nothing that is not promised.
 
 100 cases for each operation, half of them as the contract asks and half against it; `make test-long`: 1,000.
 """
