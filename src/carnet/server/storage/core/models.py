@@ -15,7 +15,7 @@ from carnet.server.ports import EnrolmentChange, UsageChange, UsageFacts, UsageQ
 from carnet.server.records import AuditEntry, Enrolment, Event, License, Usage
 from carnet.server.storage import rows
 from carnet.server.storage.core.licenses import LICENSE
-from carnet.server.storage.core.unit import CoreUnits, add_audit, add_events
+from carnet.server.storage.core.unit import CoreUnits, add_audit, add_events, lock_license
 from carnet.server.storage.tables import enrolments, events, licenses, usage, usage_events
 
 _T = TypeVar("_T")
@@ -96,7 +96,8 @@ def _locked_license(connection: sa.Connection, query: UsageQuery) -> License | N
             found = connection.scalar(sa.select(licenses.c.id).where(licenses.c.key_lookup == lookup))
     if found is None:
         return None
-    chosen = LICENSE.where(licenses.c.id == found).with_for_update(of=licenses, key_share=True)
+    lock_license(connection, found)
+    chosen = LICENSE.where(licenses.c.id == found)
     row = connection.execute(chosen).first()
     return None if row is None else rows.license_from(row)
 

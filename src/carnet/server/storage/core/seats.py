@@ -20,7 +20,7 @@ from carnet.server.ports import MAX_HOLDERS, Care, NextIndex, SeatChanges, SeatF
 from carnet.server.records import Activation, Enrolment, License
 from carnet.server.storage import rows
 from carnet.server.storage.core.licenses import LICENSE
-from carnet.server.storage.core.unit import CoreUnits, add_audit, add_events, exists, insert
+from carnet.server.storage.core.unit import CoreUnits, add_audit, add_events, exists, insert, lock_license
 from carnet.server.storage.errors import seat_guard
 from carnet.server.storage.tables import (
     activations,
@@ -127,8 +127,9 @@ def _license(connection: sa.Connection, query: SeatQuery, *, is_locked: bool) ->
     found = next((each for each in (connection.scalar(one) for one in wanted) if each is not None), None)
     if found is None:
         return None
-    chosen = LICENSE.where(licenses.c.id == found)
-    row = connection.execute(chosen.with_for_update(of=licenses, key_share=True) if is_locked else chosen).first()
+    if is_locked:
+        lock_license(connection, found)
+    row = connection.execute(LICENSE.where(licenses.c.id == found)).first()
     return None if row is None else rows.license_from(row)
 
 

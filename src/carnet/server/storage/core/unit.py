@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from carnet.server.ports import IndexPlace
 from carnet.server.records import AuditEntry, Event
 from carnet.server.storage import rows
-from carnet.server.storage.tables import audit, events, policies
+from carnet.server.storage.tables import audit, events, licenses, policies
 
 _T = TypeVar("_T")
 
@@ -57,6 +57,17 @@ class CoreUnits(ABC):
     ) -> tuple[_T, ...]:
         query = query.order_by(key.desc()).limit(limit)
         return await self._all(query if after is None else query.where(key < after), mapped)
+
+
+def lock_license(connection: sa.Connection, license_id: str) -> None:
+    """
+    Lock a license, before anything of it is read.
+
+    In a statement of its own: on PostgreSQL one that waits for the lock and also reads the policy shows the license as
+    it is after the wait and the policy as it was before (READ COMMITTED), and a decision on the two would be about a
+    state that never was.
+    """
+    connection.execute(sa.select(licenses.c.id).where(licenses.c.id == license_id).with_for_update(key_share=True))
 
 
 def policy_by_name(product: str, name: str) -> sa.Select[Any]:

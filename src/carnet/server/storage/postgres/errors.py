@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from asyncpg import DataError, InterfaceError, PostgresError  # type: ignore[import-untyped]
+from asyncpg import DataError, InterfaceError, InternalClientError, PostgresError  # type: ignore[import-untyped]
 from sqlalchemy.exc import DBAPIError
 
 from carnet.core.errors import CarnetError, UsageError
 from carnet.server.storage.errors import StorageError
 
-DRIVER_ERRORS: Final = (PostgresError, InterfaceError, OSError, TimeoutError)
+DRIVER_ERRORS: Final = (PostgresError, InterfaceError, InternalClientError, OSError, TimeoutError)
 """Everything that talking to PostgreSQL raises for reasons that are not ours."""
+
+_NOT_SENT: Final = (InterfaceError, InternalClientError)
 
 UNIQUE_VIOLATION: Final = "23505"
 _SERIALIZATION_FAILURE: Final = "40001"
@@ -54,7 +56,16 @@ def is_lost(error: BaseException) -> bool:
     state = sqlstate_of(error)
     if state is not None:
         return state.startswith("08") or state in {"57P01", "57P02", "57P03"}
-    return isinstance(error, InterfaceError | OSError | TimeoutError) and not isinstance(error, DataError)
+    return isinstance(error, (*_NOT_SENT, OSError, TimeoutError)) and not isinstance(error, DataError)
+
+
+def was_not_sent(error: BaseException) -> bool:
+    """
+    Whether the statement never left: the driver found the connection closed, or closing, before it wrote to it.
+
+    That is what a connection looks like that the server ended while nobody used it.
+    """
+    return isinstance(error, _NOT_SENT) and is_lost(error)
 
 
 def storage_error(error: BaseException, *, was_sent: bool = False) -> CarnetError:

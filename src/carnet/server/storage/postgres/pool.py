@@ -12,8 +12,8 @@ of the database the first request finds it again (REL-05). A read that meets a b
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, Final
 
@@ -22,7 +22,7 @@ import asyncpg  # type: ignore[import-untyped]
 from carnet.server.database import PostgresAddress
 from carnet.server.storage.errors import StorageError, storage_closed
 from carnet.server.storage.postgres.connection import HOT_SECONDS, Connection, make_durable, options
-from carnet.server.storage.postgres.errors import DRIVER_ERRORS, is_lost, storage_error
+from carnet.server.storage.postgres.errors import DRIVER_ERRORS, is_lost, storage_error, was_not_sent
 
 POOL_SIZE: Final = 16
 """Connections of one process; as wide as the requests it usually has under way."""
@@ -118,38 +118,73 @@ class HotPool:
 
     async def read(self, sql: str, *values: Any) -> list[Any]:
         """
-        The rows of one statement that changes nothing; on a lost connection it is asked once more.
+        The rows of one statement that changes nothing; on a lost connection it is asked again on another.
 
         Raises:
             StateError: ``storage_unavailable``, ``storage_busy``.
         """
         try:
-            try:
-                return await self._fetch(sql, values)
-            except DRIVER_ERRORS as error:
-                if not is_lost(error):
-                    raise
-                return await self._fetch(sql, values)
+            return await self._fetch(sql, values, again_if=is_lost)
         except DRIVER_ERRORS as error:
             raise storage_error(error) from error
 
     async def write(self, sql: str, *values: Any) -> list[Any]:
         """
-        The rows of one statement that is its own transaction; asked once, whatever happens. The driver's errors pass
+        The rows of one statement that is its own transaction; sent once, whatever happens. The driver's errors pass
         through; see `errors.storage_error` for those that leave its outcome unknown.
         """
-        return await self._fetch(sql, values)
+        return await self._fetch(sql, values, again_if=was_not_sent)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """A connection inside a transaction, inside an `operation`. The driver's errors pass through."""
-        async with self._pool.acquire() as connection, connection.transaction():
-            yield connection
+        async with AsyncExitStack() as stack:
+            connection, begun = await self._begin(stack)
+            try:
+                yield connection
+            except BaseException:
+                with suppress(*DRIVER_ERRORS):  # where the connection is lost, the server does it
+                    await begun.rollback()
+                raise
+            await begun.commit()
 
-    async def _fetch(self, sql: str, values: tuple[Any, ...]) -> list[Any]:
-        async with self._pool.acquire() as connection:
-            rows: list[Any] = await connection.fetch(sql, *values)
-            return rows
+    async def _begin(self, stack: AsyncExitStack) -> tuple[Connection, Any]:
+        for attempt in range(self._size + 1):
+            connection = await stack.enter_async_context(self._pool.acquire())
+            begun = connection.transaction()
+            try:
+                await begun.start()
+            except DRIVER_ERRORS as error:
+                _give_up(connection, error)
+                if not is_lost(error) or attempt == self._size:
+                    raise
+                await stack.aclose()
+            else:
+                return connection, begun
+        raise AssertionError  # the last attempt returned or raised
+
+    async def _fetch(
+        self, sql: str, values: tuple[Any, ...], *, again_if: Callable[[BaseException], bool]
+    ) -> list[Any]:
+        # After a restart of the server every connection of the pool may be a broken one; each is met once.
+        for attempt in range(self._size + 1):
+            async with self._pool.acquire() as connection:
+                try:
+                    rows: list[Any] = await connection.fetch(sql, *values)
+                except DRIVER_ERRORS as error:
+                    _give_up(connection, error)
+                    if isinstance(error, TimeoutError) or not again_if(error) or attempt == self._size:
+                        raise
+                else:
+                    return rows
+        raise AssertionError  # the last attempt returned or raised
+
+
+def _give_up(connection: Connection, error: BaseException) -> None:
+    """Never use a lost connection again."""
+    if is_lost(error):
+        with suppress(asyncpg.InterfaceError):  # it was given up already
+            connection.terminate()
 
 
 async def _reset(_: Connection) -> None:

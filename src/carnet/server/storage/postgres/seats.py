@@ -36,7 +36,7 @@ The number of seats used in an answer is that of the moment of the decision: oth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
 from carnet.server.ports import ONCE, NextIndex, Once, Remembered, SeatChanges, SeatFacts, SeatQuery, needs_care
@@ -102,6 +102,7 @@ async def change(
         if needs_care(query, facts):
             break
         attempt = _Attempt(numbers, place)
+        _forget_notes()
         try:
             changes = decide(facts, attempt.next_index)
         except OutOfNumbersError:
@@ -124,7 +125,15 @@ async def change(
             if once is not None:
                 once.is_written = True
             return changes.outcome
+    _forget_notes()
     raise CareNeededError
+
+
+def _forget_notes() -> None:
+    """Forget what an attempt noted that came to nothing: the next one may end otherwise."""
+    once = ONCE.get()
+    if once is not None and not once.is_written:
+        once.ids.clear()
 
 
 def _to_remember() -> Once | None:
@@ -204,9 +213,8 @@ class _Attempt:
         else:
             kind, values = "free", _free(seats[0], facts.activation.public_key, license_)
         rest = _rest(changes, memory)
-        return statements.change(kind, tuple(rest)), values + [
-            column for columns in rest.values() for column in columns
-        ]
+        sql = statements.change(kind, tuple((name, len(table)) for name, table in rest.items()))
+        return sql, values + [value for table in rest.values() for row in table for value in row]
 
     def _take(self, activation: Activation, license_: License) -> list[Any]:
         position = activation.status_index
@@ -242,25 +250,21 @@ def _free(activation: Activation, public_key: bytes | None, license_: License) -
     return [activation.license_id, license_.revision, activation.id, public_key, activation.deactivated_at]
 
 
-def _rest(changes: SeatChanges[Any], memory: Remembered | None) -> dict[Rest, list[list[Any]]]:
-    """What follows the guard's values: one array for each column, in the order of `statements.change`."""
-    rest: dict[Rest, list[list[Any]]] = {}
+def _rest(changes: SeatChanges[Any], memory: Remembered | None) -> dict[Rest, list[Sequence[Any]]]:
+    """The rows that follow the guard's values, in the order of `statements.change`."""
+    rest: dict[Rest, list[Sequence[Any]]] = {}
     if changes.issuances:
-        rest["register"] = _columns(rows.issuance_values(each) for each in changes.issuances)
+        rest["register"] = [rows.issuance_values(each) for each in changes.issuances]
     if changes.audit:
         audited = (rows.audit_values(each) for each in changes.audit)
-        rest["audit"] = _columns([each[name] for name in _AUDIT_COLUMNS] for each in audited)
+        rest["audit"] = [[each[name] for name in _AUDIT_COLUMNS] for each in audited]
     if changes.events:
-        rest["events"] = _columns(rows.event_values(each) for each in changes.events)
+        rest["events"] = [rows.event_values(each) for each in changes.events]
     if changes.proof_use is not None:
-        rest["proof"] = [[changes.proof_use.id], [int(changes.proof_use.until)]]
+        rest["proof"] = [(changes.proof_use.id, int(changes.proof_use.until))]
     if memory is not None:
-        rest["memory"] = _columns([remembered_values(memory)])
+        rest["memory"] = [remembered_values(memory)]
     return rest
-
-
-def _columns(values: Iterable[Sequence[Any]]) -> list[list[Any]]:
-    return [list(column) for column in zip(*values, strict=True)]
 
 
 def _writes_nothing(changes: SeatChanges[Any]) -> bool:

@@ -33,9 +33,9 @@ def columns(table: sa.Table, prefix: str = "") -> str:
     return ", ".join(f"{prefix}{column.name}" for column in table.c)
 
 
-def _typed(first: int, chosen: Iterable[sa.Column[object]], suffix: str = "") -> str:
+def _typed(first: int, chosen: Iterable[sa.Column[object]]) -> str:
     """Parameters from number *first* on, cast to the types of the *chosen* columns."""
-    return ", ".join(f"${number}::{_TYPES[type(column.type)]}{suffix}" for number, column in enumerate(chosen, first))
+    return ", ".join(f"${number}::{_TYPES[type(column.type)]}" for number, column in enumerate(chosen, first))
 
 
 # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -150,26 +150,29 @@ _RESTS: Final[dict[Rest, sa.Table]] = {
 
 
 @cache
-def change(kind: Kind, rest: tuple[Rest, ...]) -> str:
+def change(kind: Kind, rest: tuple[tuple[Rest, int], ...]) -> str:
     """
     The statement that changes a seat with all that belongs to it; it gives the number of seats changed, 1 or 0.
 
     Args:
         kind: What happens to the seat.
-        rest: What else is written; for each, one array for each of its table's columns (but for the audit's `seq`).
+        rest: What else is written, and how many rows of it: all columns of its table (but for the audit's `seq`). As
+            single values: for arrays the driver would have to look up types on every new connection.
     """
     guard, used = _GUARDS[kind]
     parts, number = [guard], used + 1
-    for name in rest:
+    for name, count in rest:
         table = _RESTS[name]
         written = tuple(column for column in table.c if column is not audit.c.seq)
         names = ", ".join(column.name for column in written)
-        arrays = _typed(number, written, "[]")
+        tuples = []
+        for _ in range(count):
+            tuples.append(f"({_typed(number, written)})")
+            number += len(written)
         parts.append(
             f"{name}_rows AS (INSERT INTO {table.name} ({names})"  # noqa: S608 - as above
-            f" SELECT given.* FROM seat, unnest({arrays}) AS given ({names}))"
+            f" SELECT given.* FROM seat, (VALUES {', '.join(tuples)}) AS given ({names}))"
         )
-        number += len(written)
     return f"WITH {', '.join(parts)} SELECT count(*) FROM seat"  # noqa: S608 - as above
 
 
