@@ -57,12 +57,13 @@ Only 429 and 503 are `retryable`.
 
 def codes_page() -> str:
     """docs/reference/codes.md."""
-    from carnet.core.reasons import REASONS, reason
+    from carnet.core.lease_reasons import LEASE_REASONS, lease_reason
+    from carnet.core.reasons import REASONS
     from carnet.server.api.problems import PROBLEMS
 
     text = CODES_HEAD
-    for code in REASONS:
-        bare = reason(code)
+    for code in (*REASONS, *LEASE_REASONS):
+        bare = lease_reason(code)
         text += f"| `{code}` | {_cell(bare.message)} | {_cell(bare.fix)} |\n"
     text += ERRORS_HEAD
     raised, _ = docs_codes.scan()

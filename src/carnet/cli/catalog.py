@@ -44,6 +44,7 @@ CATALOG: tuple[Command, ...] = (
     _command("vendor", "customer", "who you sell to"),
     _command("vendor", "license", "create licenses, see them, suspend, renew, revoke"),
     _command("vendor", "activation", "which devices hold seats"),
+    _command("vendor", "lease", "who holds floating seats, and what pools allow"),
     _command("vendor", "apikey", "tokens for the admin API"),
     _command("vendor", "audit", "who changed what, and when"),
     _command("vendor", "doctor", "find out what is wrong with this installation, and how to fix it"),
