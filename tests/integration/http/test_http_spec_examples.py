@@ -81,5 +81,5 @@ def test_the_comparison_sees_what_differs(expected: Any, got: Any) -> None:
 
 def test_every_call_of_the_native_api_has_an_example() -> None:
     asked = {box.split("\n", 1)[0] for box in _boxes()}
-    for call in ("activate", "validate", "refresh", "deactivate"):
+    for call in ("activate", "validate", "refresh", "deactivate", "usage"):
         assert f"POST /v1/{call}" in asked

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from carnet.core._base import replace
 from carnet.core.conditions import Conditions
-from carnet.core.errors import UsageError
+from carnet.core.errors import StateError, UsageError
 from carnet.core.instant import DAY
 from carnet.core.model import Policy
 from carnet.server.domain.activations.commands import ActivationResult, ActivationView
+from carnet.server.ports import NextIndex, SeatChanges, SeatFacts, SeatQuery
 from carnet.server.records import OPERATOR
 from support.installations import PRODUCT, Device, query
 from support.license_models import Market, at_market, decided, refused, seated
+
+
+class Lying:
+    """A storage of which only `change_seat` is left."""
+
+    def __init__(self, change_seat: Callable[..., Any]) -> None:
+        self.change_seat = change_seat
 
 
 def test_users_ask_23_overage_up_to_a_share_is_exact_and_told(tmp_path: Path) -> None:
@@ -296,5 +307,37 @@ def test_conditions_that_contradict_the_type_are_refused(tmp_path: Path) -> None
         stored = await market.installation.policies.get(PRODUCT, plan)
         assert stored.policy == Policy(name=plan)
         assert sold.license.conditions == Conditions(anchor_day=5)
+
+    at_market(tmp_path, story)
+
+
+@pytest.mark.parametrize("conditions", [{"seat_scope": "user"}, {"activation_budget": 9}])
+def test_rel_01_the_database_refuses_a_decision_that_takes_a_seat_where_none_is_free(
+    tmp_path: Path, conditions: dict[str, object]
+) -> None:
+    async def story(market: Market) -> None:
+        sold = await market.sold(seat_limit=1, conditions=conditions)
+        seated(await market.activate(sold.key, 1, user="ada"))
+        storage = market.installation._storage
+        before = query(tmp_path, "SELECT count(*) FROM audit")
+
+        def lie(facts: SeatFacts) -> SeatFacts:
+            assert facts.license is not None
+            unlimited = replace(facts.license, effective=replace(facts.license.effective, seat_limit=None))
+            return replace(facts, license=unlimited, holders=())
+
+        change = storage.change_seat
+        asked = market.installation.activations
+
+        async def lying(of: SeatQuery, decide: Callable[[SeatFacts, NextIndex], SeatChanges[object]]) -> object:
+            return await change(of, lambda facts, next_index: decide(lie(facts), next_index))
+
+        asked._storage = Lying(lying)  # type: ignore[assignment]
+        with pytest.raises(StateError) as caught:
+            await market.activate(sold.key, 2, user="bob")
+        assert caught.value.code == "seat_guard"
+        asked._storage = storage
+        assert (await market.view(sold)).seats.used == 1
+        assert query(tmp_path, "SELECT count(*) FROM audit") == before
 
     at_market(tmp_path, story)

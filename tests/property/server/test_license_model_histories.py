@@ -30,9 +30,10 @@ USERS = (None, "ada", "bob", "eve")
 
 Step: TypeAlias = tuple[Any, ...]
 DEVICES = st.integers(0, 3)
+# Most histories begin with some devices in their seats: whatever is lost or kept is lost or kept from there.
+BEGINNINGS = st.lists(st.tuples(st.just("activate"), DEVICES, st.sampled_from(USERS[1:])), min_size=1, max_size=4)
 STEPS = st.lists(
     st.one_of(
-        st.tuples(st.just("activate"), DEVICES, st.sampled_from(USERS)),
         st.tuples(st.just("activate"), DEVICES, st.sampled_from(USERS)),
         st.tuples(st.just("replace"), DEVICES, st.sampled_from(USERS), st.one_of(st.just("all"), DEVICES)),
         st.tuples(st.just("leave"), DEVICES),
@@ -43,15 +44,16 @@ STEPS = st.lists(
         st.tuples(st.just("wait"), st.sampled_from([1, 59, 60, 61, 149, 150, 151, 400])),
     ),
     min_size=1,
-    max_size=10,
+    max_size=8,
 )
 PLANS = st.fixed_dictionaries(
     {
         "seat_scope": st.sampled_from(["device", "user"]),
-        "activation_budget": st.sampled_from([None, 2]),
-        "moves_per_year": st.sampled_from([None, 0, 1]),
+        "activation_budget": st.sampled_from([None, None, None, 2]),
+        "moves_per_year": st.sampled_from([None, None, 0, 1]),
     }
 )
+LIMITS = st.sampled_from([None, 1, 2, 3])
 
 
 class Model:
@@ -116,20 +118,20 @@ class History:
     def conditions(self, over: int | None) -> dict[str, Any]:
         return {**self.plan, "activation_budget_seconds": BUDGET_PERIOD, "overage_percent": over}
 
-    async def live(self, policy: str, steps: list[Step]) -> None:
+    async def live(self, policy: str, limit: int | None, steps: list[Step]) -> None:
         market = self.market
         self.created = await market.license(
-            policy, overrides={"seat_limit": 2}, conditions=self.conditions(0), duration_seconds=TERM
+            policy, overrides={"seat_limit": limit}, conditions=self.conditions(0), duration_seconds=TERM
         )
-        self.model = Model(self.plan, 2, 0, market.clock.at)
+        self.model = Model(self.plan, limit, 0, market.clock.at)
         for step in steps:
             await getattr(self, step[0].replace(" ", "_"))(*step[1:])
-            await self.agree()
+            view = await market.view(self.created)
+            assert (view.seats.limit, view.seats.used) == (self.model.limit, len(self.model.held))
+        await self.agree()
 
     async def agree(self) -> None:
-        view = await self.market.view(self.created)
         held = {activation for activation, _ in self.model.held.values()}
-        assert (view.seats.limit, view.seats.used) == (self.model.limit, len(held))
         listed = await self.market.installation.activations.list(self.created.license.id)
         assert {each.id for each in listed.items} == held
 
@@ -206,10 +208,10 @@ def test_rel_01_any_history_of_a_license_model_agrees_with_the_model(tmp_path: P
             policy = runner.run(market.policy("timed", duration_seconds=TERM, term_grace_seconds=GRACE))
 
             @settings(max_examples=SEQUENCES)
-            @given(PLANS, STEPS)
-            def histories(plan: dict[str, Any], steps: list[Step]) -> None:
-                lived.append(len(steps))
-                runner.run(History(market, plan).live(policy, steps))
+            @given(PLANS, LIMITS, BEGINNINGS, STEPS)
+            def histories(plan: dict[str, Any], limit: int | None, beginning: list[Step], steps: list[Step]) -> None:
+                lived.append(len(beginning) + len(steps))
+                runner.run(History(market, plan).live(policy, limit, beginning + steps))
 
             histories()
         finally:

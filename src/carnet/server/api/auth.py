@@ -31,9 +31,14 @@ SCOPES_OF_CHANGES: Final[Mapping[str, Scope]] = {
     "createLicense": "issue",
     "createLicenses": "issue",
     "renewLicense": "issue",
+    "convertLicense": "issue",
+    "createEnrolment": "issue",
     "suspendLicense": "support",
     "reinstateLicense": "support",
     "deactivateByVendor": "support",
+    "replaceSeat": "support",
+    "revokeEnrolment": "support",
+    "correctUsage": "support",
     "revealKey": "keys",
 }
 """The scope that each change needs, by its operation; those not named here need `admin`."""

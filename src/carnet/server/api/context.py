@@ -11,6 +11,9 @@ REQUEST_ID: ContextVar[str] = ContextVar("carnet_request_id", default="")
 NOTED_CODE: ContextVar[str] = ContextVar("carnet_noted_code", default="")
 """The code of the problem this request is answered with, for metrics and log lines; empty when all is well."""
 
+CALLER_ADDRESS: ContextVar[str] = ContextVar("carnet_caller_address", default="")
+"""Where the request being answered comes from, as the edge believes it. Compared, never stored (R-67)."""
+
 _MAX_ID = 64
 _ALLOWED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.")
 

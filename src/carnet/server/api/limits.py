@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from litestar import Response
 
+from carnet.server.api.context import CALLER_ADDRESS
 from carnet.server.api.problems import RateLimitedError, rate_limited
 from carnet.server.domain.limits.addresses import Network, caller_address
 from carnet.server.domain.limits.service import RateLimiter
@@ -47,6 +48,7 @@ class EdgeLimits:
             await self._flusher.start()
         address = self._address(scope)
         scope["carnet_address"] = address
+        CALLER_ADDRESS.set(address)
         CALLER_NETWORK.set(self._limiter.network_of(address))
         if scope["path"] in _NEVER_LIMITED:
             return None

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from carnet.core.conditions import conditions_to_json
 from carnet.core.policies import entitlement_to_json, policy_to_json
 
 if TYPE_CHECKING:
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from carnet.core.model import Policy
     from carnet.server.domain.activations.commands import ActivationView
     from carnet.server.domain.artifacts.commands import IssuedArtifact
+    from carnet.server.domain.enrolment.commands import EnrolmentView
     from carnet.server.domain.licenses.commands import CreatedLicense, LicenseView
+    from carnet.server.domain.metering.commands import MeterView, UseResult
     from carnet.server.records import AuditEntry, CompatibilityKey, Customer, Product, StoredPolicy
 
 
@@ -46,6 +49,7 @@ def policy_json(stored: StoredPolicy) -> dict[str, Any]:
         "duration_seconds": stored.duration_seconds,
         "token_algorithm": stored.token_algorithm,
         "rules": rules_json(stored.policy),
+        "conditions": conditions_to_json(stored.conditions),
         "created_at": str(stored.created_at),
         "updated_at": str(stored.updated_at),
     }
@@ -84,6 +88,10 @@ def license_json(license: LicenseView) -> dict[str, Any]:  # noqa: A002 - the fi
         "key_last_four": license.key_last_four,
         "overrides": dict(license.overrides),
         "rules": rules_json(license.effective),
+        "conditions": conditions_to_json(license.conditions),
+        "own_conditions": dict(license.own_conditions),
+        "starts_with": None if license.progress.pending is None else license.progress.pending.basis,
+        "updates_until": text_of(license.progress.updates_until),
         "metadata": dict(license.metadata),
     }
 
@@ -131,6 +139,55 @@ def activation_json(activation: ActivationView) -> dict[str, Any]:
         "refreshed_at": str(activation.refreshed_at),
         "covered_until": str(activation.covered_until),
         "deactivated_at": text_of(activation.deactivated_at),
+    }
+
+
+def enrolment_json(enrolment: EnrolmentView) -> dict[str, Any]:
+    """An enrolment token: everything but the token."""
+    return {
+        "id": enrolment.id,
+        "license_id": enrolment.license_id,
+        "name": enrolment.name,
+        "last_four": enrolment.last_four,
+        "max_uses": enrolment.max_uses,
+        "used": enrolment.used,
+        "networks": list(enrolment.networks),
+        "group": enrolment.group,
+        "created_at": str(enrolment.created_at),
+        "expires_at": text_of(enrolment.expires_at),
+        "revoked_at": text_of(enrolment.revoked_at),
+    }
+
+
+def meter_json(view: MeterView) -> dict[str, Any]:
+    """A meter with its use in the running period."""
+    return {
+        "meter": view.meter,
+        "period": view.period,
+        "starts_at": str(view.starts_at),
+        "ends_at": text_of(view.ends_at),
+        "used": view.used,
+        "limit": view.limit,
+        "remaining": view.remaining,
+        "is_over": view.is_over,
+        "overage": view.overage,
+    }
+
+
+def usage_json(license_id: str, meters: tuple[MeterView, ...]) -> dict[str, Any]:
+    """The meters of a license."""
+    return {"license_id": license_id, "meters": [meter_json(view) for view in meters]}
+
+
+def use_json(use: UseResult) -> dict[str, Any]:
+    """A counted use, and the meter after it."""
+    return {
+        "license_id": use.license_id,
+        "event_id": use.event_id,
+        "amount": use.amount,
+        "counted_now": use.counted_now,
+        "counted_at": str(use.counted_at),
+        "usage": meter_json(use.usage),
     }
 
 

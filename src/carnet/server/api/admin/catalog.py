@@ -8,6 +8,7 @@ from litestar import Request, Response, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import JSONBody, QueryParameter
 
+from carnet.core.conditions import conditions_from_json
 from carnet.core.policies import policy_from_json
 from carnet.server.api.admin import views
 from carnet.server.api.admin.models import (
@@ -96,6 +97,7 @@ async def create_policy(
         license_type=data.license_type,
         duration_seconds=data.duration_seconds,
         token_algorithm=data.token_algorithm,
+        conditions=conditions_from_json(data.conditions.given()),
     )
     return Response(views.policy(await policies.create(command, actor_of(request))))
 
@@ -160,6 +162,7 @@ async def update_policy(
         license_type=data.license_type,
         duration_seconds=data.duration_seconds,
         token_algorithm=data.token_algorithm,
+        conditions=None if data.conditions is None else conditions_from_json(data.conditions.given()),
     )
     changed = await policies.update(command, actor_of(request))
     return tagged(request, views.policy(changed), changed.revision)

@@ -49,6 +49,7 @@ _MAKE: Final = (
     "product_not_found",
     "policy_not_found",
     "customer_not_found",
+    "quota_exceeded",
 )
 _CHANGE: Final = (*_WRITE, "license_not_found")
 
@@ -84,7 +85,9 @@ async def create_license(
         starts_at=wire.instant(data.starts_at),
         expires_at=wire.instant(data.expires_at),
         duration_seconds=data.duration_seconds,
+        duration_months=data.duration_months,
         overrides=None if data.overrides is None else data.overrides.given(),
+        conditions=None if data.conditions is None else data.conditions.given(),
         metadata=data.metadata,
         signed=_signed(data.signed),
         license_key=data.license_key,
@@ -112,7 +115,9 @@ async def create_licenses(
         starts_at=wire.instant(data.starts_at),
         expires_at=wire.instant(data.expires_at),
         duration_seconds=data.duration_seconds,
+        duration_months=data.duration_months,
         overrides=None if data.overrides is None else data.overrides.given(),
+        conditions=None if data.conditions is None else data.conditions.given(),
         metadata=data.metadata,
         signed=_signed(data.signed),
     )
@@ -188,6 +193,7 @@ async def renew_license(
         license_id=license_id,
         expires_at=wire.instant(data.expires_at),
         duration_seconds=data.duration_seconds,
+        duration_months=data.duration_months,
         basis=data.basis,
     )
     return _shown(request, await licenses.renew(command, actor_of(request)))

@@ -10,8 +10,10 @@ from msgspec import UNSET, Meta, UnsetType
 
 from carnet.core.model import ClockStrictness, GraceAccess, LicenseStatus, LicenseType
 from carnet.core.renewals import RenewalBasis
+from carnet.core.starts import StartBasis
 from carnet.formats.limits import MAX_LICENSE_KEY_TYPED, MAX_METADATA_KEYS
 from carnet.server.api.admin.artifact_models import SignedKeyRequest
+from carnet.server.api.admin.model_models import ConditionsReply, Months, WrittenConditions
 from carnet.server.api.wire import EntitlementWire, SeatsWire, Seconds, Time, WrittenTime
 from carnet.server.records import ActorKind, CompatibilityAlgorithm
 
@@ -143,13 +145,14 @@ class CreatePolicyRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=Tr
     license_type: LicenseType = "perpetual"
     duration_seconds: Seconds | None = None
     token_algorithm: TokenAlgorithm = "any"  # noqa: S105 - no secret: what tokens are signed with
+    conditions: WrittenConditions = msgspec.field(default_factory=WrittenConditions)
 
 
 class UpdatePolicyRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """
     A policy's new rules, all of them: members that are absent go back to their defaults.
 
-    `license_type`, `duration_seconds` and `token_algorithm` stay as they are when absent or null.
+    `license_type`, `duration_seconds`, `token_algorithm` and `conditions` stay as they are when absent or null.
     """
 
     example: ClassVar[dict[str, Any]] = {"rules": {"offline_ttl_seconds": 7776000, "seat_limit": 5}}
@@ -158,6 +161,7 @@ class UpdatePolicyRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=Tr
     license_type: LicenseType | None = None
     duration_seconds: Seconds | None = None
     token_algorithm: TokenAlgorithm | None = None
+    conditions: WrittenConditions | None = None
 
 
 class PolicyReply(msgspec.Struct, kw_only=True):
@@ -170,6 +174,7 @@ class PolicyReply(msgspec.Struct, kw_only=True):
     duration_seconds: int | None
     token_algorithm: CompatibilityAlgorithm | None
     rules: RulesReply
+    conditions: ConditionsReply
     created_at: Time
     updated_at: Time
 
@@ -220,7 +225,9 @@ class CreateLicenseRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=T
     starts_at: WrittenTime | None = None
     expires_at: WrittenTime | None = None
     duration_seconds: Seconds | None = None
+    duration_months: Months | None = None
     overrides: WrittenRules | None = None
+    conditions: WrittenConditions | None = None
     metadata: Metadata | None = None
     signed: SignedKeyRequest | None = None
     license_key: Annotated[str, Meta(min_length=1, max_length=MAX_LICENSE_KEY_TYPED)] | None = None
@@ -239,7 +246,9 @@ class CreateLicensesRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=
     starts_at: WrittenTime | None = None
     expires_at: WrittenTime | None = None
     duration_seconds: Seconds | None = None
+    duration_months: Months | None = None
     overrides: WrittenRules | None = None
+    conditions: WrittenConditions | None = None
     metadata: Metadata | None = None
     signed: SignedKeyRequest | None = None
 
@@ -264,6 +273,7 @@ class RenewLicenseRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=Tr
 
     expires_at: WrittenTime | None = None
     duration_seconds: Seconds | None = None
+    duration_months: Months | None = None
     basis: RenewalBasis | None = None
 
 
@@ -276,7 +286,12 @@ class ReasonRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class LicenseReply(msgspec.Struct, kw_only=True):
-    """A license: everything but its key, of which the last four characters stand. `rules` are those in force."""
+    """
+    A license: everything but its key, of which the last four characters stand. `rules` and `conditions` are in force.
+
+    `starts_with` says what its term waits for, and `updates_until` when its update window ends; null where there is
+    nothing of the kind.
+    """
 
     id: str
     product: str
@@ -292,6 +307,10 @@ class LicenseReply(msgspec.Struct, kw_only=True):
     key_last_four: str
     overrides: Mapping[str, Any]
     rules: RulesReply
+    conditions: ConditionsReply
+    own_conditions: Mapping[str, Any]
+    starts_with: StartBasis | None
+    updates_until: Time | None
     metadata: ShownMetadata
 
 

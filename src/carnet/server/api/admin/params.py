@@ -21,4 +21,5 @@ PolicyPath: TypeAlias = Annotated[str, PathParameter(description="The policy's n
 CustomerPath: TypeAlias = Annotated[str, PathParameter(description="The customer's id.", max_length=64)]
 LicensePath: TypeAlias = Annotated[str, PathParameter(description="The license's id.", max_length=64)]
 KeyPath: TypeAlias = Annotated[str, PathParameter(description="The key's id.", max_length=64)]
+EnrolmentPath: TypeAlias = Annotated[str, PathParameter(description="The enrolment token's id.", max_length=64)]
 ActivationPath: TypeAlias = Annotated[str, PathParameter(description="The activation's id.", max_length=64)]

@@ -16,6 +16,7 @@ from litestar import Request, Response
 
 from carnet.server.api.admin.artifact_models import ArtifactReply
 from carnet.server.api.admin.key_models import AddedKeyReply, ExportedKeyReply, KeyReply
+from carnet.server.api.admin.model_models import CreatedEnrolmentReply, EnrolmentReply, UsageReply, UseReply
 from carnet.server.api.admin.models import (
     ActivationReply,
     AuditReply,
@@ -29,9 +30,11 @@ from carnet.server.api.admin.models import (
 from carnet.server.domain import documents
 from carnet.server.domain.activations.commands import ActivationView
 from carnet.server.domain.artifacts.commands import IssuedArtifact
+from carnet.server.domain.enrolment.commands import CreatedEnrolment, EnrolmentView
 from carnet.server.domain.keys.commands import AddedKey
 from carnet.server.domain.keys.service import jwk_of, pem_of
 from carnet.server.domain.licenses.commands import CreatedLicense, LicenseView
+from carnet.server.domain.metering.commands import MeterView, UseResult
 from carnet.server.records import AuditEntry, CompatibilityKey, Customer, Page, Product, StoredPolicy
 
 _T = TypeVar("_T")
@@ -76,6 +79,26 @@ def artifact(value: IssuedArtifact) -> ArtifactReply:
 def activation(value: ActivationView) -> ActivationReply:
     """An activation for a reply."""
     return msgspec.convert(documents.activation_json(value), ActivationReply)
+
+
+def enrolment(value: EnrolmentView) -> EnrolmentReply:
+    """An enrolment token's record for a reply."""
+    return msgspec.convert(documents.enrolment_json(value), EnrolmentReply)
+
+
+def created_enrolment(value: CreatedEnrolment) -> CreatedEnrolmentReply:
+    """A new enrolment token for a reply."""
+    return msgspec.convert({**documents.enrolment_json(value.enrolment), "token": value.token}, CreatedEnrolmentReply)
+
+
+def usage(license_id: str, meters: tuple[MeterView, ...]) -> UsageReply:
+    """The meters of a license for a reply."""
+    return msgspec.convert(documents.usage_json(license_id, meters), UsageReply)
+
+
+def use(value: UseResult) -> UseReply:
+    """A counted use for a reply."""
+    return msgspec.convert(documents.use_json(value), UseReply)
 
 
 def key(value: CompatibilityKey) -> KeyReply:

@@ -8,8 +8,10 @@ from litestar import Request, Response, post
 from litestar.di import NamedDependency
 from litestar.params import HeaderParameter, JSONBody
 
+from carnet.core.admission import ADMISSION_REASONS
 from carnet.core.decision import Refused
 from carnet.formats.device_proof import MAX_DEVICE_PROOF
+from carnet.server.api.context import CALLER_ADDRESS
 from carnet.server.api.hot import HotCall, Outcome, Received
 from carnet.server.api.openapi import reply
 from carnet.server.api.problems import refusal
@@ -32,6 +34,7 @@ from carnet.server.domain.activations.commands import (
     RefreshCommand,
     ValidateCommand,
 )
+from carnet.server.domain.activations.refusals import ENROLMENT_REASONS
 from carnet.server.domain.activations.service import ActivationService
 
 ProofHeader: TypeAlias = Annotated[
@@ -54,6 +57,7 @@ _VALUES: Final = (
     "unavailable",
 )
 _LICENSE: Final = ("license_not_found", "wrong_product", "license_suspended", "license_revoked", "license_expired")
+_CONDITIONS: Final = (*ADMISSION_REASONS, *ENROLMENT_REASONS)
 _SEAT: Final = ("activation_not_found", "device_proof_required", "device_proof_invalid", "license_key_required")
 
 
@@ -63,7 +67,7 @@ _SEAT: Final = ("activation_not_found", "device_proof_required", "device_proof_i
     tags=_TAGS,
     response_description="A new seat.",
     responses={200: reply(ActivateReply, "The seat that this device holds already.")},
-    opt={"problems": (*_VALUES, *_LICENSE, "license_not_started", "wrong_domain", "seat_limit_reached")},
+    opt={"problems": (*_VALUES, *_LICENSE, "license_not_started", "wrong_domain", "seat_limit_reached", *_CONDITIONS)},
 )
 async def activate(
     data: JSONBody[ActivateRequest], activations: NamedDependency[ActivationService]
@@ -71,7 +75,9 @@ async def activate(
     """
     Take a seat for a device.
 
-    The same device on the same license always gets the same seat: 201 the first time, 200 from then on.
+    The same device on the same license always gets the same seat: 201 the first time, 200 from then on. An enrolment
+    token takes the place of the license key. With `replaces` or `replaces_all`, it takes the seats of other devices in
+    the same step, within the quota that the vendor set.
     """
     return _response(await _activate(data, activations))
 
@@ -90,7 +96,7 @@ async def _activate(data: ActivateRequest, activations: ActivationService) -> Ou
     operation_id="validate",
     tags=_TAGS,
     response_description="The decision, also when it is no.",
-    opt={"problems": (*_VALUES, "license_not_found", "wrong_product")},
+    opt={"problems": (*_VALUES, "license_not_found", "wrong_product", "quota_exceeded")},
 )
 async def validate(
     data: JSONBody[ValidateRequest], activations: NamedDependency[ActivationService]
@@ -192,6 +198,9 @@ def _activate_command(data: ActivateRequest) -> ActivateCommand:
         domain=data.domain,
         app_version=data.app_version,
         ttl_seconds=data.ttl_seconds,
+        replaces=tuple(data.replaces or ()),
+        replaces_all=data.replaces_all,
+        address=CALLER_ADDRESS.get() or None,
     )
 
 

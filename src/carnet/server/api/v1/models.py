@@ -119,6 +119,14 @@ class ActivateRequest(msgspec.Struct, kw_only=True):
     domain: Domain | None = None
     app_version: AppVersion | None = None
     ttl_seconds: Seconds | None = None
+    replaces: (
+        Annotated[
+            list[ActivationId],
+            Meta(max_length=100, description="Activations whose seats this device takes in the same step."),
+        ]
+        | None
+    ) = None
+    replaces_all: Annotated[bool, Meta(description="It takes the seats of all other devices.")] = False
 
 
 class ValidateRequest(msgspec.Struct, kw_only=True):

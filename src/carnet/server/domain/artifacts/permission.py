@@ -31,6 +31,9 @@ def refuse_unusable(license_: License, now: Instant, *, may_start_later: bool = 
         reasons.append(reason("license_suspended"))
     if license_.starts_at is not None and now < license_.starts_at and not may_start_later:
         reasons.append(reason("license_not_started", start=license_.starts_at))
+    if license_.progress.pending is not None:
+        # Its end is not known before its term begins: what was signed now would say that there is none.
+        reasons.append(reason("license_not_started"))
     if license_.expires_at is not None and license_.expires_at <= now:
         reasons.append(reason("license_expired", at=license_.expires_at))
     if not reasons:

@@ -20,7 +20,7 @@ from carnet.formats.license_key import last_four
 from carnet.server.domain.activations.issuing import check_fits, issuance_of
 from carnet.server.domain.artifacts.signed_keys import SignedKeys, dated_back
 from carnet.server.domain.audit.entries import entry
-from carnet.server.domain.checks import check_metadata
+from carnet.server.domain.checks import check_metadata, invalid
 from carnet.server.domain.customers.service import customer_not_found
 from carnet.server.domain.events import event
 from carnet.server.domain.ids import Ids
@@ -100,6 +100,9 @@ def draw_up(
         if member not in overrides:
             overrides[member] = value
             effective = override(effective, {member: value})
+    if command.signed is not None and term.progress.pending is not None:
+        # A signed key says when the license ends, and that is not known before its term begins.
+        raise invalid("signed", "left out for a license whose term begins with its first activation or use")
     effective = with_updates(effective, term.progress.updates_until)
     check_fits(effective)
     kind, starts_at, expires_at = term.type, term.starts_at, term.expires_at
