@@ -1,5 +1,5 @@
 """
-`carnet serve`: one process that answers HTTP until it is told to stop (design.md §9).
+`carnet serve`: one process, or several (`workers`), that answer HTTP until told to stop (design.md §9).
 
 What can go wrong before the first request (port taken, no installation, wrong passphrase) is raised as a `CarnetError`
 in one plain sentence with its fix. Stopping (SIGTERM, Ctrl-C) takes no new requests, finishes those in flight within
@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import gc
 import logging
 import os
 import socket
@@ -20,13 +21,14 @@ from typing import IO, Any, Final
 
 import uvicorn
 
-from carnet.core.errors import StateError
-from carnet.formats.encoding import sha256_hex
+from carnet.core.errors import StateError, UsageError
 from carnet.server.api.logs import configure_logs, log
 from carnet.server.api.protocol import BoundedProtocol
 from carnet.server.app import create_app
-from carnet.server.installation import Installation, open_installation
+from carnet.server.installation import open_installation
+from carnet.server.layout import Layout, read_record
 from carnet.server.settings import Settings
+from carnet.server.workers import Post, Workers
 
 STOP_SECONDS: Final = 10
 """How long requests in flight may take once we are told to stop (REL-14)."""
@@ -111,9 +113,52 @@ def serve(
     """
     stream = sys.stderr if out is None else out
     configure_logs(stream)
+    _check_workers(settings)
     listening = bind(settings.host, settings.port)
-    with contextlib.closing(listening), asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(_run(settings, listening, stream, ready))
+    with contextlib.closing(listening):
+        if settings.workers == 1:
+            return _serve_alone(settings, listening, stream, ready or _nobody)
+
+        def work(post: Post) -> int:
+            return _serve_alone(settings, listening, None, post.ready, lifeline=post.lifeline)
+
+        def first_ready(address: str) -> None:
+            _announce(settings, address, stream)
+            if ready is not None:
+                ready(address)
+
+        return Workers(settings.workers, work).run(first_ready)
+
+
+def _check_workers(settings: Settings) -> None:
+    if settings.workers > 1 and settings.postgres is None:
+        raise UsageError(
+            "bad_setting",
+            f"CARNET_WORKERS is {settings.workers}, and the embedded database has one writer: one process serves it.",
+            "Unset CARNET_WORKERS, or keep the data in PostgreSQL with CARNET_DATABASE_URL.",
+        )
+    if settings.workers > 1 and not hasattr(os, "fork"):
+        raise UsageError(
+            "bad_setting",
+            f"CARNET_WORKERS is {settings.workers}, and this system has no fork: one process serves here.",
+            "Unset CARNET_WORKERS, and run more servers beside it on other ports if one is not enough.",
+        )
+
+
+def _nobody(_address: str) -> None:
+    """Nobody wants to know that requests are answered."""
+
+
+def _serve_alone(
+    settings: Settings,
+    listening: socket.socket,
+    banner: IO[str] | None,
+    ready: Callable[[str], None],
+    *,
+    lifeline: int | None = None,
+) -> int:
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(_run(settings, listening, banner, ready, lifeline))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -126,7 +171,11 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 async def _run(
-    settings: Settings, listening: socket.socket, stream: IO[str], ready: Callable[[str], None] | None
+    settings: Settings,
+    listening: socket.socket,
+    banner: IO[str] | None,
+    ready: Callable[[str], None],
+    lifeline: int | None,
 ) -> int:
     def say(sentence: str) -> None:
         log.info("server.starting", note=sentence)
@@ -139,11 +188,16 @@ async def _run(
         address = _address(listening)
 
         def started() -> None:
-            _announce(installation, address, stream)
-            if ready is not None:
-                ready(address)
+            if banner is not None:
+                _announce(settings, address, banner)
+            ready(address)
 
         server.on_started = started
+        if lifeline is not None:
+            asyncio.get_running_loop().add_reader(lifeline, server.stop)
+        # What is there now stays: the collector need not walk through it again and again.
+        gc.collect()
+        gc.freeze()
         await server.serve(sockets=[listening])
         log.info("server.stopped", cut_off=server.cut_off)
         return 1 if server.cut_off else 0
@@ -172,6 +226,10 @@ class Server(uvicorn.Server):
         self.on_started: Callable[[], None] | None = None
         self.cut_off = 0
 
+    def stop(self) -> None:
+        """An orderly stop, as SIGTERM begins it."""
+        self.should_exit = True
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to answer, then say so."""
         await super().startup(sockets)
@@ -199,18 +257,17 @@ def _address(listening: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _announce(installation: Installation, address: str, stream: IO[str]) -> None:
+def _announce(settings: Settings, address: str, stream: IO[str]) -> None:
     """Say where it listens and what to do next: a banner for people, one structured line for a pipe."""
-    settings = installation.settings
-    anchor = sha256_hex(installation.roots[0].encode())
+    record = read_record(Layout(data=settings.data))
     if not stream.isatty():
         log.info(
             "server.listening",
             address=address,
             public_url=settings.base_url,
             data=str(settings.data),
-            issuer=installation.issuer,
-            anchor=anchor,
+            issuer=record.issuer,
+            anchor=record.anchor,
         )
         return
     lines = [
@@ -218,7 +275,7 @@ def _announce(installation: Installation, address: str, stream: IO[str]) -> None
         f"  Carnet {_version()} answers at {address}",
         "",
         f"  data      {settings.data.absolute()}",
-        f"  anchor    {anchor}",
+        f"  anchor    {record.anchor}",
         f"  contract  {address}/openapi.json     health  {address}/readyz",
         "",
         "  Next, in another terminal:",
