@@ -1,4 +1,4 @@
-"""Floating leases, as the vendor sees and ends them, and the terms of pools (specs/http-api.md §9)."""
+"""Floating leases, as the vendor sees and ends them, and the terms of pools (specs/http-api.md §4.7)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """
-The bodies of the lease calls (specs/http-api.md §9).
+The bodies of the lease calls (specs/http-api.md §4.7).
 
 Unknown members of requests are ignored: an older server must not turn away a newer SDK (specs/http-api.md §2).
 """

@@ -1,4 +1,4 @@
-"""Floating leases, as their holders call them: claim, renew, release (specs/http-api.md §9)."""
+"""Floating leases, as their holders call them: claim, renew, release (specs/http-api.md §4.7)."""
 
 from __future__ import annotations
 
