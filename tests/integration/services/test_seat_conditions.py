@@ -125,6 +125,21 @@ def test_users_ask_18_the_activation_budget(tmp_path: Path) -> None:
     at_market(tmp_path, story)
 
 
+def test_users_ask_18_a_conversion_gives_no_new_budget(tmp_path: Path) -> None:
+    async def story(market: Market) -> None:
+        conditions = {"activation_budget": 1, "moves_per_year": 1}
+        sold = await market.sold(seat_limit=2, conditions=conditions)
+        other = await market.policy("timed", duration_seconds=DAY, seat_limit=5, conditions=conditions)
+        first = seated(await market.activate(sold.key, 1))
+        await market.convert(sold, policy=other)
+        assert refused(await market.activate(sold.key, 2)) == ["activation_budget_spent"]
+        assert refused(await market.activate(sold.key, 2, replaces=(first.activation.id,))) == [
+            "activation_budget_spent"
+        ]
+
+    at_market(tmp_path, story)
+
+
 def test_users_ask_19_and_12_an_owner_swaps_one_device_or_all_within_the_quota(tmp_path: Path) -> None:
     async def story(market: Market) -> None:
         sold = await market.sold(seat_limit=2, conditions={"moves_per_year": 2})
