@@ -16,7 +16,7 @@ from typing import Any
 
 from bench.load import request
 from bench.population import PRODUCT
-from bench.report import Row
+from bench.report import Row, print_rows
 from bench.stage import Stage
 from carnet.core.lease_terms import LeaseHolder, LeaseTerms
 from carnet.server.domain.leases.commands import ClaimLease, LeaseResult
@@ -98,9 +98,9 @@ def _renewals(stage: Stage, *, nonce: bool) -> Iterator[Row]:
         f"{best['per_second']:.0f}/s, p50 {best['p50_ms']:.1f}, p99 {best['p99_ms']:.1f} ms,"
         f" server CPU {best['server_cpu_ms'] * 1e3:.0f} µs, generator {best['generator_cpu']:.0%} of its core"
     )
-    yield Row(f"lease renew, 64 clients, {what}: 2,500/s ÷ ours", 2500 / best["per_second"], reach=1.0, aim=0.625,
-              detail=detail)  # fmt: skip
-    yield Row(f"lease renew, 64 clients, {what}: p99 ÷ 50 ms", best["p99_ms"] / 50, reach=1.0)
+    yield Row(f"lease renew on SQLite, durable, 64 clients, {what}, requests/s", best["per_second"], 2500, 4000, detail,
+              at_least=True)  # fmt: skip
+    yield Row("    its p99, ms", best["p99_ms"], 50)
 
 
 def _claims(stage: Stage, *, turns: int) -> Row:
@@ -116,9 +116,10 @@ def _claims(stage: Stage, *, turns: int) -> Row:
             if figures["statuses"] != {"201": LARGE}:
                 raise RuntimeError(f"not every claim was granted: {figures['statuses']}")
             rates[pool].append(figures["per_second"])
-    ratios = [small / large for small, large in zip(rates[SMALL], rates[LARGE], strict=True)]
+    ratios = [large / small for small, large in zip(rates[SMALL], rates[LARGE], strict=True)]
     detail = f"{statistics.median(rates[LARGE]):.0f}/s in one of 10,000, {statistics.median(rates[SMALL]):.0f}/s in 100"
-    return Row("lease claims, pools of 100 ÷ a pool of 10,000", statistics.median(ratios), 1.25, 1.053, detail)
+    name = "lease claims in a pool of 10,000 ÷ in pools of 100"
+    return Row(name, statistics.median(ratios), 0.8, 0.95, detail, at_least=True)
 
 
 async def _pools(stage: Stage, pool: int) -> list[bytes]:
@@ -144,11 +145,7 @@ def main() -> int:
     """Measure and print; the exit code says whether every bound was reached."""
     parser = argparse.ArgumentParser(prog="python -m bench.leases", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer turns")
-    found: list[Row] = []
-    for row in rows(9 if parser.parse_args().quick else 41):
-        print(row.line(), flush=True)
-        found.append(row)
-    return int(any(row.reach is not None and row.value > row.reach for row in found))
+    return print_rows(rows(9 if parser.parse_args().quick else 41))
 
 
 if __name__ == "__main__":
