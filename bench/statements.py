@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
 from bench.population import PLAIN, PRODUCT, device_of, key_of
@@ -125,17 +125,19 @@ async def _overhear(settings: Settings, command: ActivateCommand | ValidateComma
     heard: list[tuple[str, list[Any]]] = []
     async with open_installation(settings) as installation:
         pool = installation._storage._pool  # type: ignore[attr-defined]  # noqa: SLF001 - a wire tap
-        fetch = pool._fetch  # noqa: SLF001
-
-        async def fetch_and_tell(sql: str, values: tuple[Any, ...]) -> list[Any]:
-            if "licenses" in sql:  # not what the storage does for itself beside the requests
-                heard.append((sql, list(values)))
-            rows: list[Any] = await fetch(sql, values)
-            return rows
-
-        pool._fetch = fetch_and_tell  # noqa: SLF001
+        for name in ("read", "write"):
+            setattr(pool, name, _tapped(getattr(pool, name), heard))
         if isinstance(command, ActivateCommand):
             await installation.activations.activate(command)
         else:
             await installation.activations.validate(command)
     return heard
+
+
+def _tapped(ask: Callable[..., Awaitable[list[Any]]], heard: list[tuple[str, list[Any]]]) -> Any:
+    async def asked(sql: str, *values: Any) -> list[Any]:
+        if "licenses" in sql:  # not what the storage does for itself beside the requests
+            heard.append((sql, list(values)))
+        return await ask(sql, *values)
+
+    return asked
