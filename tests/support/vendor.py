@@ -18,6 +18,7 @@ from carnet.formats.keys import Ed25519Signer, KeyRing
 from carnet.formats.root import read_root
 from carnet.server.app import create_app
 from carnet.server.installation import InitOptions, Installation, create_installation, open_installation
+from carnet.server.records import OPERATOR
 from carnet.server.settings import Settings
 from support.databases import empty_database
 from support.live_server import LiveServer, serving
@@ -116,6 +117,7 @@ class Vendor:
             yield
         finally:
             self.clock.shift = 0
+            self.on_the_servers_loop(self.installation.clock.confirm(OPERATOR))  # it is behind what it signed meanwhile
 
     @contextmanager
     def another_app(self, change: Callable[[Installation], object]) -> Iterator[httpx2.Client]:

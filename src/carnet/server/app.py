@@ -14,6 +14,7 @@ from carnet.server.api.admin.artifacts import ARTIFACT_HANDLERS
 from carnet.server.api.admin.catalog import CATALOG_HANDLERS
 from carnet.server.api.admin.keys import KEY_HANDLERS
 from carnet.server.api.admin.leases import LEASE_ADMIN_HANDLERS
+from carnet.server.api.admin.license_models import MODEL_HANDLERS
 from carnet.server.api.admin.licenses import LICENSE_HANDLERS
 from carnet.server.api.auth import AdminGuard
 from carnet.server.api.body import StrictRequest
@@ -23,13 +24,14 @@ from carnet.server.api.explain import EXPLAIN_HANDLERS
 from carnet.server.api.health import HEALTH_HANDLERS, Readiness
 from carnet.server.api.idempotency import REMADE, EdgeIdempotency
 from carnet.server.api.limits import EdgeLimits
-from carnet.server.api.logs import tell_alert
+from carnet.server.api.logs import tell_alert, tell_clock
 from carnet.server.api.metrics import Metrics
 from carnet.server.api.openapi import document
 from carnet.server.api.problems import EXCEPTION_HANDLERS
 from carnet.server.api.v1.devices import DEVICE_HANDLERS, hot_device_calls
 from carnet.server.api.v1.leases import LEASE_HANDLERS, hot_lease_calls
 from carnet.server.api.v1.trust import TRUST_HANDLERS, Published
+from carnet.server.api.v1.usage import USAGE_HANDLERS
 from carnet.server.installation import Installation
 
 
@@ -51,6 +53,7 @@ def create_app(installation: Installation) -> EdgeApp:
     """
     metrics = Metrics(installation.storage_stats, installation.statistics, installation.flusher)
     installation.statistics.on_alert(tell_alert)
+    installation.clock.guard.on_change(tell_clock)
     admin = Router(
         "/v1/admin",
         route_handlers=[
@@ -60,6 +63,7 @@ def create_app(installation: Installation) -> EdgeApp:
             *KEY_HANDLERS,
             *LEASE_ADMIN_HANDLERS,
             *APIKEY_HANDLERS,
+            *MODEL_HANDLERS,
         ],
         guards=[AdminGuard(installation.apikeys)],
         request_max_body_size=MAX_ADMIN_BODY,
@@ -73,6 +77,9 @@ def create_app(installation: Installation) -> EdgeApp:
             "audit": _given(installation.audit),
             "apikeys": _given(installation.apikeys),
             "leases": _given(installation.leases),
+            "activations": _given(installation.activations),
+            "changes": _given(installation.changes),
+            "enrolments": _given(installation.enrolments),
         },
     )
     contract: list[Cacheable] = []
@@ -85,10 +92,19 @@ def create_app(installation: Installation) -> EdgeApp:
         limits=EdgeLimits(installation.limiter, installation.settings.trusted_proxies, installation.flusher),
         idempotency=EdgeIdempotency(installation),
         https=installation.settings.base_url.startswith("https://"),
-        route_handlers=[*DEVICE_HANDLERS, *LEASE_HANDLERS, *TRUST_HANDLERS, *HEALTH_HANDLERS, *EXPLAIN_HANDLERS, admin],
+        route_handlers=[
+            *DEVICE_HANDLERS,
+            *USAGE_HANDLERS,
+            *LEASE_HANDLERS,
+            *TRUST_HANDLERS,
+            *HEALTH_HANDLERS,
+            *EXPLAIN_HANDLERS,
+            admin,
+        ],
         dependencies={
             "activations": _given(installation.activations),
             "leases": _given(installation.leases),
+            "metering": _given(installation.metering),
             "trust": _given(installation.trust),
             "published": _given(Published(installation.trust)),
             "readiness": _given(Readiness(installation)),

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from carnet.core._base import Struct
 from carnet.core.errors import CarnetError, NotGenuineError, StateError
-from carnet.core.instant import Instant
 from carnet.formats.encoding import b64url_decode
 from carnet.formats.keys import KeyRing
 from carnet.formats.limits import MAX_ROOT
@@ -30,6 +29,8 @@ from carnet.server.domain.apikeys.service import ApiKeyService
 from carnet.server.domain.artifacts.service import ArtifactService
 from carnet.server.domain.artifacts.signed_keys import SignedKeys
 from carnet.server.domain.audit.service import AuditService
+from carnet.server.domain.clock.guard import ClockGuard, ClockSeen, GuardedKeys, Running
+from carnet.server.domain.clock.service import ClockService
 from carnet.server.domain.customers.service import CustomerService
 from carnet.server.domain.enrolment.service import EnrolmentService
 from carnet.server.domain.idempotency.repeating import Repeats
@@ -50,6 +51,7 @@ from carnet.server.domain.statistics.service import Statistics
 from carnet.server.domain.status.allocation import StatusAllocator
 from carnet.server.domain.trust.service import TrustService
 from carnet.server.layout import InstallationRecord, Layout, read_record
+from carnet.server.machine_clock import SystemClock, SystemRunning, read_seen, write_seen
 from carnet.server.ports import Clock, IndexPlace, Random, Storage, StorageStats
 from carnet.server.settings import Settings
 from carnet.server.signing.compatibility import CompatibilityKeyFiles
@@ -69,14 +71,6 @@ __all__ = [
     "create_installation",
     "open_installation",
 ]
-
-
-class SystemClock:
-    """`ports.Clock` of this machine."""
-
-    def now(self) -> Instant:
-        """The present second."""
-        return Instant(int(time.time()))
 
 
 class Check(Struct):
@@ -126,10 +120,11 @@ class Installation:
         storage: Storage,
         status: StatusAllocator,
         clock: Clock,
+        guard: ClockGuard,
         random: Random,
     ) -> None:
         ids = Ids(random)
-        keys, issuer = opened.keys, opened.record.issuer
+        keys, issuer = GuardedKeys(opened.keys, guard), opened.record.issuer
         vault = KeyVault(opened.pepper, SealingBox(opened.seal, random))
         issuing = Issuing(keys=keys, ring=opened.ring, issuer=issuer, status=status, ids=ids, random=random)
         self.settings = settings
@@ -137,8 +132,10 @@ class Installation:
         self.created_at = opened.record.created_at
         self.roots = opened.roots
         self.ring = opened.ring
-        self._keys = keys
+        self._keys = opened.keys
         self._storage = storage
+        self._clock_kept: ClockSeen | None = None
+        self.clock = ClockService(storage, clock, guard, issuer)
         self.statistics = Statistics(storage, ids)
         self.limiter = RateLimiter(settings.rate_limits, secret=opened.pepper, store=storage)
         self.idempotency = IdempotencyService(storage, clock, opened.pepper)
@@ -147,6 +144,7 @@ class Installation:
             self.statistics.flush,
             self.idempotency.flush,
             self.keep_mark,
+            self.keep_clock,
             seconds=settings.flush_seconds,
         )
         self.products = ProductService(storage, clock, ids)
@@ -186,8 +184,8 @@ class Installation:
         )
         self.audit = AuditService(storage)
         self.apikeys = ApiKeyService(storage, clock, ids, vault, random, statistics=self.statistics)
-        private = CompatibilityKeyFiles(Layout(data=settings.data).keys, keys.kek, random)
-        self.keys = KeyService(storage, clock, ids, private, opened.ring)
+        private = CompatibilityKeyFiles(Layout(data=settings.data).keys, opened.keys.kek, random)
+        self.keys = KeyService(storage, clock, ids, private, opened.ring, check_clock=guard.check)
         self.artifacts = ArtifactService(
             storage=storage,
             clock=clock,
@@ -241,6 +239,10 @@ class Installation:
             checks.append(Check(name="compatibility-keys", ok=not broken, problem=problem, vital=False))
         except CarnetError as error:  # the records cannot be read, which the database's own part says too
             checks.append(Check(name="compatibility-keys", ok=False, problem=error.message, vital=False))
+        # Without the right time nothing is signed, and all that needs no signature goes on (SEC-31).
+        doubt = self.clock.guard.doubt()
+        problem = "" if doubt is None else f"{doubt.error()} Nothing is signed."
+        checks.append(Check(name="clock", ok=doubt is None, problem=problem, vital=False))
         return tuple(checks)
 
     async def keep_mark(self) -> None:
@@ -256,9 +258,27 @@ class Installation:
         if known is None or (known.epoch, known.audit) != (life.epoch, life.audit):
             await asyncio.to_thread(write_mark, path, life)
 
+    async def keep_clock(self) -> None:
+        """
+        Keep up with the signatures and confirmations of other processes; note what the clock shows, for the next start.
+
+        Raises:
+            StateError: ``data_not_writable``, ``storage_unavailable``, ``storage_busy``.
+        """
+        await self.clock.keep_up()
+        seen, kept = self.clock.guard.seen(), self._clock_kept
+        if seen is None or (kept is not None and 0 <= seen.at - kept.at < _KEEP_CLOCK_SECONDS):
+            return
+        await asyncio.to_thread(write_seen, Layout(data=self.settings.data).clock, seen)
+        self._clock_kept = seen
+
     def storage_stats(self) -> StorageStats:
         """The writer's counters, for metrics."""
         return self._storage.stats()
+
+
+_KEEP_CLOCK_SECONDS = 60
+"""How much of the clock a crash may forget; the register of what was signed forgets nothing."""
 
 
 @asynccontextmanager
@@ -269,6 +289,7 @@ async def open_installation(
     clock: Clock | None = None,
     random: Random = os.urandom,
     running: Callable[[], float] | None = None,
+    passing: Running | None = None,
 ) -> AsyncIterator[Installation]:
     """
     Open an installation and close it at the end; what was accepted by then is committed first.
@@ -283,6 +304,8 @@ async def open_installation(
         random: The randomness.
         running: Seconds by which leases run out; None is the machine's running clock on SQLite and the database's time
             on PostgreSQL.
+        passing: By what the clock's guard tells how much time passes; None is this machine with its own clock, and
+            nothing with a given *clock*, which may go ahead as it likes.
 
     Raises:
         StateError: ``not_initialised``, ``half_initialised``, ``missing_file``, ``bad_installation_file``,
@@ -299,21 +322,33 @@ async def open_installation(
     storage = await _open_storage(settings.database, status.place, running)
     try:
         check_life(await storage.life(), await asyncio.to_thread(read_mark, layout.high_water))
+        guard = ClockGuard(
+            clock or SystemClock(),
+            SystemRunning() if clock is None and passing is None else passing,
+            signed_at=opened.record.created_at,
+        )
+        guard.recall(await asyncio.to_thread(read_seen, layout.clock))
         installation = Installation(
             settings=settings,
             opened=opened,
             storage=storage,
             status=status,
             clock=clock or SystemClock(),
+            guard=guard,
             random=random,
         )
         await installation.keep_mark()
+        await installation.clock.keep_up()
+        with suppress(CarnetError):  # the database is what has to be known; the file is a help
+            await installation.keep_clock()
         try:
             yield installation
         finally:
             await installation.flusher.stop()
             with suppress(CarnetError):  # the next opening, or the server's next minute, writes it
                 await installation.keep_mark()
+            with suppress(CarnetError):
+                await installation.keep_clock()
     finally:
         await storage.close()
 

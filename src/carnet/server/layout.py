@@ -51,6 +51,11 @@ class Layout(Struct):
         return self.data / "high-water.json"
 
     @property
+    def clock(self) -> Path:
+        """What the machine's clock showed when it was last seen right (SEC-31)."""
+        return self.data / "clock.json"
+
+    @property
     def keys(self) -> Path:
         """The sealed signing keys."""
         return self.data / "keys"

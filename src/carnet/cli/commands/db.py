@@ -1,4 +1,7 @@
-"""`carnet db current|upgrade`: which schema the database has, and bringing it to this version's."""
+"""
+`carnet db current|upgrade`: which schema the database has, and bringing it to this version's.
+`carnet db confirm-clock`: this computer's clock is right, whatever was signed before (SEC-31).
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,15 @@ import argparse
 from typing import TYPE_CHECKING
 
 from carnet.cli import exits
-from carnet.cli.output import Output, facts
+from carnet.cli.output import Output, facts, when
 from carnet.cli.parser import Parser, leaf
-from carnet.cli.vendor import add_installation_options, server_extra, settings_of
+from carnet.cli.vendor import add_installation_options, administer, server_extra, settings_of
 from carnet.core.errors import StateError
 
 if TYPE_CHECKING:
+    from carnet.core.clock_guard import ClockDoubt
+    from carnet.core.instant import Instant
+    from carnet.server.installation import Installation
     from carnet.server.settings import Settings
     from carnet.server.storage.migrate import SchemaState
 
@@ -21,7 +27,9 @@ def configure(parser: Parser) -> None:
     group = parser.commands("command")
     current = leaf(group, "current", "which schema the database has, and which this version uses", _current)
     upgrade = leaf(group, "upgrade", "bring the database to this version; a copy of it is kept beside it", _upgrade)
-    for command in (current, upgrade):
+    about = "say that this computer's clock is right, after the server refused to sign by it"
+    confirm = leaf(group, "confirm-clock", about, _confirm_clock)
+    for command in (current, upgrade, confirm):
         add_installation_options(command)
 
 
@@ -49,6 +57,19 @@ def _upgrade(options: argparse.Namespace, out: Output) -> int:
     with server_extra():
         from carnet.server.storage.migrate import upgrade
     _print(upgrade(settings.database, say=out.say), out)
+    return exits.OK
+
+
+def _confirm_clock(options: argparse.Namespace, out: Output) -> int:
+    async def confirm(installation: Installation) -> tuple[Instant, ClockDoubt | None]:
+        from carnet.server.records import OPERATOR
+
+        return await installation.clock.confirm(OPERATOR)
+
+    at, doubt = administer(options, out, confirm)
+    document = {"confirmed_at": str(at), "doubt": None if doubt is None else doubt.code}
+    was = "nothing was wrong with it" if doubt is None else doubt.error().message
+    out.data(document, facts([("Confirmed", when(at)), ("Before", was)]))
     return exits.OK
 
 

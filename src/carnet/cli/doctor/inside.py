@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from carnet.cli.doctor.finding import Finding, ok, problem, warning
 from carnet.cli.output import when
-from carnet.core.instant import DAY, MINUTE, Instant
+from carnet.core.clock_guard import MAX_BEHIND_SECONDS
+from carnet.core.instant import DAY, Instant
 
 if TYPE_CHECKING:
     from carnet.server.installation import Installation
 
 ROOT_WARNING_SECONDS: Final = 90 * DAY
-CLOCK_TOLERANCE_SECONDS: Final = 5 * MINUTE
-"""The server refuses to sign when its clock is further behind its own last signature (SEC-31)."""
 BACKUP_SECONDS: Final = 7 * DAY
 _TOKENS: Final = 500
 
@@ -23,6 +22,8 @@ async def look_inside(installation: Installation) -> list[Finding]:
     """Everything about an installation that opened."""
     findings = [ok("keys", "the signing keys open and fit the root file")]
     for check in await installation.checks():
+        if check.name == "clock":  # `_clock` says more about it
+            continue
         if check.ok:
             findings.append(ok(check.name, "works"))
         else:
@@ -48,11 +49,14 @@ def _root(installation: Installation, now: Instant) -> Finding:
 async def _clock(installation: Installation, now: Instant) -> Finding:
     from carnet.server.domain.audit.commands import AuditFilter
 
+    doubt = installation.clock.guard.doubt()
+    if doubt is not None:
+        found = doubt.error()
+        return problem("clock", f"{found.message} Nothing is signed.", found.fix)
     page = await installation.audit.list(AuditFilter(), limit=1)
     latest = max((entry.at for entry in page.items), default=installation.created_at)
-    if now < latest - CLOCK_TOLERANCE_SECONDS:
-        fix = "Set this computer's clock; use NTP. A server behind its own signatures refuses to sign."
-        return problem("clock", f"It says {when(now)}, which is already past.", fix)
+    if now < latest - MAX_BEHIND_SECONDS:  # nothing was signed then, but something was changed
+        return problem("clock", f"It says {when(now)}, which is already past.", "Set this computer's clock; use NTP.")
     return ok("clock", when(now))
 
 

@@ -17,6 +17,7 @@ from typing import IO, Any, Final
 
 import structlog
 
+from carnet.core.clock_guard import ClockDoubt
 from carnet.core.instant import Instant
 from carnet.server.api.context import REQUEST_ID
 from carnet.server.domain.statistics.anomalies import Alert
@@ -167,6 +168,14 @@ def configure_logs(stream: IO[str] | None = None, *, level: int = logging.INFO) 
     _ROOT.handlers[:] = [handler]
     _ROOT.setLevel(max(level, logging.WARNING))  # libraries: only what went wrong
     _OWN.setLevel(level)
+
+
+def tell_clock(doubt: ClockDoubt | None) -> None:
+    """Log that nothing is signed by this clock, or that it is right again (SEC-31)."""
+    if doubt is None:
+        log.warning("clock.right_again")
+    else:
+        log.error("clock.doubtful", code=doubt.code, problem=str(doubt.error()))
 
 
 def tell_alert(alert: Alert) -> None:

@@ -7,10 +7,11 @@ Refusals are proved like grants: only an authentic, coded no may shorten what a 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from carnet.core._base import Struct
 from carnet.core.decision import Reason, Refused
+from carnet.core.errors import StateError
 from carnet.core.instant import Instant
 from carnet.formats.answer import Action, Answer, digest_artifacts, issue_answer
 from carnet.server.domain.ids import Ids
@@ -45,6 +46,13 @@ class Prover:
         self._keys = keys
         self._issuer = issuer
         self._ids = ids
+
+    def prove_if_possible(self, **claims: Any) -> str | None:
+        """`prove`; None while nothing can be signed, for answers that are worth giving without (REL-08, SEC-31)."""
+        try:
+            return self.prove(**claims)
+        except StateError:
+            return None
 
     def prove(
         self,

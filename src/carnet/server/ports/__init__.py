@@ -12,6 +12,7 @@ from __future__ import annotations
 from carnet.server.ports.access import AccessStore, ApiKeyChange, KeyChange, KeyContext
 from carnet.server.ports.backup import BackupStore, TakeTable
 from carnet.server.ports.catalog import CatalogStore, Details, OwnValues, PolicyChange
+from carnet.server.ports.clock import ClockMarks, ClockStore
 from carnet.server.ports.idempotency import (
     ONCE,
     IdempotencyStore,
@@ -62,6 +63,8 @@ __all__ = [
     "Care",
     "CatalogStore",
     "Clock",
+    "ClockMarks",
+    "ClockStore",
     "DayCount",
     "Details",
     "EnrolmentChange",

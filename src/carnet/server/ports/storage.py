@@ -10,6 +10,7 @@ from carnet.core._base import Struct
 from carnet.server.ports.access import AccessStore
 from carnet.server.ports.backup import BackupStore
 from carnet.server.ports.catalog import CatalogStore
+from carnet.server.ports.clock import ClockStore
 from carnet.server.ports.idempotency import IdempotencyStore
 from carnet.server.ports.leases import LeaseStore
 from carnet.server.ports.licenses import LicenseStore
@@ -36,6 +37,7 @@ class Storage(
     LeaseStore,
     AccessStore,
     BackupStore,
+    ClockStore,
     IdempotencyStore,
     LimitStore,
     StatisticsStore,

@@ -161,7 +161,7 @@ class ActivationService(VendorSeats):
         proof = None
         if command.nonce is not None and facts.product_known:
             refused = result.reasons if isinstance(result, Refused) else () if result.valid else result.decision.reasons
-            proof = self._prover.prove(
+            proof = self._prover.prove_if_possible(
                 nonce=command.nonce,
                 action="validate",
                 at=now,

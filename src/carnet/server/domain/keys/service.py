@@ -12,6 +12,7 @@ tokens signs those only (contracts/traffic-orchestrator.md §3.1).
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Final
 
 from carnet.core._base import replace
@@ -54,14 +55,25 @@ class KeyService:
         ids: For records.
         private: Their private halves.
         ring: The installation's own keys, none of which may become a compatibility key.
+        check_clock: Raises while the clock may not be signed with (SEC-31).
     """
 
-    def __init__(self, storage: Storage, clock: Clock, ids: Ids, private: PrivateKeys, ring: KeyRing) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        clock: Clock,
+        ids: Ids,
+        private: PrivateKeys,
+        ring: KeyRing,
+        *,
+        check_clock: Callable[[], None],
+    ) -> None:
         self._storage = storage
         self._clock = clock
         self._ids = ids
         self._private = private
         self._own = tuple(trusted.key for trusted in ring.keys())  # noqa: SIM118 - a key ring is not a dictionary
+        self._check_clock = check_clock
         self._signers: dict[str, Signer] = {}
 
     async def create(self, command: CreateKey, actor: Actor) -> AddedKey:
@@ -207,9 +219,11 @@ class KeyService:
 
         Raises:
             UsageError: ``key_not_found``; ``key_not_active``: it only verifies.
-            StateError: ``missing_file``, ``data_not_readable``; ``signing_failed``: what it signs does not verify.
+            StateError: ``missing_file``, ``data_not_readable``; ``signing_failed``: what it signs does not verify;
+                ``clock_behind``, ``clock_jumped`` (SEC-31).
             MalformedError: ``bad_key_file``: the sealed file is not this record's.
         """
+        self._check_clock()
         key = await self.get(kid)
         if key.state != "active":
             raise UsageError(

@@ -11,6 +11,7 @@ from __future__ import annotations
 from carnet.server.storage.core.access import AccessPart
 from carnet.server.storage.core.activations import ActivationPart
 from carnet.server.storage.core.catalog import CatalogPart
+from carnet.server.storage.core.clock import ClockPart
 from carnet.server.storage.core.licenses import LicensePart
 from carnet.server.storage.core.models import ModelPart
 from carnet.server.storage.core.seats import SeatPart
@@ -20,5 +21,15 @@ from carnet.server.storage.core.traffic import TrafficPart
 __all__ = ["CoreStore"]
 
 
-class CoreStore(CatalogPart, LicensePart, ActivationPart, AccessPart, SnapshotPart, TrafficPart, SeatPart, ModelPart):
+class CoreStore(
+    CatalogPart,
+    LicensePart,
+    ActivationPart,
+    AccessPart,
+    SnapshotPart,
+    TrafficPart,
+    SeatPart,
+    ModelPart,
+    ClockPart,
+):
     """The part of `ports.Storage` that devices do not wait for."""
