@@ -113,14 +113,28 @@ def encode(data: Sequence[int]) -> tuple[int, ...]:
     Returns:
         *data* and five parity symbols: the remainder of data(x)·x⁵ divided by the generator polynomial.
     """
-    remainder = [0] * PARITY_SYMBOLS
+    if not _feedback:
+        _feedback.extend(_multiples_of_the_generator())
+    remainder = 0
     for symbol in data:
-        factor = symbol ^ remainder[0]
-        remainder = [
-            carried ^ multiply(factor, coefficient)
-            for carried, coefficient in zip([*remainder[1:], 0], _GENERATOR, strict=True)
-        ]
-    return (*data, *remainder)
+        remainder = (remainder << 5 & _REMAINDER_BITS) ^ _feedback[symbol ^ remainder >> 20]
+    return (*data, *(remainder >> 5 * place & _ORDER for place in reversed(range(PARITY_SYMBOLS))))
+
+
+_REMAINDER_BITS = (1 << 5 * PARITY_SYMBOLS) - 1
+
+_feedback: list[int] = []
+"""The generator polynomial times each element, five bits a coefficient. Made when first used; batches need it fast."""
+
+
+def _multiples_of_the_generator() -> list[int]:
+    multiples = []
+    for factor in range(_ORDER + 1):
+        packed = 0
+        for coefficient in _GENERATOR:
+            packed = packed << 5 | multiply(factor, coefficient)
+        multiples.append(packed)
+    return multiples
 
 
 def correct(word: Sequence[int]) -> tuple[int, ...] | None:

@@ -103,16 +103,17 @@ class LicenseService:
         return created
 
     async def create_many(
-        self, command: CreateLicense, count: int, actor: Actor
+        self, command: CreateLicense, count: int, actor: Actor, *, lot: int = LOT
     ) -> AsyncIterator[tuple[CreatedLicense, ...]]:
         """
-        Issue *count* licenses of one kind, up to 500 at a time: each lot is stored whole or not at all, and given out
-        once it is durable. Whoever stops asking keeps the lots that came; their audit rows share the id of the batch.
+        Issue *count* licenses of one kind, some hundreds at a time: each lot is stored whole or not at all, and given
+        out once it is durable. Whoever stops asking keeps the lots that came; their audit rows share the batch's id.
 
         Args:
             command: What they all are; it names no key to take over, and no device for signed keys.
             count: 1 to 1,000,000.
             actor: Who.
+            lot: How many at a time; more of them are faster and keep other writers waiting for longer.
 
         Raises:
             UsageError, MalformedError, StateError: As `create`, before anything is stored, or at a later lot.
@@ -124,11 +125,22 @@ class LicenseService:
         if command.signed is not None and command.signed.device is not None:
             raise invalid("device", "left out for more than one license")
         batch = self._ids.new(self._clock.now())
-        for begin in range(0, count, LOT):
-            yield await self._create(command, min(LOT, count - begin), actor, batch)
+        sizes = [min(lot, count - begin) for begin in range(0, count, lot)]
+        coming = self._coming(None, sizes[0])
+        for size, next_size in zip(sizes, [*sizes[1:], 0], strict=True):
+            identities = await coming
+            # The keys of the next lot are made while this one is stored.
+            coming = self._coming(None, next_size)
+            yield await self._create(command, size, actor, batch, identities)
+        await coming
 
     async def _create(
-        self, command: CreateLicense, count: int, actor: Actor, batch: str | None
+        self,
+        command: CreateLicense,
+        count: int,
+        actor: Actor,
+        batch: str | None,
+        prepared: tuple[Identity, ...] | None = None,
     ) -> tuple[CreatedLicense, ...]:
         now = self._clock.now()
         check_metadata("metadata", command.metadata)
@@ -136,7 +148,7 @@ class LicenseService:
             check_options(command.signed)
         if command.license_key is not None:
             await self._check_free(command.license_key)
-        identities = await asyncio.to_thread(self._identities, command.license_key, count, now)
+        identities = prepared or await self._coming(command.license_key, count)
 
         def build(context: LicenseContext, next_index: NextIndex) -> tuple[NewLicense, ...]:
             return draw_up(
@@ -175,6 +187,11 @@ class LicenseService:
         check_sealing_key(key)
         if await self._storage.license_by_key((self._vault.lookup(key),)) is not None:
             raise UsageError("already_exists", "A license has this key already.", "Find it by its key.")
+
+    def _coming(self, taken_over: str | None, count: int) -> asyncio.Future[tuple[Identity, ...]]:
+        """Ids and keys, being made in another thread."""
+        loop = asyncio.get_running_loop()
+        return loop.run_in_executor(None, self._identities, taken_over, count, self._clock.now())
 
     def _identities(self, taken_over: str | None, count: int, now: Instant) -> tuple[Identity, ...]:
         made: list[Identity] = []

@@ -13,8 +13,18 @@ from carnet.server.ports import LicenseChange, LicenseContext, LicenseFilter, Ne
 from carnet.server.ports.preconditions import require_revision
 from carnet.server.records import License, StoredPolicy
 from carnet.server.storage import rows
+from carnet.server.storage.core.bulk import insert_many
 from carnet.server.storage.core.unit import CoreUnits, add_audit, add_events, exists, lock_license, policy_by_name
-from carnet.server.storage.tables import audit, customers, issuances, licenses, policies, products, status_indices
+from carnet.server.storage.tables import (
+    audit,
+    customers,
+    events,
+    issuances,
+    licenses,
+    policies,
+    products,
+    status_indices,
+)
 
 LICENSE = sa.select(licenses, *(policies.c[name] for name in rows.POLICY_COLUMNS)).join(
     policies, licenses.c.policy_id == policies.c.id
@@ -62,13 +72,16 @@ class LicensePart(CoreUnits):
                 }
                 for each in made
             ]
-            connection.execute(sa.insert(status_indices), places)
-            connection.execute(sa.insert(licenses), [rows.license_values(each.license) for each in made])
-            register = [rows.issuance_columns(issuance) for each in made for issuance in each.issuances]
-            if register:
-                connection.execute(sa.insert(issuances), register)
-            connection.execute(sa.insert(audit), [rows.audit_values(each.audit) for each in made])
-            add_events(connection, tuple(event for each in made for event in each.events))
+            insert_many(connection, status_indices, places)
+            insert_many(connection, licenses, [rows.license_values(each.license) for each in made])
+            insert_many(
+                connection,
+                issuances,
+                [rows.issuance_columns(issuance) for each in made for issuance in each.issuances],
+            )
+            insert_many(connection, audit, [rows.audit_values(each.audit) for each in made])
+            told = [rows.event_values(event) for each in made for event in each.events]
+            insert_many(connection, events, [dict(zip(events.c.keys(), each, strict=True)) for each in told])
             return made
 
         return await self._write(work)
