@@ -13,7 +13,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -23,12 +23,14 @@ if __name__ == "__main__":
 
 from carnet.core._base import Struct
 from carnet.core.decision import Refused
+from carnet.core.lease_terms import LeaseHolder
+from carnet.server.domain.leases.commands import ClaimLease
 from carnet.server.installation import Installation, open_installation
 from carnet.server.records import OPERATOR
 from carnet.server.settings import Settings, settings_from_environment
-from support.installations import Device, HeldClock, environment_of, execute
+from support.installations import PRODUCT, Device, HeldClock, environment_of, execute
 
-How: TypeAlias = Literal["activate", "count then insert"]
+How: TypeAlias = Literal["activate", "count then insert", "claim", "count then claim"]
 
 
 class Told(Struct):
@@ -142,6 +144,36 @@ async def count_then_insert(installation: Installation, key: str, device: str) -
     return True, True
 
 
+async def claim(installation: Installation, key: str, device: str) -> tuple[bool, bool]:
+    """One client that claims a floating seat: told yes, told that the lease is new."""
+    holder = LeaseHolder(kind="process", id=device)
+    answered = await installation.leases.claim(ClaimLease(license_key=key, product=PRODUCT, holder=holder))
+    if isinstance(answered.result, Refused):
+        assert answered.result.code == "lease_limit_reached", answered.result
+        return False, False
+    return True, answered.result.created
+
+
+async def count_then_claim(installation: Installation, key: str, device: str) -> tuple[bool, bool]:
+    """The planted fault: count the live leases, then, in a second step, write one without asking the database."""
+    found = await installation.licenses.find(key)
+    terms = await installation.leases.terms(license_id=found.id)
+    assert terms.terms is not None
+    assert terms.terms.limit is not None
+    if len((await installation.leases.list(found.id)).items) >= terms.terms.limit:
+        return False, False
+    await asyncio.sleep(0)  # any other request runs here
+    columns = "license_id, slot, id, holder_kind, holder_id, name, is_borrowed, ttl_seconds, claimed_at, renewed_at"
+    values = f"'{found.id}', {hash((found.id, device)) % 2**40}, '{found.id} {device}', 'process', '{device}', '', 0, 9"
+    await asyncio.to_thread(
+        execute,
+        installation.settings,
+        f"INSERT INTO leases ({columns}, deadline, expires_at, covered_until, mark, jti, kid)"  # noqa: S608 - a test's
+        f" VALUES ({values}, 1, 1, 999999, 4000000000, 4000000000, 0, '', '')",
+    )
+    return True, True
+
+
 async def churn(installation: Installation, key: str, devices: list[str], rounds: int) -> list[str]:
     """Each device takes a seat and gives it back, *rounds* times; what was neither granted nor refused properly."""
     problems: list[str] = []
@@ -159,6 +191,14 @@ async def churn(installation: Installation, key: str, devices: list[str], rounds
     return problems
 
 
+_CLIENTS: dict[How, Callable[[Installation, str, str], Awaitable[tuple[bool, bool]]]] = {
+    "activate": activate,
+    "count then insert": count_then_insert,
+    "claim": claim,
+    "count then claim": count_then_claim,
+}
+
+
 async def _main() -> None:
     loop = asyncio.get_running_loop()
     async with open_installation(settings_from_environment(os.environ), clock=HeldClock()) as installation:
@@ -169,7 +209,7 @@ async def _main() -> None:
                 problems = await churn(installation, asked["key"], asked["devices"], asked["churn"])
                 _tell({"problems": problems})
                 continue
-            client = activate if asked["how"] == "activate" else count_then_insert
+            client = _CLIENTS[asked["how"]]
             told = await asyncio.gather(*(client(installation, asked["key"], each) for each in asked["devices"]))
             _tell({"granted": sum(yes for yes, _ in told), "created": sum(new for _, new in told)})
 
