@@ -29,21 +29,31 @@ TERM, GRACE, BUDGET_PERIOD = 400, 60, 150
 USERS = (None, "ada", "bob", "eve")
 
 Step: TypeAlias = tuple[Any, ...]
-DEVICES = st.integers(0, 3)
-# Most histories begin with some devices in their seats: whatever is lost or kept is lost or kept from there.
-BEGINNINGS = st.lists(st.tuples(st.just("activate"), DEVICES, st.sampled_from(USERS[1:])), min_size=1, max_size=4)
+DEVICES = st.integers(0, 5)
+# A history begins with three devices that ask for seats: whatever is lost or kept is lost or kept from there.
+BEGINNINGS = st.tuples(st.permutations([0, 1, 2, 3, 4, 5]), st.tuples(*[st.sampled_from(USERS)] * 3)).map(
+    lambda drawn: [("activate", device, user) for device, user in zip(*drawn, strict=False)]
+)
+ACTIVATE = st.tuples(st.just("activate"), DEVICES, st.sampled_from(USERS))
+REPLACE = st.tuples(
+    st.just("replace"), DEVICES, st.sampled_from(USERS), st.sampled_from(["some", "some", "all", 0, 1, 2])
+)
+LOWER = st.tuples(st.just("limits"), st.sampled_from([1, 2]), st.sampled_from([0, 50]))
 STEPS = st.lists(
     st.one_of(
-        st.tuples(st.just("activate"), DEVICES, st.sampled_from(USERS)),
-        st.tuples(st.just("replace"), DEVICES, st.sampled_from(USERS), st.one_of(st.just("all"), DEVICES)),
-        st.tuples(st.just("leave"), DEVICES),
-        st.tuples(st.just("take away"), DEVICES),
+        ACTIVATE,
+        ACTIVATE,
+        REPLACE,
+        REPLACE,
+        REPLACE,
+        LOWER,
         st.tuples(st.just("limits"), st.sampled_from([None, 1, 2, 3]), st.sampled_from([0, 50, 100, None])),
-        st.tuples(st.just("status"), st.sampled_from(["suspend", "reinstate"])),
+        st.tuples(st.sampled_from(["leave", "take away"]), DEVICES),
+        st.tuples(st.just("status"), st.sampled_from(["suspend", "reinstate", "reinstate"])),
         st.tuples(st.just("renew")),
         st.tuples(st.just("wait"), st.sampled_from([1, 59, 60, 61, 149, 150, 151, 400])),
     ),
-    min_size=1,
+    min_size=3,
     max_size=8,
 )
 PLANS = st.fixed_dictionaries(
@@ -53,7 +63,7 @@ PLANS = st.fixed_dictionaries(
         "moves_per_year": st.sampled_from([None, None, 0, 1]),
     }
 )
-LIMITS = st.sampled_from([None, 1, 2, 3])
+LIMITS = st.sampled_from([None, 3, 2, 1])
 
 
 class Model:
@@ -162,7 +172,7 @@ class History:
         assert result.license.seats.used == len(model.held)
 
     async def replace(self, device: int, user: str | None, named: str | int) -> None:
-        await self.activate(device, user, named)
+        await self.activate(device, user, min(self.model.held, default=0) if named == "some" else named)
 
     async def leave(self, device: int) -> None:
         result = await self.market.leave(self.created.key, device)
