@@ -64,9 +64,9 @@ class Postgres:
         """CPU seconds of the server and of what it runs now."""
         return cpu_seconds(self.pid)
 
-    def database(self, name: str) -> str:
-        """The address of a new, empty database."""
-        self.run(lambda connection: connection.execute(f'CREATE DATABASE "{name}"'))
+    def database(self, name: str, *, template: str = "template0") -> str:
+        """The address of a new database: empty, or a copy of another."""
+        self.run(lambda connection: connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))
         head, _, query = self.url.partition("?")
         return f"{head.rpartition('/')[0]}/{name}?{query}"
 
