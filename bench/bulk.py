@@ -26,9 +26,10 @@ COUNT = 100_000
 _WRITTEN = {
     "licenses": "SELECT * FROM licenses WHERE NOT EXISTS (SELECT 1 FROM activations WHERE license_id = licenses.id)",
     "status_indices": "SELECT s.* FROM status_indices s JOIN licenses l ON l.id = s.subject_id WHERE seats_used = 0",
+    "events": "SELECT e.* FROM events e JOIN licenses l ON l.id = e.object_id WHERE seats_used = 0",
     "audit": "SELECT a.* FROM audit a JOIN licenses l ON l.id = a.object_id WHERE seats_used = 0",
 }
-"""What a license is: its row, its status position, its line in the audit. The stage's own license has a seat taken."""
+"""A license's row, status position, event and line in the audit. The stage's own license has a seat taken."""
 
 
 def rows(rounds: int) -> Iterator[Row]:

@@ -95,9 +95,7 @@ class Stage:
     async def _first(self) -> None:
         async with open_installation(self.settings) as installation:
             await installation.products.create(CreateProduct(id=PRODUCT), OPERATOR)
-            made = await installation.licenses.create(
-                CreateLicense(product=PRODUCT, policy="professional", overrides={"seat_limit": 10_000}), OPERATOR
-            )
+            made = await installation.licenses.create(CreateLicense(product=PRODUCT, policy="enterprise"), OPERATOR)
             device = DeviceClaim(fingerprint=device_of(0, 99), name="Line 0", platform="linux")
             await installation.activations.activate(
                 ActivateCommand(license_key=made.key, product=PRODUCT, device=device)
