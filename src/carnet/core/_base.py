@@ -88,10 +88,12 @@ def _write_out_constructor(kind: type[Struct]) -> None:
     While it fills the fields, the instance is of a twin class with the same slots, which is not frozen: plain attribute
     assignment is then the interpreter's fastest path. Nobody else can have seen the instance yet.
     """
-    if kind.__bases__ != (Struct,):
-        return  # a subclass of a subclass has another layout than a twin would; the general constructor stays
     fields, defaults = kind.__fields__, kind.__defaults__
-    twin = type.__new__(_StructMeta, kind.__name__, (Struct,), {"__slots__": fields, "__setattr__": object.__setattr__})
+    if kind.__dict__["__slots__"] != fields:
+        return  # with slots of a base class it has another layout than a twin would; the general constructor stays
+    # Of several bases (`Generic` is one) only this one has a say in the layout.
+    bases = (kind.__base__ or Struct,)
+    twin = type.__new__(_StructMeta, kind.__name__, bases, {"__slots__": fields, "__setattr__": object.__setattr__})
     parameters = ", ".join(f"{field}=__struct_{field}" if field in defaults else field for field in fields)
     lines = [f"def __init__(self, *, {parameters}):", "    __struct_0(self, __struct_1)"]
     lines += [f"    self.{field} = {field}" for field in fields]

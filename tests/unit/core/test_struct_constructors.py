@@ -8,12 +8,15 @@ import pickle
 import subprocess
 import sys
 import threading
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import pytest
 
 from carnet.core import _base
 from carnet.core._base import Struct, replace
+
+
+T = TypeVar("T")
 
 
 class Leaf(Struct):
@@ -109,6 +112,32 @@ def test_a_constructor_is_never_inherited() -> None:
     with pytest.raises(AttributeError, match="frozen"):
         child.more = 2  # type: ignore[misc]
     assert pickle.loads(pickle.dumps(Leaf(kind="a"))) == Leaf(kind="a")  # noqa: S301 - our own bytes
+
+
+def test_a_generic_class_and_one_below_a_class_without_fields_are_written_out_too() -> None:
+    class Bare(Struct):
+        def __repr__(self) -> str:
+            return "bare"
+
+    class Below(Bare):
+        value: int
+        other: str = "o"
+
+    class Boxed(Struct, Generic[T]):
+        value: T
+
+    below, boxed = Below(value=1), Boxed(value=1)
+    heat(Below, value=1)
+    heat(Boxed, value=1)
+    for kind, first in ((Below, below), (Boxed, boxed)):
+        assert is_written_out(kind)
+        again: Any = kind(value=1)
+        assert type(again) is kind
+        assert again == first
+        with pytest.raises(AttributeError, match="frozen"):
+            again.value = 2
+    assert repr(Below(value=1)) == "bare"
+    assert isinstance(Below(value=1), Bare)
 
 
 def test_a_class_keeps_the_constructor_that_it_defines() -> None:
