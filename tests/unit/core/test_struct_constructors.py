@@ -15,7 +15,6 @@ import pytest
 from carnet.core import _base
 from carnet.core._base import Struct, replace
 
-
 T = TypeVar("T")
 
 
@@ -129,9 +128,10 @@ def test_a_generic_class_and_one_below_a_class_without_fields_are_written_out_to
     below, boxed = Below(value=1), Boxed(value=1)
     heat(Below, value=1)
     heat(Boxed, value=1)
-    for kind, first in ((Below, below), (Boxed, boxed)):
+    pairs: list[tuple[Any, Struct]] = [(Below, below), (Boxed, boxed)]
+    for kind, first in pairs:
         assert is_written_out(kind)
-        again: Any = kind(value=1)
+        again = kind(value=1)
         assert type(again) is kind
         assert again == first
         with pytest.raises(AttributeError, match="frozen"):
