@@ -128,15 +128,18 @@ def check_lease_terms(terms: LeaseTerms) -> None:
         _check_number(member, getattr(terms, member), least, most, nullable=nullable)
     if not terms.min_ttl_seconds <= terms.default_ttl_seconds <= terms.max_ttl_seconds:
         raise _bad("default_ttl_seconds", "from min_ttl_seconds to max_ttl_seconds", terms.default_ttl_seconds)
-    if terms.kinds == () or not set(terms.kinds) <= set(HOLDER_KINDS) or len(set(terms.kinds)) != len(terms.kinds):
+    if not _are_kinds(terms.kinds):
         raise _bad("kinds", f"some of {', '.join(HOLDER_KINDS)}, each once", terms.kinds)
-    if terms.registered_only not in {False, True} or (terms.registered_only and terms.kinds != ("device",)):
+    is_either = type(terms.registered_only) is bool
+    if not is_either or (terms.registered_only and terms.kinds != ("device",)):
         raise _bad("registered_only", "true or false, and true only where kinds is device alone", terms.registered_only)
     _check_groups(terms)
     _check_names("denied", terms.denied, MAX_DENIED)
 
 
 def _check_groups(terms: LeaseTerms) -> None:
+    if not _are_groups(terms.groups):
+        raise _bad("groups", "a list of groups", terms.groups)
     if len(terms.groups) > MAX_GROUPS:
         raise _bad("groups", f"at most {MAX_GROUPS} groups", len(terms.groups))
     names: set[str] = set()
@@ -165,9 +168,19 @@ def _check_number(member: str, value: object, least: int, most: int, *, nullable
 
 
 def _check_names(member: str, names: object, most: int) -> None:
-    if isinstance(names, tuple) and len(names) <= most and len(set(names)) == len(names) and all(map(_is_name, names)):
+    if isinstance(names, tuple) and len(names) <= most and all(map(_is_name, names)) and len(set(names)) == len(names):
         return
     raise _bad(member, f"up to {most} different holders, each as kind:id", names)
+
+
+def _are_kinds(kinds: object) -> bool:
+    if not isinstance(kinds, tuple) or not kinds or not all(kind in HOLDER_KINDS for kind in kinds):
+        return False
+    return len(set(kinds)) == len(kinds)
+
+
+def _are_groups(groups: object) -> bool:
+    return isinstance(groups, tuple) and all(isinstance(group, LeaseGroup) for group in groups)
 
 
 def _is_name(name: object) -> bool:
@@ -215,11 +228,8 @@ def lease_terms_from_json(plain: Mapping[str, Any]) -> LeaseTerms:
     if not isinstance(groups, list | tuple):
         raise _bad("groups", "a list", groups)
     values["groups"] = tuple(_group(group) for group in groups)
-    try:
-        terms = LeaseTerms(**values)
-        check_lease_terms(terms)
-    except TypeError:  # a member that cannot even be compared
-        raise _bad("the terms", "as the reference says", plain) from None
+    terms = LeaseTerms(**values)
+    check_lease_terms(terms)
     return terms
 
 
