@@ -160,7 +160,7 @@ def answer(vector: dict[str, Any]) -> str:
     return "ok"
 
 
-# ── time.md, answer.md §6 ────────────────────────────────────────────────────────────────────────────────────────────
+# ── time.md, lease.md, answer.md §6 ───────────────────────────────────────────────────────────────────────────────────
 
 
 def time_answer(vector: dict[str, Any]) -> str:
@@ -173,6 +173,21 @@ def time_answer(vector: dict[str, Any]) -> str:
     check(all(is_time(claims[name]) for name in ("iat", "nbf", "exp")), "bad_claim")
     check(claims["iat"] <= claims["nbf"] < claims["exp"], "bad_claim")
     check(claims["nonce"] == given["nonce"], "answer_not_bound")
+    return "ok"
+
+
+def lease_token(vector: dict[str, Any]) -> str:
+    """The outcome of a lease token (lease.md §4)."""
+    claims = open_token(vector, text_of(vector["input"]["lease"]), "carnet-lease+jwt", "lease", 4096)
+    require(claims, "iss aud sub jti iat nbf exp lease holder")
+    check(all(is_text(claims[name]) for name in ("iss", "aud", "sub", "jti", "lease")), "bad_claim")
+    check(all(is_time(claims[name]) for name in ("iat", "nbf", "exp")), "bad_claim")
+    check(claims["iat"] <= claims["nbf"] < claims["exp"], "bad_times")
+    check(claims["exp"] - claims["iat"] <= 3650 * 86400, "bad_times")
+    check("borrowed" not in claims or claims["borrowed"] is True, "bad_claim")
+    holder = claims["holder"]
+    check(isinstance(holder, dict) and holder.get("kind") in ("device", "process", "user"), "bad_claim")
+    check(is_text(holder.get("id")), "bad_claim")
     return "ok"
 
 
@@ -288,6 +303,7 @@ FOLDERS: Final = {
     "answer": answer,
     "time": time_answer,
     "device-proof": device_proof,
+    "lease": lease_token,
     "root": root_file,
     "machine-file": machine_file,
 }

@@ -13,6 +13,7 @@ from carnet.formats.answer import check_binding, verify_answer
 from carnet.formats.bundle import read_bundle
 from carnet.formats.device_proof import verify_device_proof
 from carnet.formats.keys import load_ed25519, public_key_from_jwk
+from carnet.formats.lease import verify_lease_token
 from carnet.formats.license_token import verify_license_token
 from carnet.formats.root import Root, anchor, next_root, read_root
 from carnet.formats.strict_json import dump_json, parse_json
@@ -92,6 +93,10 @@ def _answer(vector: Mapping[str, Any]) -> Outcome:
     return {"outcome": "ok", "value": {**to_json(answer), "artifacts": dict(answer.artifacts)}}
 
 
+def _lease(vector: Mapping[str, Any]) -> Outcome:
+    return {"outcome": "ok", "value": to_json(verify_lease_token(text_of(vector["input"]["lease"]), ring_of(vector)))}
+
+
 def _time(vector: Mapping[str, Any]) -> Outcome:
     given = vector["input"]
     return {
@@ -144,6 +149,7 @@ _RUNNERS: dict[str, Callable[[Mapping[str, Any]], Outcome]] = {
     "license-token": _license_token,
     "answer": _answer,
     "time": _time,
+    "lease": _lease,
     "device-proof": _device_proof,
     "root": _root,
     "bundle": _bundle,

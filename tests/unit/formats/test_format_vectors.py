@@ -25,6 +25,7 @@ GENERATORS = {
     "vectors_license_token": ("license-token",),
     "vectors_answer_root": ("answer", "root"),
     "vectors_time": ("time", "device-proof"),
+    "vectors_lease": ("lease",),
 }
 FOLDERS = [folder for folders in GENERATORS.values() for folder in folders]
 ALL = {
