@@ -44,6 +44,8 @@ CATALOG: tuple[Command, ...] = (
     _command("vendor", "customer", "who you sell to"),
     _command("vendor", "license", "create licenses, see them, suspend, renew, revoke"),
     _command("vendor", "activation", "which devices hold seats"),
+    _command("vendor", "enrolment", "tokens that many machines use in place of the license key"),
+    _command("vendor", "usage", "what licenses used of their meters"),
     _command("vendor", "lease", "who holds floating seats, and what pools allow"),
     _command("vendor", "apikey", "tokens for the admin API"),
     _command("vendor", "audit", "who changed what, and when"),

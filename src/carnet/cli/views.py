@@ -14,6 +14,7 @@ from carnet.server.domain.documents import (
     artifact_with_its_text_json,
     audit_json,
     customer_json,
+    enrolment_json,
     key_json,
     license_json,
     license_with_its_keys_json,
@@ -21,6 +22,8 @@ from carnet.server.domain.documents import (
     product_json,
     rules_json,
     text_of,
+    usage_json,
+    use_json,
 )
 
 if TYPE_CHECKING:
@@ -31,6 +34,7 @@ __all__ = [
     "artifact_with_its_text_json",
     "audit_json",
     "customer_json",
+    "enrolment_json",
     "key_json",
     "license_facts",
     "license_json",
@@ -39,11 +43,14 @@ __all__ = [
     "product_json",
     "rules_json",
     "text_of",
+    "usage_json",
+    "use_json",
 ]
 
 
 def license_facts(license: LicenseView) -> str:  # noqa: A002 - the field's word
     """A license for people."""
+    pending, until = license.progress.pending, license.progress.updates_until
     limit = "no limit" if license.seats.limit is None else license.seats.limit
     return facts(
         [
@@ -55,9 +62,14 @@ def license_facts(license: LicenseView) -> str:  # noqa: A002 - the field's word
             ("Status", license.status),
             ("Customer", license.customer),
             ("Starts", None if license.starts_at is None else when(license.starts_at)),
-            ("Ends", when(license.expires_at)),
+            (
+                "Ends",
+                when(license.expires_at) if pending is None else f"begins with its {pending.basis.replace('_', ' ')}",
+            ),
+            ("Updates until", None if until is None else when(until)),
             ("Seats", f"{license.seats.used} of {limit} held"),
             ("Features", ", ".join(entitlement.key for entitlement in license.entitlements) or None),
             ("Overrides", ", ".join(f"{k}={v}" for k, v in license.overrides.items()) or None),
+            ("Conditions", ", ".join(f"{k}={v}" for k, v in license.own_conditions.items()) or None),
         ]
     )

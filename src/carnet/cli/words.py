@@ -11,12 +11,12 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from carnet.core.dates import parse_end
 from carnet.core.errors import MalformedError, UsageError
-from carnet.core.instant import DAY, HOUR, MAX_INSTANT, MINUTE, Instant, parse_instant
+from carnet.core.instant import DAY, HOUR, MINUTE, Instant, parse_instant
 
 _DURATION = re.compile(r"([0-9]{1,12})([smhdw]?)")
 _UNITS = {"": 1, "s": 1, "m": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY}
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def add_name(parser: argparse.ArgumentParser, option: str, summary: str, *, required: bool = True) -> None:
@@ -67,14 +67,11 @@ def instant(text: str) -> Instant:
 
 
 def end_of(text: str) -> Instant:
-    """
-    An RFC 3339 time, or a date: valid until that day has ended everywhere on Earth (REL-15).
-
-    The last place to end a day is twelve hours behind UTC, so a date means noon UTC of the day after.
-    """
-    if _DATE.fullmatch(text):
-        return Instant(min(instant(f"{text}T00:00:00Z") + DAY + DAY // 2, MAX_INSTANT))
-    return instant(text)
+    """A time, or a date: valid until that day has ended everywhere on Earth (REL-15); for argparse's ``type``."""
+    try:
+        return parse_end(text)
+    except MalformedError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def whole(low: int, high: int) -> Any:

@@ -109,10 +109,10 @@ def parse_end(text: str) -> Instant:
         text: ``2027-05-01``, ``2027-05-01T12:00:00Z`` or ``2016-12-31T23:59:60Z``.
 
     Returns:
-        The first second that is past the end.
+        The first second that is past the end; no later than can be written.
 
     Raises:
-        MalformedError: ``bad_time``: another shape, a date that does not exist, or an end after the year 9999.
+        MalformedError: ``bad_time``: another shape, or a date that does not exist.
     """
     date = text
     later = DAY + LATEST_ZONE_SECONDS
@@ -120,10 +120,7 @@ def parse_end(text: str) -> Instant:
         date, later = text[: -len(_LEAP_SECOND) - 1], DAY
     elif "T" in text:
         return parse_instant(text)
-    end = _midnight(date, text) + later
-    if end > MAX_INSTANT:
-        raise _bad_end(text)
-    return Instant(end)
+    return Instant(min(_midnight(date, text) + later, MAX_INSTANT))
 
 
 def _midnight(date: str, text: str) -> int:
@@ -136,6 +133,6 @@ def _midnight(date: str, text: str) -> int:
 def _bad_end(text: str) -> MalformedError:
     return MalformedError(
         "bad_time",
-        f"{text[:40]!r} is not a date or a time before the year 10000.",
+        f"{text[:40]!r} is not a date or a time.",
         "Write a date, for example 2027-05-01, or a time, for example 2027-05-01T12:00:00Z.",
     )

@@ -1,6 +1,6 @@
 """
-`carnet license …`: create licenses, one or many, see them, suspend, reinstate, renew, revoke, read a key again, and
-issue what is made from them: signed keys, offline tokens, tokens for other clients.
+`carnet license …`: create licenses, one or many, see them, suspend, reinstate, renew, convert, revoke, read a key
+again, and issue what is made from them: signed keys, offline tokens, tokens for other clients.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ def configure(parser: Parser) -> None:
     create.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="override a policy member, e.g. seat_limit=5"
     )
+    _add_conditions(create)
     create.add_argument("--key-file", metavar="FILE", help="take over the license key of another system, in FILE")
     create.add_argument("--signed", action="store_true", help="also make a signed key, which needs no server")
     _add_signed_options(create, "with --signed: the only device that may use the signed key")
@@ -63,8 +64,21 @@ def configure(parser: Parser) -> None:
     renew = leaf(group, "renew", "give a license a later end", _renew)
     _add_end(renew)
     renew.add_argument(
-        "--basis", choices=("expiry", "now"), default="expiry", help="count from the old end or from now"
+        "--basis",
+        choices=("expiry", "now", "anchor_day"),
+        help="count from the old end, from now, or keep the day of the month (default: as its conditions say)",
     )
+    convert = leaf(
+        group, "convert", "change what a license is, in place: a trial that was bought, other limits", _convert
+    )
+    convert.add_argument("--policy", help="another policy of its product")
+    convert.add_argument("--type", choices=("perpetual", "timed", "trial"), help="default: the policy's")
+    _add_end(convert)
+    convert.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="its own policy members from now on"
+    )
+    _add_conditions(convert)
+    convert.add_argument("--keep-term", action="store_true", help="leave its start and its end as they are")
     reveal = leaf(group, "reveal-key", "print a license's key again; the audit records it", _reveal)
     signed = leaf(group, "signed-key", "print a license's signed key, which verifies without any server", _signed_key)
     _add_signed_options(signed, "the only device that may use it (default: any)")
@@ -79,11 +93,11 @@ def configure(parser: Parser) -> None:
         add_output_option(command, "it")
         add_name(command, "--id", "the license's id")
         add_installation_options(command)
-    for command in (suspend, reinstate, revoke, renew, reveal):
+    for command in (suspend, reinstate, revoke, renew, convert, reveal):
         add_name(command, "--id", "the license's id")
     for command in (suspend, reinstate, revoke):
         command.add_argument("--reason", help="why, for the audit")
-    for command in (create, listing, show, suspend, reinstate, revoke, renew, reveal):
+    for command in (create, listing, show, suspend, reinstate, revoke, renew, convert, reveal):
         add_installation_options(command)
 
 
@@ -93,6 +107,17 @@ def _add_end(parser: Parser) -> None:
         "--expires-at", type=end_of, metavar="TIME", help="its end: a time, or a date that still counts everywhere"
     )
     end.add_argument("--duration", type=duration, metavar="TIME", help="how long it runs, e.g. 365d")
+    end.add_argument("--months", type=whole(1, 1200), metavar="N", help="the same in calendar months")
+
+
+def _add_conditions(parser: Parser) -> None:
+    parser.add_argument(
+        "--condition",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="its own value of a condition of the policy, e.g. overage_percent=20; repeatable",
+    )
 
 
 def _add_signed_options(parser: Parser, device: str) -> None:
@@ -123,7 +148,7 @@ def _create(options: argparse.Namespace, out: Output) -> int:
     from carnet.server.records import OPERATOR
 
     _check_create(options)
-    ends = options.expires_at is not None or options.duration is not None
+    ends = any(each is not None for each in (options.expires_at, options.duration, options.months))
     taken_over = None if options.key_file is None else key_in_file(options.key_file)
 
     async def command_of(installation: Installation) -> CreateLicense:
@@ -135,7 +160,9 @@ def _create(options: argparse.Namespace, out: Output) -> int:
             starts_at=options.starts_at,
             expires_at=options.expires_at,
             duration_seconds=options.duration,
+            duration_months=options.months,
             overrides=members(options.set) or None,
+            conditions=members(options.condition) or None,
             signed=_signed_options(options) if options.signed else None,
             license_key=taken_over,
         )
@@ -223,9 +250,29 @@ def _renew(options: argparse.Namespace, out: Output) -> int:
         license_id=name(options, "id"),
         expires_at=options.expires_at,
         duration_seconds=options.duration,
+        duration_months=options.months,
         basis=options.basis,
     )
     _print(administer(options, out, lambda installation: installation.licenses.renew(command, OPERATOR)), out)
+    return exits.OK
+
+
+def _convert(options: argparse.Namespace, out: Output) -> int:
+    from carnet.server.domain.licenses.commands import ConvertLicense
+    from carnet.server.records import OPERATOR
+
+    command = ConvertLicense(
+        license_id=name(options, "id"),
+        policy=options.policy,
+        type=options.type,
+        expires_at=options.expires_at,
+        duration_seconds=options.duration,
+        duration_months=options.months,
+        overrides=members(options.set) or None,
+        conditions=members(options.condition) or None,
+        keeps_term=options.keep_term,
+    )
+    _print(administer(options, out, lambda installation: installation.changes.convert(command, OPERATOR)), out)
     return exits.OK
 
 

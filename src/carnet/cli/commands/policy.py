@@ -43,6 +43,9 @@ def configure(parser: Parser) -> None:
     )
     create.add_argument("--license-type", choices=("perpetual", "timed", "trial"), help="what licenses under it are")
     create.add_argument("--duration", type=duration, metavar="TIME", help="how long a license runs, e.g. 365d")
+    create.add_argument(
+        "--condition", action="append", default=[], metavar="NAME=VALUE", help="e.g. overage_percent=20; repeatable"
+    )
     listing = leaf(group, "list", "the policies of a product", _list)
     add_list_options(listing)
     show = leaf(group, "show", "one policy", _show)
@@ -81,18 +84,22 @@ def _rules(options: argparse.Namespace) -> Policy:
 
 
 def _create(options: argparse.Namespace, out: Output) -> int:
+    from carnet.core.conditions import conditions_from_json
     from carnet.server.domain.policies.commands import CreatePolicy
     from carnet.server.records import OPERATOR
 
     policy = _rules(options)
+    conditions = conditions_from_json(members(options.condition))
+    ends = options.duration is not None or conditions.duration_months is not None
 
     async def work(installation: Installation) -> StoredPolicy:
         command = CreatePolicy(
             product=await only_product(installation, options.product),
             policy=policy,
-            license_type=options.license_type or ("perpetual" if options.duration is None else "timed"),
+            license_type=options.license_type or ("timed" if ends else "perpetual"),
             duration_seconds=options.duration,
             token_algorithm=options.token_algorithm,
+            conditions=conditions,
         )
         return await installation.policies.create(command, OPERATOR)
 
@@ -143,9 +150,13 @@ def _of_policy(cell: Callable[[Policy], object]) -> Callable[[StoredPolicy], obj
 
 
 def _print(stored: StoredPolicy, out: Output) -> None:
+    from carnet.core.conditions import Conditions, conditions_to_json
+
     document = policy_json(stored)
-    shown = {**document, **document["rules"]}
-    del shown["rules"]
+    usual = conditions_to_json(Conditions())
+    unusual = {key: value for key, value in document["conditions"].items() if value != usual[key]}
+    shown = {**document, **document["rules"], **unusual}
+    del shown["rules"], shown["conditions"]
     rows = [
         (key, span(value) if key.endswith("_seconds") and type(value) is int else value)
         for key, value in shown.items()
