@@ -60,10 +60,15 @@ def cpu_seconds(pid: int) -> float:
     return spent
 
 
-def resident_mb(pid: int) -> float:
-    """The largest resident memory that a process had, in MB."""
+def resident_mb(pid: int, field: str = "VmHWM") -> float:
+    """The largest resident memory that a process had, in MB; with *field* ``VmRSS`` that of now."""
     status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+    return int(status.split(f"{field}:")[1].split()[0]) / 1024
+
+
+def resident_now_mb(pid: int) -> float:
+    """The resident memory of a process now, in MB."""
+    return resident_mb(pid, "VmRSS")
 
 
 def _children(pid: int) -> list[int]:
