@@ -14,6 +14,7 @@ import asyncio
 import atexit
 import os
 import shutil
+import subprocess
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -92,6 +93,17 @@ class Cluster:
             user=self._server.system_user,
             timeout=60,
         )
+
+    def restart(self, mode: Literal["fast", "immediate"]) -> None:
+        """Restart it, orderly or by a crash with recovery; it takes connections again when this returns."""
+        for left in reversed(range(50)):
+            try:
+                self.control("-m", mode, "-l", str(self.data / "log"), "restart")
+            except subprocess.CalledProcessError:  # the last processes of the one that crashed are still going
+                if not left:
+                    raise
+            else:
+                return
 
     def end(self) -> None:
         """Stop it and remove its files, if nobody else uses it."""

@@ -30,7 +30,6 @@ POOL_SIZE: Final = 16
 MAX_WAITING: Final = 1024
 """Operations that wait for a connection; more are told to come back, before they cost memory and time."""
 
-_READY_SIZE: Final = 2
 
 _INSIDE: ContextVar[bool] = ContextVar("carnet_storage_operation", default=False)
 
@@ -55,7 +54,7 @@ class HotPool:
 
     async def open(self) -> None:
         """
-        Make the first connections.
+        Make the first connection.
 
         Raises:
             StateError: ``storage_unavailable``, ``storage_busy``, ``database_not_durable``.
@@ -63,12 +62,14 @@ class HotPool:
         try:
             self._pool = await asyncpg.create_pool(
                 self._address.url,
-                min_size=min(_READY_SIZE, self._size),
+                min_size=0,  # no connection but for somebody: else the driver keeps trying while the server is away
                 max_size=self._size,
                 init=make_durable,
                 reset=_reset,
                 **options(HOT_SECONDS),
             )
+            async with self._pool.acquire():
+                pass
         except DRIVER_ERRORS as error:
             raise storage_error(error) from error
 
