@@ -32,8 +32,9 @@ def seat_mark(used: int, limit: int | None, near_percent: int | None) -> SeatMar
     """
     What taking a seat has just led to, worth telling the vendor; None if nothing.
 
-    Told once on the way up, when the mark is crossed, so that a license that stays full does not tell it with each
-    device that comes and goes back (users-ask 60: hold-down). Each seat over the limit is told: it may be billed.
+    Told on the way up, when the mark is crossed, and not with every seat beyond it; each seat over the limit is told,
+    because it may be billed. A seat that comes and goes around a mark tells it each time: holding that down is the
+    business of whoever delivers events (users-ask 60).
 
     Args:
         used: Seats held, the new one included.

@@ -9,12 +9,14 @@ import pytest
 from carnet.core._base import replace
 from carnet.core.errors import UsageError
 from carnet.core.instant import DAY, Instant, parse_instant
+from carnet.core.lease_terms import LeaseHolder, LeaseTerms
 from carnet.core.model import Entitlement
 from carnet.formats.license_token import verify_license_token
 from carnet.formats.machine_file import open_machine_file
+from carnet.server.domain.leases.commands import ClaimLease, LeaseResult
 from carnet.server.domain.metering.commands import RecordUse
 from carnet.server.records import OPERATOR
-from support.installations import START, fingerprint
+from support.installations import PRODUCT, START, fingerprint
 from support.license_models import Market, at_market, decided, refused, seated
 
 YEAR = 365 * DAY
@@ -153,6 +155,34 @@ def test_model_timed_from_the_first_use(tmp_path: Path, by: str) -> None:
         await market.validate(sold.key)
         assert (await market.view(sold)).expires_at == begun + 10 * DAY
         assert len(await market.events("license.started")) == 1
+
+    at_market(tmp_path, story)
+
+
+@pytest.mark.parametrize("basis", ["first_activation", "first_use"])
+def test_model_floating_a_claim_begins_a_term_that_waits(tmp_path: Path, basis: str) -> None:
+    async def story(market: Market) -> None:
+        leases = market.installation.leases
+        sold = await market.sold(
+            "timed", duration_seconds=10 * DAY, term_grace_seconds=0, conditions={"start_basis": basis}
+        )
+        holder = LeaseHolder(kind="process", id="one")
+
+        async def claim(who: LeaseHolder) -> object:
+            command = ClaimLease(license_key=sold.key, product=PRODUCT, holder=who, ttl_seconds=60)
+            return (await leases.claim(command)).result
+
+        assert refused(await claim(holder)) == ["license_not_started", "leases_not_offered"]
+        await leases.change_terms(LeaseTerms(limit=1), OPERATOR, license_id=sold.license.id)
+        assert (await market.view(sold)).starts_at is None  # what was refused began nothing
+        market.clock.advance(YEAR)
+        begun = market.clock.at
+        assert isinstance(await claim(holder), LeaseResult)
+        view = await market.view(sold)
+        assert (view.starts_at, view.expires_at) == (begun, begun + 10 * DAY)
+        assert len(await market.events("license.started")) == 1
+        market.clock.advance(10 * DAY)
+        assert refused(await claim(holder)) == ["license_expired"]
 
     at_market(tmp_path, story)
 

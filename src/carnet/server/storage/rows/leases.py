@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from carnet.core.instant import Instant
+from carnet.core.instant import MAX_INSTANT, Instant
 from carnet.core.lease_slots import Slot
 from carnet.core.lease_terms import LeaseHolder, LeaseTerms, lease_terms_from_json, lease_terms_to_json
 from carnet.core.leases import Lease, LeaseEnding
@@ -92,7 +92,9 @@ def slot_from(row: Sequence[Any], service_now: int, now: Instant) -> Slot:
     return Slot(number=row[0], area=row[1], holder=LeaseHolder(kind=row[3], id=row[4]) if live else None)
 
 
-LICENSE_FACTS = ("l.id", "l.product_id", "l.status", "l.starts_at", "l.expires_at", "l.overrides", "p.body")
+# A term that waits has not started: the service begins it, and asks again (`core.progress`).
+_STARTS_AT = f"CASE WHEN l.progress LIKE '%pending%' THEN {MAX_INSTANT} ELSE l.starts_at END"
+LICENSE_FACTS = ("l.id", "l.product_id", "l.status", _STARTS_AT, "l.expires_at", "l.overrides", "p.body")
 """The columns of `license_facts_from`."""
 
 
