@@ -1,4 +1,4 @@
-"""A term that waits for its first activation begins with the first floating seat, too (R-01; specs/decision.md §7.2)."""
+"""A term that waits for its first activation begins with the first floating seat, too (R-01; decision.md §7.2)."""
 
 from __future__ import annotations
 
