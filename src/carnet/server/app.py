@@ -11,6 +11,7 @@ from litestar.di import Provide
 from carnet.formats.limits import MAX_ADMIN_BODY, MAX_PUBLIC_BODY
 from carnet.server.api.admin.apikeys import APIKEY_HANDLERS
 from carnet.server.api.admin.artifacts import ARTIFACT_HANDLERS
+from carnet.server.api.admin.bulk import BULK_HANDLERS
 from carnet.server.api.admin.catalog import CATALOG_HANDLERS
 from carnet.server.api.admin.keys import KEY_HANDLERS
 from carnet.server.api.admin.leases import LEASE_ADMIN_HANDLERS
@@ -63,6 +64,7 @@ def create_app(installation: Installation) -> EdgeApp:
             *KEY_HANDLERS,
             *LEASE_ADMIN_HANDLERS,
             *APIKEY_HANDLERS,
+            *BULK_HANDLERS,
             *MODEL_HANDLERS,
         ],
         guards=[AdminGuard(installation.apikeys)],
@@ -76,6 +78,7 @@ def create_app(installation: Installation) -> EdgeApp:
             "keys": _given(installation.keys),
             "audit": _given(installation.audit),
             "apikeys": _given(installation.apikeys),
+            "bulk": _given(installation.bulk),
             "leases": _given(installation.leases),
             "activations": _given(installation.activations),
             "changes": _given(installation.changes),

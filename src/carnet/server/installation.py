@@ -29,6 +29,7 @@ from carnet.server.domain.apikeys.service import ApiKeyService
 from carnet.server.domain.artifacts.service import ArtifactService
 from carnet.server.domain.artifacts.signed_keys import SignedKeys
 from carnet.server.domain.audit.service import AuditService
+from carnet.server.domain.bulk.service import BulkService
 from carnet.server.domain.clock.guard import ClockGuard, ClockSeen, GuardedKeys, Running
 from carnet.server.domain.clock.service import ClockService
 from carnet.server.domain.customers.service import CustomerService
@@ -184,6 +185,7 @@ class Installation:
         )
         self.audit = AuditService(storage)
         self.apikeys = ApiKeyService(storage, clock, ids, vault, random, statistics=self.statistics)
+        self.bulk = BulkService(storage, clock, ids, vault, signed_keys=signed_keys)
         private = CompatibilityKeyFiles(Layout(data=settings.data).keys, opened.keys.kek, random)
         self.keys = KeyService(storage, clock, ids, private, opened.ring, check_clock=guard.check)
         self.artifacts = ArtifactService(

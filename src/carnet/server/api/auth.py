@@ -30,6 +30,8 @@ SCOPES_OF_CHANGES: Final[Mapping[str, Scope]] = {
     "createCustomer": "issue",
     "createLicense": "issue",
     "createLicenses": "issue",
+    "bulkIssue": "issue",
+    "importLicenses": "issue",
     "renewLicense": "issue",
     "convertLicense": "issue",
     "createEnrolment": "issue",
@@ -40,6 +42,7 @@ SCOPES_OF_CHANGES: Final[Mapping[str, Scope]] = {
     "revokeEnrolment": "support",
     "correctUsage": "support",
     "revealKey": "keys",
+    "exportKeys": "keys",
 }
 """The scope that each change needs, by its operation; those not named here need `admin`."""
 

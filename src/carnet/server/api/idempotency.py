@@ -14,6 +14,7 @@ from litestar import Request, Response
 
 from carnet.core.decision import Refused
 from carnet.server.api.admin import views
+from carnet.server.api.admin.bulk import BulkChangeReply
 from carnet.server.api.admin.models import CreatedLicensesReply
 from carnet.server.api.auth import actor_of
 from carnet.server.api.preconditions import expect, tagged
@@ -116,6 +117,20 @@ class EdgeIdempotency:
         found = await self._installation.licenses.get(request.path_params["license_id"])
         return tagged(request, views.license_(found), found.revision)
 
+    async def _bulk_change(self, _: _Request, remembered: Remembered) -> Response[Any] | None:
+        chosen, changed = int(remembered.ids["chosen"]), int(remembered.ids["changed"])
+        return Response(
+            BulkChangeReply(
+                done=True,
+                chosen=chosen,
+                changed=changed,
+                unchanged=chosen - changed,
+                refused=[],
+                refused_total=0,
+                missing=[],
+            )
+        )
+
     async def _activation(self, request: _Request, _: Remembered) -> Response[Any] | None:
         found = await self._installation.activations.get(request.path_params["activation_id"])
         return Response(views.activation(found))
@@ -148,6 +163,7 @@ REMADE: Final[Mapping[str, _Remake]] = {
     "suspendLicense": EdgeIdempotency._license,  # noqa: SLF001
     "reinstateLicense": EdgeIdempotency._license,  # noqa: SLF001
     "revokeLicense": EdgeIdempotency._license,  # noqa: SLF001
+    "bulkChange": EdgeIdempotency._bulk_change,  # noqa: SLF001
     "deactivateByVendor": EdgeIdempotency._activation,  # noqa: SLF001
 }
 """The operations that take an Idempotency-Key, and how each answer is made again."""

@@ -19,6 +19,7 @@ from litestar import Litestar, Response
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import HeaderParameter, ParameterKwarg, PathParameter, QueryParameter
+from litestar.response import Stream
 from litestar.routes import HTTPRoute
 from litestar.typing import FieldDefinition
 
@@ -143,6 +144,13 @@ class _Document:
                 "required": not body.is_optional,
                 "content": {"application/json": self._content(_without_none(body.annotation))},
             }
+        raw = handler.opt.get("raw_body", ())
+        if raw:
+            codes += ("too_large", "compressed_body")
+            operation["requestBody"] = {
+                "required": True,
+                "content": {media_type: {"schema": {"type": "string"}} for media_type in raw},
+            }
         operation["responses"] = responses = self._responses(handler, codes)
         if handler.operation_id in SHOWN | CHANGED:
             responses["200"]["headers"]["ETag"] = {"$ref": "#/components/headers/ETag"}
@@ -183,6 +191,8 @@ class _Document:
             }
             if spec.data_container is not None:
                 shown[str(status)]["content"] = {str(spec.media_type): self._content(spec.data_container)}
+        content = shown[str(handler.status_code)].get("content", {})
+        content |= {media_type: {"schema": {"type": "string"}} for media_type in handler.opt.get("media_types", ())}
         by_status: dict[int, list[str]] = {}
         for code in dict.fromkeys(codes):
             by_status.setdefault(PROBLEMS[code].status, []).append(code)
@@ -225,6 +235,8 @@ class _Document:
 
 
 def _returned(field: FieldDefinition) -> Any:
+    if field.is_subclass_of(Stream):
+        return str
     if field.is_subclass_of(Response) and field.inner_types:
         return field.inner_types[0].annotation
     return None if field.annotation is None or field.is_none_type else field.annotation

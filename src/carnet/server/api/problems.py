@@ -71,6 +71,7 @@ PROBLEMS: Final[Mapping[str, Kind]] = {
             "bad_base64": "A value is not canonical Base64",
             "bad_key": "The public key is not one",
             "bad_policy": "The policy does not hold together",
+            "bad_import": "The file cannot be imported",
             "bad_lease_terms": "The lease terms do not hold together",
             "bad_grant": "The artifact cannot say that",
             "bad_license_key": "The license key is not one",

@@ -9,6 +9,7 @@ from typing import Protocol
 from carnet.core._base import Struct
 from carnet.server.ports.access import AccessStore
 from carnet.server.ports.backup import BackupStore
+from carnet.server.ports.bulk import BulkStore
 from carnet.server.ports.catalog import CatalogStore
 from carnet.server.ports.clock import ClockStore
 from carnet.server.ports.idempotency import IdempotencyStore
@@ -41,6 +42,7 @@ class Storage(
     IdempotencyStore,
     LimitStore,
     StatisticsStore,
+    BulkStore,
     ModelStore,
     Protocol,
 ):

@@ -10,6 +10,7 @@ from carnet.core._base import replace
 from carnet.core.errors import UsageError
 from carnet.core.instant import Instant
 from carnet.core.model import LicenseStatus
+from carnet.core.renewals import RenewalBasis
 from carnet.formats.key_strength import check_sealing_key
 from carnet.formats.license_key import generate_license_key
 from carnet.server.domain.activations.issuing import check_fits
@@ -44,6 +45,7 @@ from carnet.server.ports import (
     NextIndex,
     Random,
     Storage,
+    note,
 )
 from carnet.server.records import Actor, License, Page, StoredPolicy
 
@@ -151,7 +153,7 @@ class LicenseService:
         identities = prepared or await self._coming(command.license_key, count)
 
         def build(context: LicenseContext, next_index: NextIndex) -> tuple[NewLicense, ...]:
-            return draw_up(
+            made = draw_up(
                 command,
                 identities,
                 context,
@@ -162,6 +164,8 @@ class LicenseService:
                 signed_keys=self._signed_keys,
                 batch=batch,
             )
+            note(licenses=",".join(each.license.id for each in made))
+            return made
 
         stored = await self._storage.add_licenses(
             product=command.product, policy=command.policy, customer=command.customer, build=build
@@ -265,15 +269,7 @@ class LicenseService:
 
         def change(old: License, policy: StoredPolicy | None) -> LicenseChange:
             assert policy is not None  # noqa: S101 - the one that it follows: foreign key
-            new = renewed(old, wanted, command.basis, policy, now)
-            check_fits(new.effective)
-            ends = {"before": old.expires_at, "after": new.expires_at}
-            if new.expires_at is None:
-                ends = {"before": old.progress.updates_until, "after": new.progress.updates_until}
-            is_window = True if new.expires_at is None else None
-            audit = entry(now, actor, "license.renewed", old.id, updates=is_window, **ends)
-            told = event(self._ids, now, "license.renewed", old.id, old.product, updates=is_window, **ends)
-            return LicenseChange(license=new, audit=audit, events=(told,))
+            return renewal_change(old, wanted, command.basis, policy, now=now, actor=actor, ids=self._ids)
 
         changed = await self._storage.change_license_under(command.license_id, None, change)
         if changed is None:
@@ -287,7 +283,7 @@ class LicenseService:
         Raises:
             UsageError: ``license_not_found``, ``invalid_argument``; ``conflict``: it is revoked.
         """
-        return await self._set_status(license_id, "suspended", "license.suspended", actor, reason)
+        return await self._set_status(license_id, "suspended", actor, reason)
 
     async def reinstate(self, license_id: str, actor: Actor, *, reason: str | None = None) -> LicenseView:
         """
@@ -296,7 +292,7 @@ class LicenseService:
         Raises:
             UsageError: ``license_not_found``, ``invalid_argument``; ``conflict``: it is revoked, which is final.
         """
-        return await self._set_status(license_id, "active", "license.reinstated", actor, reason)
+        return await self._set_status(license_id, "active", actor, reason)
 
     async def revoke(self, license_id: str, actor: Actor, *, reason: str | None = None) -> LicenseView:
         """
@@ -305,7 +301,7 @@ class LicenseService:
         Raises:
             UsageError: ``license_not_found``, ``invalid_argument``.
         """
-        return await self._set_status(license_id, "revoked", "license.revoked", actor, reason)
+        return await self._set_status(license_id, "revoked", actor, reason)
 
     async def reveal_key(self, license_id: str, actor: Actor) -> str:
         """
@@ -323,19 +319,13 @@ class LicenseService:
         return key
 
     async def _set_status(
-        self, license_id: str, status: LicenseStatus, action: str, actor: Actor, reason: str | None
+        self, license_id: str, status: LicenseStatus, actor: Actor, reason: str | None
     ) -> LicenseView:
         now = self._clock.now()
         check_optional_text("reason", reason, most=_MAX_REASON)
 
         def change(old: License) -> LicenseChange:
-            if old.status == status:
-                return LicenseChange(license=old, audit=None)
-            if old.status == "revoked":
-                raise _conflict("This license is revoked, and that is final.", "Issue a new license.")
-            audit = entry(now, actor, action, old.id, before=old.status, reason=reason)
-            told = event(self._ids, now, action, old.id, old.product)
-            return LicenseChange(license=replace(old, status=status), audit=audit, events=(told,))
+            return status_change(old, status, now, actor, self._ids, reason=reason)
 
         return await self._change(license_id, change)
 
@@ -344,6 +334,59 @@ class LicenseService:
         if changed is None:
             raise license_not_found()
         return license_view(changed)
+
+
+_ACTIONS: Final[dict[LicenseStatus, str]] = {
+    "active": "license.reinstated",
+    "suspended": "license.suspended",
+    "revoked": "license.revoked",
+}
+
+
+def status_change(
+    old: License, status: LicenseStatus, now: Instant, actor: Actor, ids: Ids, *, reason: str | None
+) -> LicenseChange:
+    """
+    The change of a license's status; none where it has it already.
+
+    Raises:
+        UsageError: ``conflict``: it is revoked, and that is final.
+    """
+    if old.status == status:
+        return LicenseChange(license=old, audit=None)
+    if old.status == "revoked":
+        raise _conflict("This license is revoked, and that is final.", "Issue a new license.")
+    action = _ACTIONS[status]
+    audit = entry(now, actor, action, old.id, before=old.status, reason=reason)
+    told = event(ids, now, action, old.id, old.product)
+    return LicenseChange(license=replace(old, status=status), audit=audit, events=(told,))
+
+
+def renewal_change(
+    old: License,
+    wanted: Wanted,
+    basis: RenewalBasis | None,
+    policy: StoredPolicy,
+    *,
+    now: Instant,
+    actor: Actor,
+    ids: Ids,
+) -> LicenseChange:
+    """
+    The change that gives a license a later end.
+
+    Raises:
+        UsageError: ``invalid_argument``, ``bad_policy``; ``conflict``: revoked, not begun, or it has no end.
+    """
+    new = renewed(old, wanted, basis, policy, now)
+    check_fits(new.effective)
+    ends = {"before": old.expires_at, "after": new.expires_at}
+    if new.expires_at is None:
+        ends = {"before": old.progress.updates_until, "after": new.progress.updates_until}
+    is_window = True if new.expires_at is None else None
+    audit = entry(now, actor, "license.renewed", old.id, updates=is_window, **ends)
+    told = event(ids, now, "license.renewed", old.id, old.product, updates=is_window, **ends)
+    return LicenseChange(license=new, audit=audit, events=(told,))
 
 
 def license_view(stored: License) -> LicenseView:

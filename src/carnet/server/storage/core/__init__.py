@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from carnet.server.storage.core.access import AccessPart
 from carnet.server.storage.core.activations import ActivationPart
+from carnet.server.storage.core.bulk import BulkPart
 from carnet.server.storage.core.catalog import CatalogPart
 from carnet.server.storage.core.clock import ClockPart
 from carnet.server.storage.core.licenses import LicensePart
@@ -28,6 +29,7 @@ class CoreStore(
     AccessPart,
     SnapshotPart,
     TrafficPart,
+    BulkPart,
     SeatPart,
     ModelPart,
     ClockPart,

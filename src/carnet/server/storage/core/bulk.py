@@ -1,17 +1,21 @@
 """
-Many rows in one statement.
-
-On PostgreSQL a row of its own for each costs a round of its executor and four times the time of one statement over
-arrays (measurements.md B4: `INSERT … SELECT FROM unnest()` is as fast as COPY); SQLite has no rounds to save.
+Many licenses at once, in SQLAlchemy Core.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import cache
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final
 
 import sqlalchemy as sa
+
+from carnet.server.ports import LicenseChange
+from carnet.server.ports.bulk import Chosen
+from carnet.server.records import License, StoredPolicy
+from carnet.server.storage import rows
+from carnet.server.storage.core.licenses import LICENSE, changed
+from carnet.server.storage.core.unit import CoreUnits
+from carnet.server.storage.tables import licenses, policies
 
 _ARRAYS: Final = {
     sa.Text: "text[]",
@@ -20,32 +24,73 @@ _ARRAYS: Final = {
     sa.SmallInteger: "smallint[]",
 }
 _FEW: Final = 8
+_AT_ONCE: Final = 500
+"""Values in one IN list; SQLite takes 32,766 and asyncpg 32,767."""
 
 
-def insert_many(connection: sa.Connection, table: sa.Table, values: Sequence[Mapping[str, Any]]) -> None:
-    """
-    Insert rows that all name the same columns.
+class BulkPart(CoreUnits):
+    """`ports.BulkStore`."""
 
-    Args:
-        connection: Inside a write transaction.
-        table: Where.
-        values: Columns by name; may be empty.
-    """
-    if not values:
-        return
-    if connection.dialect.name != "postgresql" or len(values) < _FEW:
-        connection.execute(sa.insert(table), list(values))
-        return
-    names = tuple(values[0])
-    connection.exec_driver_sql(_over_arrays(table, names), tuple([row[name] for row in values] for name in names))
+    async def change_licenses(
+        self,
+        chosen: Chosen,
+        change: Callable[[License, StoredPolicy], LicenseChange],
+        *,
+        most: int,
+        is_wanted: Callable[[tuple[LicenseChange, ...]], bool],
+    ) -> tuple[LicenseChange, ...] | None:
+        """See `ports.Storage`."""
+
+        def work(connection: sa.Connection) -> tuple[LicenseChange, ...] | None:
+            found = connection.execute(
+                sa.select(licenses.c.id, licenses.c.policy_id)
+                .join(policies, licenses.c.policy_id == policies.c.id)
+                .where(*_conditions(chosen))
+                .order_by(licenses.c.id)
+                .limit(most + 1)
+            ).all()
+            if len(found) > most:
+                return None
+            # Policies first, then licenses, each in the order of their ids: as everybody locks them.
+            follows = sa.select(policies).where(policies.c.id.in_({row[1] for row in found})).order_by(policies.c.id)
+            known = {row[0]: rows.policy_from(row) for row in connection.execute(follows.with_for_update(read=True))}
+            changes: list[tuple[License, LicenseChange]] = []
+            for begin in range(0, len(found), _AT_ONCE):
+                ids = [row[0] for row in found[begin : begin + _AT_ONCE]]
+                locked = LICENSE.where(licenses.c.id.in_(ids)).order_by(licenses.c.id)
+                for row in connection.execute(locked.with_for_update(of=licenses, key_share=True)).all():
+                    license_ = rows.license_from(row)
+                    changes.append((license_, change(license_, known[license_.policy_id])))
+            made = tuple(each for _, each in changes)
+            if is_wanted(made):
+                for license_, each in changes:
+                    changed(connection, license_, each)
+            return made
+
+        return await self._write(work)
+
+    async def known_keys(self, lookups: tuple[bytes, ...]) -> frozenset[bytes]:
+        """See `ports.Storage`."""
+
+        def work(connection: sa.Connection) -> frozenset[bytes]:
+            found: set[bytes] = set()
+            for begin in range(0, len(lookups), _AT_ONCE):
+                some = licenses.c.key_lookup.in_(lookups[begin : begin + _AT_ONCE])
+                found.update(bytes(key) for key in connection.scalars(sa.select(licenses.c.key_lookup).where(some)))
+            return frozenset(found)
+
+        return await self._read(work)
 
 
-@cache
-def _over_arrays(table: sa.Table, names: tuple[str, ...]) -> str:
-    listed = ", ".join(f'"{name}"' for name in names)
-    arrays = ", ".join(f"${number}::{_array_of(table.c[name])}" for number, name in enumerate(names, 1))
-    return f"INSERT INTO {table.name} ({listed}) SELECT * FROM unnest({arrays})"  # noqa: S608 - our own names
-
-
-def _array_of(column: sa.Column[Any]) -> str:
-    return next(name for kind, name in _ARRAYS.items() if isinstance(column.type, kind))
+def _conditions(chosen: Chosen) -> list[sa.ColumnElement[bool]]:
+    if chosen.ids is not None:
+        return [licenses.c.id.in_(chosen.ids)]
+    which = chosen.which
+    wanted = (
+        (licenses.c.product_id, which.product),
+        (licenses.c.customer_id, which.customer),
+        (licenses.c.status, which.status),
+        (licenses.c.type, which.type),
+        (policies.c.name, chosen.policy),
+    )
+    return [column == value for column, value in wanted if value is not None]

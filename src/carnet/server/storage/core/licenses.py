@@ -13,7 +13,7 @@ from carnet.server.ports import LicenseChange, LicenseContext, LicenseFilter, Ne
 from carnet.server.ports.preconditions import require_revision
 from carnet.server.records import License, StoredPolicy
 from carnet.server.storage import rows
-from carnet.server.storage.core.bulk import insert_many
+from carnet.server.storage.core.inserting import insert_many
 from carnet.server.storage.core.unit import CoreUnits, add_audit, add_events, exists, lock_license, policy_by_name
 from carnet.server.storage.tables import (
     audit,
@@ -113,7 +113,7 @@ class LicensePart(CoreUnits):
 
         def work(connection: sa.Connection) -> License | None:
             found = _locked(connection, license_id)
-            return None if found is None else _changed(connection, found, change(found))
+            return None if found is None else changed(connection, found, change(found))
 
         return await self._write(work)
 
@@ -130,7 +130,7 @@ class LicensePart(CoreUnits):
             # The policy first, as whoever changes a policy and its licenses does.
             stored = _stored_policy(connection, known.product, known.policy.name if policy is None else policy)
             found = _locked(connection, license_id)
-            return None if found is None else _changed(connection, found, change(found, stored))
+            return None if found is None else changed(connection, found, change(found, stored))
 
         return await self._write(work)
 
@@ -165,7 +165,8 @@ def _locked(connection: sa.Connection, license_id: str) -> License | None:
     return None if row is None else rows.license_from(row)
 
 
-def _changed(connection: sa.Connection, found: License, made: LicenseChange) -> License:
+def changed(connection: sa.Connection, found: License, made: LicenseChange) -> License:
+    """Write *made* over *found*, which is locked; the license as it is then."""
     require_revision(found.revision)
     if made.audit is None:
         return made.license

@@ -1,0 +1,3 @@
+"""Many licenses at once: change, import, export."""
+
+from __future__ import annotations

@@ -1,0 +1,104 @@
+"""What can be asked about many licenses, and what is answered."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from carnet.core._base import Struct
+from carnet.core.instant import Instant
+from carnet.core.model import LicenseStatus
+
+BulkAction = Literal["suspend", "reinstate", "revoke", "renew"]
+
+MAX_CHANGED = 10_000
+"""Licenses that one change may concern: about a second under the database's write lock."""
+
+
+class ChangeLicenses(Struct):
+    """
+    Do one thing to many licenses: to all of them or, if one of them refuses, to none.
+
+    Attributes:
+        action: What.
+        ids: Which; or None, and then the filters say which, of which at least one is needed.
+        product: Of this product.
+        policy: Following the policy of this name.
+        customer: Of this customer.
+        status: Of this status.
+        reason: Why, for the audit.
+        expires_at: For `renew`: the new end; not with `duration_seconds`.
+        duration_seconds: For `renew`: how much longer; None takes what is usual.
+        dry_run: Only say what would happen.
+    """
+
+    action: BulkAction
+    ids: tuple[str, ...] | None = None
+    product: str | None = None
+    policy: str | None = None
+    customer: str | None = None
+    status: LicenseStatus | None = None
+    reason: str | None = None
+    expires_at: Instant | None = None
+    duration_seconds: int | None = None
+    dry_run: bool = False
+
+
+class Refusal(Struct):
+    """A license that the change does not fit, and why."""
+
+    license_id: str
+    code: str
+    message: str
+
+
+class ChangedLicenses(Struct):
+    """
+    What happened, or would have.
+
+    Attributes:
+        chosen: How many licenses it concerned.
+        changed: How many were changed, or would have been; 0 where one refused.
+        unchanged: How many are so already.
+        refused: Those it does not fit, at most 100 of them, and `refused_total` all of them.
+        missing: Ids that are no license's, at most 100 of them.
+        done: It was done: no dry run, and nothing refused or missing.
+    """
+
+    chosen: int
+    changed: int
+    unchanged: int
+    refused: tuple[Refusal, ...]
+    refused_total: int
+    missing: tuple[str, ...]
+    done: bool
+
+
+class BadLine(Struct):
+    """A line that cannot be imported: its number in the file, counted from 1 with the header, and why."""
+
+    line: int
+    code: str
+    message: str
+
+
+class Imported(Struct):
+    """
+    What an import did.
+
+    Attributes:
+        lines: How many lines had a license.
+        imported: How many licenses were made.
+        skipped: How many had been made before, where those are to be skipped.
+        bad: Every line that could not be imported, at most 1,000 of them, and `bad_total` all of them.
+        done: Everything in the file is a license now. Where it is false and `imported` is not 0, a part of the file is:
+            importing it again, skipping what is there, does the rest.
+        stopped: Why it stopped in the middle; empty where it did not.
+    """
+
+    lines: int
+    imported: int
+    skipped: int
+    bad: tuple[BadLine, ...]
+    bad_total: int
+    done: bool
+    stopped: str = ""
