@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import select
 import socket
 import sys
@@ -54,7 +55,7 @@ def read_requests(path: Path) -> list[bytes]:
 
 def percentile(ordered: Sequence[float], share: float) -> float:
     """The value that *share* of *ordered* (not empty) do not exceed: nearest rank."""
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
 class Load:
