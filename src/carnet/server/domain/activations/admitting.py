@@ -11,15 +11,16 @@ from carnet.core.admission import Admitted, Circumstances, SeatClaim, admission_
 from carnet.core.decision import Refused
 from carnet.core.enrolment import EnrolmentFacts, enrolment_refusals
 from carnet.core.instant import Instant
+from carnet.core.overage import seat_mark
 from carnet.core.progress import begin_term
-from carnet.core.seats import HeldSeat, SeatRequest
+from carnet.core.seats import HeldSeat, SeatRequest, decide_activation
 from carnet.core.starts import StartEvent
 from carnet.server.domain.activations.refusals import server_reason
 from carnet.server.domain.activations.requests import held_seats, license_facts
 from carnet.server.domain.audit.entries import entry
 from carnet.server.domain.events import event, seats_event
 from carnet.server.domain.ids import Ids
-from carnet.server.ports import Care, SeatFacts, SeatQuery
+from carnet.server.ports import Care, SeatFacts, SeatQuery, needs_care
 from carnet.server.records import Activation, Actor, AuditEntry, Event, License
 
 
@@ -67,6 +68,8 @@ def admit(license_: License, facts: SeatFacts, asked: Asked, now: Instant) -> Ad
         now: The server's time.
     """
     held = held_seats(facts)
+    if not asked.by_vendor and not needs_care(asked.query, facts):
+        return _plainly(license_, held, asked, now)
     judged = license_facts(license_)
     if asked.by_vendor and judged.policy.domains:
         # The vendor speaks of a device and not of a request from a host; the device names its host when it activates.
@@ -103,6 +106,30 @@ def admit(license_: License, facts: SeatFacts, asked: Asked, now: Instant) -> Ad
     return Refused(code=reasons[0].code, reasons=tuple(reasons), license_id=license_.id)
 
 
+def _plainly(license_: License, held: tuple[HeldSeat, ...], asked: Asked, now: Instant) -> Admitted | Refused:
+    """`decide_admission` where nothing but the seat rules and the ceiling can speak: what most activations are."""
+    facts = license_facts(license_)
+    if license_.seat_limit != facts.policy.seat_limit:
+        facts = replace(facts, policy=replace(facts.policy, seat_limit=license_.seat_limit))
+    decided = decide_activation(facts, held, asked.request, now)
+    if isinstance(decided, Refused):
+        return decided
+    used = license_.seats_used
+    progress, mark = license_.progress, None
+    if decided.existing is None:
+        used += 1
+        mark = seat_mark(used, license_.effective.seat_limit, license_.conditions.near_limit_percent)
+    return Admitted(
+        existing=decided.existing,
+        frees=(),
+        seats_used=used,
+        mark=mark,
+        activations=progress.activations,
+        moves=progress.moves,
+        is_first_trial=False,
+    )
+
+
 def effects(
     ids: Ids,
     license_: License,
@@ -126,6 +153,10 @@ def effects(
         now: The server's time.
     """
     is_new = admitted.existing is None
+    marks = () if admitted.mark is None else (seats_event(ids, now, license_, admitted.mark, admitted.seats_used),)
+    if not needs_care(asked.query, facts):
+        changed = license_ if not is_new else replace(license_, seats_used=admitted.seats_used)
+        return Effects(license=changed, care=None, audit=(), events=marks)
     events: list[Event] = []
     audit: list[AuditEntry] = []
     freed_ids = {seat.activation_id for seat in admitted.frees}
@@ -134,8 +165,7 @@ def effects(
     for each in frees:
         audit.append(entry(now, actor, "activation.deactivated", each.id, license=license_.id, replaced=True))
         events.append(event(ids, now, "activation.replaced", each.id, license_.product, license=license_.id))
-    if admitted.mark is not None:
-        events.append(seats_event(ids, now, license_, admitted.mark, admitted.seats_used))
+    events += marks
     progress = replace(license_.progress, activations=admitted.activations, moves=admitted.moves)
     begun = begin_term(progress, "activation", now)
     if begun is not None:
@@ -165,8 +195,7 @@ def effects(
         trial_at=trial_at,
         enrolment_used=enrolled,
     )
-    needed = care != Care(license_id=license_.id)
-    return Effects(license=changed, care=care if needed else None, audit=tuple(audit), events=tuple(events))
+    return Effects(license=changed, care=care, audit=tuple(audit), events=tuple(events))
 
 
 def begun_by(
