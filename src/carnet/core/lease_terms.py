@@ -173,10 +173,9 @@ def _check_names(member: str, names: object, most: int) -> None:
     raise _bad(member, f"up to {most} different holders, each as kind:id", names)
 
 
-def _are_kinds(kinds: object) -> bool:
-    if not isinstance(kinds, tuple) or not kinds or not all(kind in HOLDER_KINDS for kind in kinds):
-        return False
-    return len(set(kinds)) == len(kinds)
+def _are_kinds(kinds: Any) -> bool:
+    is_known = isinstance(kinds, tuple) and all(kind in HOLDER_KINDS for kind in kinds)
+    return is_known and 0 < len(kinds) == len(set(kinds))
 
 
 def _are_groups(groups: object) -> bool:
@@ -184,9 +183,7 @@ def _are_groups(groups: object) -> bool:
 
 
 def _is_name(name: object) -> bool:
-    if type(name) is not str:
-        return False
-    kind, _, holder_id = name.partition(":")
+    kind, _, holder_id = name.partition(":") if type(name) is str else ("", "", "")
     return kind in HOLDER_KINDS and _is_text(holder_id, MAX_HOLDER_ID)
 
 
