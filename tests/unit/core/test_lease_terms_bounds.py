@@ -41,11 +41,15 @@ def group(name: str = "lab", slots: int = 1, holders: Any = (), **members: Any) 
     return LeaseGroup(name=name, slots=slots, holders=holders, **members)
 
 
-def refused(**members: Any) -> str:
+def refusal(**members: Any) -> UsageError:
     with pytest.raises(UsageError) as caught:
         check_lease_terms(terms(**members))
     assert caught.value.code == "bad_lease_terms"
-    return caught.value.message
+    return caught.value
+
+
+def refused(**members: Any) -> str:
+    return refusal(**members).message
 
 
 # ── numbers ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -61,8 +65,9 @@ def test_each_number_has_the_bounds_of_the_spec(member: str, least: int, most: i
             others = {"default_ttl_seconds": most, "max_ttl_seconds": most}
         check_lease_terms(terms(**others | {member: right}))
     for wrong in (least - 1, most + 1, str(least), float(least), True, *([] if nullable else [None])):
-        told = refused(**{"min_ttl_seconds": 1, "default_ttl_seconds": 1, "max_ttl_seconds": 1} | {member: wrong})
-        assert told.startswith(f"{member} is "), told
+        told = refusal(**{"min_ttl_seconds": 1, "default_ttl_seconds": 1, "max_ttl_seconds": 1} | {member: wrong})
+        assert told.message.startswith(f"{member} is "), wrong
+        assert told.fix == f"It must be a whole number from {least} to {most}{' or null' if nullable else ''}."
 
 
 def test_what_is_not_named_is_as_the_spec_says() -> None:
@@ -215,8 +220,10 @@ def test_each_name_once_and_each_holder_in_one_group() -> None:
     check_lease_terms(terms(groups=(group("a", holders=("user:1",)), group("b", holders=("user:2",)))))
 
 
-@pytest.mark.parametrize(("slots", "fits"), [(0, False), (1, True), (10**9, True), (10**9 + 1, False), (True, False)])
-def test_a_group_has_1_to_a_billion_seats(slots: int, fits: bool) -> None:  # noqa: FBT001
+@pytest.mark.parametrize(
+    ("slots", "fits"), [(0, False), (1, True), (10**9, True), (10**9 + 1, False), (True, False), (None, False)]
+)
+def test_a_group_has_1_to_a_billion_seats(slots: Any, fits: bool) -> None:  # noqa: FBT001
     given: dict[str, Any] = {"limit": None, "groups": (group(slots=slots),)}
     if fits:
         check_lease_terms(terms(**given))
