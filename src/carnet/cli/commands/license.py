@@ -14,6 +14,7 @@ from carnet.cli.issuing import add_output_option, hand_out, write_licenses
 from carnet.cli.output import Output, when
 from carnet.cli.parser import Parser, leaf
 from carnet.cli.secrets import add_license_key_options, key_in_file, license_key
+from carnet.cli.transfer import configure_transfer
 from carnet.cli.vendor import add_installation_options, add_list_options, administer, collect, only_product, show_list
 from carnet.cli.views import license_facts, license_json, license_with_its_keys_json
 from carnet.cli.words import add_name, duration, end_of, instant, members, name, whole
@@ -53,6 +54,8 @@ def configure(parser: Parser) -> None:
     listing.add_argument("--customer", metavar="ID", help="only of this customer")
     listing.add_argument("--status", choices=("active", "suspended", "revoked"), help="only with this status")
     add_list_options(listing)
+
+    configure_transfer(group)
 
     show = leaf(group, "show", "one license, by its id or by its key", _show)
     add_name(show, "--id", "the license's id", required=False)
