@@ -42,6 +42,7 @@ class LeaseModel:
         self.wall = wall
         self.service = service
         self.known: dict[int, Known] = {}
+        self.is_relaid = False
 
     def is_live(self, lease: Known) -> bool:
         """Held: neither given back, nor over by both clocks."""
@@ -119,8 +120,13 @@ class LeaseModel:
             self.seats_moved(holder)
         return expires
 
+    def asked(self) -> None:
+        """Once the limit was changed, a question may put the seats in order: lapsed leases may lose their slots."""
+        if self.is_relaid:
+            self.seats_moved(None)
+
     def seats_moved(self, holder: int | None) -> None:
-        """Somebody got a seat, or the limit changed: whoever holds none now may have lost the slot it had."""
+        """Somebody got a seat: whoever holds none now may have lost the slot it had."""
         for other, lease in self.known.items():
             if other != holder and not self.is_live(lease):
                 lease.may_be_gone = True

@@ -138,27 +138,26 @@ def _find_slot(query: LeaseQuery, rule: LeaseRule[_T], facts: LeaseFacts, wanted
     slot = None
     if mark != facts.mark:
         yield from _settle(facts.mark, pool, clock)
-        slot = yield from _free_slot(query, wanted, clock)
+        slot = yield from _free_slot(query, wanted, pool, clock)
     else:
-        slot = yield from _free_slot(query, wanted, clock)
+        slot = yield from _free_slot(query, wanted, pool, clock)
         if slot is not None and not is_settled:
             # Somebody sits where they may not: they come first (users-ask 10).
             yield from _settle(facts.mark, pool, clock)
-            slot = yield from _free_slot(query, wanted, clock)
+            slot = yield from _free_slot(query, wanted, pool, clock)
     if slot is not None:
         return rule.grant(facts, wanted, slot)
     holders = yield Statement(sql.HOLDERS, {**clock, "most": MAX_HOLDERS})
     return rule.refuse(facts, tuple(lease_rows.lease_from(each) for each in holders))
 
 
-def _free_slot(query: LeaseQuery, wanted: Wanted, clock: Mapping[str, Any]) -> Steps[int | None]:
+def _free_slot(query: LeaseQuery, wanted: Wanted, pool: PoolFacts, clock: Mapping[str, Any]) -> Steps[int | None]:
     holder = query.holder
-    assert holder is not None  # noqa: S101 - only a holder wants a slot
-    names = [area.name for area in wanted.areas]
-    # Its own slot of last time, if that is free: a late renewal goes on, and pools stay small.
-    own = yield Statement(sql.OWN_SLOT, {**clock, "kind": holder.kind, "holder": holder.id})
-    if own and own[0][1] in names:
-        return int(own[0][0])
+    if pool.lease is not None and holder is not None:
+        # Its own slot of last time, if that is free: a late renewal goes on, and pools stay small.
+        own = yield Statement(sql.OWN_SLOT, {**clock, "kind": holder.kind, "holder": holder.id})
+        if own and own[0][1] in [area.name for area in wanted.areas]:
+            return int(own[0][0])
     for area in wanted.areas:
         free = yield Statement(sql.FREE_SLOT, {**clock, "area": area.name})
         slot = int(free[0][0]) if free else (yield from _new_slot(area, clock))
@@ -221,7 +220,8 @@ def _take(lease: Lease, mark: int, pool: PoolFacts, now: Instant) -> Steps[None]
     every = () if pool.terms is None else areas(pool.terms)
     area = next((each.name for each in every if each.holds(lease.slot)), None)
     values = {**_values(lease, mark, pool, now), "area": area}
-    yield Statement(sql.FORGET_HOLDER, values)
+    if pool.lease is not None:  # the slot that it had before, if that is another
+        yield Statement(sql.FORGET_HOLDER, values)
     taken = yield Statement(sql.TAKE_FREE, values)
     if not taken:
         yield Statement(sql.TAKE_NEW, values)  # a slot that is held refuses: it has its row already
