@@ -29,7 +29,7 @@ from carnet.server.installation import Installation, open_installation
 from carnet.server.records import OPERATOR
 from carnet.server.settings import Settings
 from carnet.server.signing.sealing import ScryptCost
-from carnet.server.storage.tables import api_keys, audit, installation, metadata
+from carnet.server.storage.tables import REVISION, api_keys, audit, installation, metadata
 from support.databases import Kind, ask, cluster, empty_database, kind, name_of, on, script
 
 START = Instant(1_790_000_000)
@@ -103,6 +103,7 @@ def _keep_founding() -> list[str]:
 def _as_founded() -> list[str]:
     """Statements that leave nothing but those rows."""
     return [
+        f"IF (SELECT version_num FROM alembic_version) <> '{REVISION}' THEN RAISE 'its schema was changed'; END IF",  # noqa: S608
         *(f"DELETE FROM {table.name}" for table in reversed(metadata.sorted_tables)),  # noqa: S608 - our own names
         *(f"INSERT INTO {table.name} SELECT * FROM founding.{table.name}" for table in _FOUNDING),  # noqa: S608
         "PERFORM setval('audit_seq_seq', (SELECT max(seq) FROM audit))",

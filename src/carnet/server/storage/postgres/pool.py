@@ -22,7 +22,7 @@ import asyncpg  # type: ignore[import-untyped]
 from carnet.server.database import PostgresAddress
 from carnet.server.storage.errors import StorageError, storage_closed
 from carnet.server.storage.postgres.connection import HOT_SECONDS, Connection, make_durable, options
-from carnet.server.storage.postgres.errors import DRIVER_ERRORS, is_lost, storage_error, was_not_sent
+from carnet.server.storage.postgres.errors import DRIVER_ERRORS, is_conflict, is_lost, storage_error, was_not_sent
 
 POOL_SIZE: Final = 16
 """Connections of one process; as wide as the requests it usually has under way."""
@@ -119,13 +119,14 @@ class HotPool:
 
     async def read(self, sql: str, *values: Any) -> list[Any]:
         """
-        The rows of one statement that changes nothing; on a lost connection it is asked again on another.
+        The rows of one statement that changes nothing. It is asked again where the connection is lost, on another, and
+        where it and a change of the schema waited for each other.
 
         Raises:
             StateError: ``storage_unavailable``, ``storage_busy``.
         """
         try:
-            return await self._fetch(sql, values, again_if=is_lost)
+            return await self._fetch(sql, values, again_if=_may_be_asked_again)
         except DRIVER_ERRORS as error:
             raise storage_error(error) from error
 
@@ -179,6 +180,10 @@ class HotPool:
                 else:
                     return rows
         raise AssertionError  # the last attempt returned or raised
+
+
+def _may_be_asked_again(error: BaseException) -> bool:
+    return is_lost(error) or is_conflict(error)
 
 
 def _give_up(connection: Connection, error: BaseException) -> None:

@@ -18,17 +18,18 @@ from sqlalchemy.pool import NullPool
 
 from carnet.server.database import PostgresAddress
 from carnet.server.storage.postgres.connection import LOCK_SECONDS, connect
-from carnet.server.storage.postgres.errors import DRIVER_ERRORS, driver_error, storage_error
+from carnet.server.storage.postgres.errors import DRIVER_ERRORS, driver_error, is_conflict, storage_error
 
 _T = TypeVar("_T")
 
+_TRIES: Final = 5
 _ONE_MIGRATES: Final = 4_137_001_925
 """The advisory lock under which the schema changes: any number, as long as it is always this one."""
 
 
 def in_transaction(address: PostgresAddress, work: Callable[[sa.Connection], _T]) -> _T:
     """
-    Run *work* in one transaction, and wait for its end.
+    Run *work* in one transaction, and wait for its end; again, if others were in its way and nothing was written.
 
     Raises:
         StateError: ``storage_unavailable``, ``storage_busy``, ``database_not_durable``.
@@ -41,10 +42,16 @@ def in_transaction(address: PostgresAddress, work: Callable[[sa.Connection], _T]
 async def _in_transaction(address: PostgresAddress, work: Callable[[sa.Connection], _T]) -> _T:
     engine = create_async_engine("postgresql+asyncpg://", async_creator=lambda: connect(address), poolclass=NullPool)
     try:
-        async with engine.begin() as connection:
-            return await connection.run_sync(work)
-    except (DBAPIError, *DRIVER_ERRORS) as error:
-        raise storage_error(driver_error(error) if isinstance(error, DBAPIError) else error) from error
+        for attempt in range(_TRIES):
+            try:
+                async with engine.begin() as connection:
+                    return await connection.run_sync(work)
+            except (DBAPIError, *DRIVER_ERRORS) as error:
+                cause = driver_error(error) if isinstance(error, DBAPIError) else error
+                if attempt + 1 < _TRIES and is_conflict(cause):
+                    continue  # tables are locked one by one, and those who serve meanwhile lock them in another order
+                raise storage_error(cause) from error
+        raise AssertionError  # the last attempt returned or raised
     finally:
         await engine.dispose()
 

@@ -199,14 +199,18 @@ class PostgresStorage(PostgresLeasePart, CoreStore):
 
     async def _read(self, work: Callable[[sa.Connection], _T]) -> _T:
         async with self._pool.operation():
-            try:
-                async with self._engine.connect() as connection:
-                    # One snapshot for all statements of the unit.
-                    await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-                    return await connection.run_sync(work)
-            except (DBAPIError, PoolTimeoutError, *DRIVER_ERRORS) as error:
-                cause = driver_error(error) if isinstance(error, DBAPIError) else error
-                raise storage_error(cause) from error
+            for attempt in range(_TRIES):
+                try:
+                    async with self._engine.connect() as connection:
+                        # One snapshot for all statements of the unit.
+                        await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+                        return await connection.run_sync(work)
+                except (DBAPIError, PoolTimeoutError, *DRIVER_ERRORS) as error:
+                    cause = driver_error(error) if isinstance(error, DBAPIError) else error
+                    if attempt + 1 < _TRIES and is_conflict(cause):
+                        continue
+                    raise storage_error(cause) from error
+            raise AssertionError  # the last attempt returned or raised
 
     def _next_number(self, connection: sa.Connection) -> Callable[[], int]:
         wanted = 1

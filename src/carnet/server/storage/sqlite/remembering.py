@@ -10,7 +10,7 @@ from carnet.server.ports import Remembered, request_in_flight
 from carnet.server.storage.rows.traffic import remembered_values
 
 _FORGET = "DELETE FROM remembered_requests WHERE scope = ? AND forgotten_at <= ?"
-_REMEMBER = "INSERT INTO remembered_requests VALUES (?, ?, ?, ?, ?)"
+_REMEMBER = "INSERT INTO remembered_requests (scope, request, ids, made_at, forgotten_at) VALUES (?, ?, ?, ?, ?)"
 
 
 def remember(connection: sqlite3.Connection, remembered: Remembered) -> None:

@@ -12,6 +12,8 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from sqlalchemy import Table
+
 from carnet.server.ports import (
     MAX_HOLDERS,
     IndexPlace,
@@ -73,13 +75,21 @@ _UPDATE = (
     "UPDATE activations SET device_name = ?, platform = ?, public_key = ?, components = ?, user_id = ?, domain = ?,"
     " app_version = ?, refreshed_at = ?, covered_until = max(covered_until, ?) WHERE id = ? AND deactivated_at IS NULL"
 )
-_INSERT_ACTIVATION = f"INSERT INTO activations VALUES ({', '.join('?' * len(activations.c))})"  # noqa: S608 - as above
-_INSERT_ISSUANCE = f"INSERT INTO issuances VALUES ({', '.join('?' * len(issuances.c))})"  # noqa: S608 - as above
+
+
+def _insert(table: Table) -> str:
+    """Columns are named: a later version may have added some while this one serves (REL-12)."""
+    columns, values = ", ".join(table.c.keys()), ", ".join("?" * len(table.c))
+    return f"INSERT INTO {table.name} ({columns}) VALUES ({values})"  # noqa: S608 - as above
+
+
+_INSERT_ACTIVATION = _insert(activations)
+_INSERT_ISSUANCE = _insert(issuances)
 _INSERT_AUDIT = (
     "INSERT INTO audit (at, actor_kind, actor_id, action, object_kind, object_id, details)"
     " VALUES (:at, :actor_kind, :actor_id, :action, :object_kind, :object_id, :details)"
 )
-_INSERT_EVENT = f"INSERT INTO events VALUES ({', '.join('?' * len(events.c))})"  # noqa: S608 - as above
+_INSERT_EVENT = _insert(events)
 _USE_PROOF = "INSERT INTO seen_proofs (jti, expires_at) VALUES (?, ?)"
 _FORGET_PROOFS = "DELETE FROM seen_proofs WHERE expires_at <= ?"
 
