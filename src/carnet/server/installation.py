@@ -179,6 +179,7 @@ class Installation:
             ring=opened.ring,
             prover=prover,
             issuer=issuer,
+            statistics=self.statistics,
         )
         self.repeats = Repeats(
             storage=storage, clock=clock, vault=vault, issuing=issuing, prover=prover, roots=opened.roots

@@ -120,6 +120,9 @@ def test_rule_7_the_claims_of_the_newest_token_stand_in_the_leases_own_row_and_n
         assert query(tmp_path, "SELECT count(*) FROM issuances") == [(0,)]
         actions = query(tmp_path, "SELECT action FROM audit WHERE object_kind = 'lease'")
         assert actions == [("lease.claimed",)]  # renewals are statistics, not history
+        await floor.installation.statistics.flush()
+        counts = query(tmp_path, "SELECT name, count FROM day_counts WHERE name LIKE 'lease %' ORDER BY name")
+        assert counts == [("lease claim", 1), ("lease renew", 3)]
 
     tell(tmp_path, story)
 

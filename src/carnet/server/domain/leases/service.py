@@ -54,6 +54,7 @@ from carnet.server.domain.leases.issuing import LeaseIssuing
 from carnet.server.domain.licenses.service import license_not_found
 from carnet.server.domain.licenses.vault import KeyVault
 from carnet.server.domain.pages import page_of
+from carnet.server.domain.statistics.service import Statistics
 from carnet.server.ports import Clock, Storage
 from carnet.server.ports.leases import LeaseQuery, LeaseRenewal
 from carnet.server.records import Actor, Page
@@ -93,6 +94,7 @@ class LeaseService:
         ring: KeyRing,
         prover: Prover,
         issuer: str,
+        statistics: Statistics,
     ) -> None:
         self._storage = storage
         self._clock = clock
@@ -102,6 +104,7 @@ class LeaseService:
         self._ring = ring
         self._prover = prover
         self._issuer = issuer
+        self._statistics = statistics
 
     # ── what holders call ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -173,6 +176,7 @@ class LeaseService:
                     token=token,
                     server_time=now,
                 )
+                self._used("lease renew", command.product, renewed.license_id, now)
                 return Answered(result=result, proof=self._prove("renew", command, result, now, product_known=True))
         query = LeaseQuery(
             product=command.product,
@@ -332,9 +336,16 @@ class LeaseService:
     ) -> Answered[LeaseResult]:
         outcome = decided.outcome
         result = self._signed(outcome, now) if isinstance(outcome, Held) else outcome
+        if isinstance(result, LeaseResult):
+            self._used(f"lease {action}", command.product, result.license_id, now)
         return Answered(
             result=result, proof=self._prove(action, command, result, now, product_known=decided.product_known)
         )
+
+    def _used(self, name: str, product: str, license_id: str, now: Instant) -> None:
+        """Buffered statistics; renewals leave nothing else behind (design.md §2 rule 9)."""
+        self._statistics.count(name, product, now)
+        self._statistics.seen("license", license_id, now)
 
     def _signed(self, held: Held, now: Instant) -> LeaseResult:
         lease = held.lease
