@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from carnet import Carnet
 from carnet.cli import exits
 from support.shop import Shop
 
@@ -76,3 +79,42 @@ def test_users_ask_14_a_device_enrols_with_a_token_and_decides_offline(shop: Sho
     assert (listed["used"], listed["revoked_at"] is None) == (1, False)
     assert "fleet" in shop.run("enrolment", "list", sold["id"]).out
     assert shop.on(device, "deactivate", "--json").code == exits.OK
+
+
+def test_r_28_an_account_bound_license_moves_to_the_users_new_device(shop: Shop) -> None:
+    shop.vendor("policy", "create", "personal", "--seats", "1", "--condition", "seat_scope=user")
+    sold = shop.license(policy="personal")
+    old, new = shop.device(), shop.device()
+    nobody = shop.on(old, "activate", "--license-key-stdin", "--json", stdin=sold["key"])
+    assert (nobody.code, nobody.json["reasons"][0]["code"]) == (exits.DENIED, "user_required")
+    for device in (old, new):
+        run = shop.on(device, "activate", "--license-key-stdin", "--user", "ada", "--json", stdin=sold["key"])
+        assert (run.code, run.json["state"]) == (exits.OK, "active"), run.err
+    assert shop.vendor("license", "show", sold["id"])["seats"]["used"] == 1
+    assert shop.on(new, "refresh", "--json").json["state"] == "active"
+    assert shop.on(old, "refresh", "--json").json["state"] == "not_activated"
+
+
+def test_r_27_a_domain_license_holds_from_the_app_to_the_server(shop: Shop, tmp_path: Path) -> None:
+    shop.vendor("policy", "create", "site", "--set", 'domains=["*.example.com"]')
+    sold = shop.license(policy="site")
+    root = Path(shop.created["root_path"]).read_text("utf-8")
+
+    def app(domain: str | None) -> Carnet:
+        server = f"http://127.0.0.1:{shop.stage.port}"
+        return Carnet(
+            product="hustl", server=server, root=root, state=tmp_path / "state", device_id="host", domain=domain
+        )
+
+    for domain in (None, "example.com", "example.com.evil.example", "a.shop.example.com"):
+        with app(domain) as carnet:
+            decision = carnet.activate(sold["key"])
+            assert (decision.state, bool(decision)) == ("wrong_domain", False)
+    assert shop.vendor("license", "show", sold["id"])["seats"]["used"] == 0
+    with app("Shop.example.com") as carnet:
+        assert carnet.activate(sold["key"]).state == "active"
+    with app("a.shop.example.com") as carnet:
+        assert carnet.check().state == "wrong_domain"  # offline, by the signed policy
+    with app("blog.example.com") as carnet:
+        assert carnet.check().state == "active"
+        assert carnet.refresh().state == "active"

@@ -88,12 +88,12 @@ class AsyncCarnet(Client):
             self._background = asyncio.create_task(self._in_background(online), name="carnet")
         return decision
 
-    async def activate(self, license_key: str, *, device_name: str | None = None) -> Decision:
+    async def activate(self, license_key: str, *, device_name: str | None = None, user: str | None = None) -> Decision:
         """As `Carnet.activate`."""
         alone = await asyncio.to_thread(self._alone, license_key) if self._transport is None else None
         if alone is not None:
             return alone
-        return await self._run(lambda: self._steps("activate", license_key, device_name=device_name))
+        return await self._run(lambda: self._steps("activate", license_key, device_name=device_name, user=user))
 
     async def refresh(self) -> Decision:
         """As `Carnet.refresh`."""

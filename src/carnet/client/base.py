@@ -159,13 +159,14 @@ class Client:
         license_key: str = "",
         *,
         device_name: str | None = None,
+        user: str | None = None,
         ttl_seconds: int | None = None,
     ) -> Steps:
         """The operation *name*, not started yet."""
         from carnet.client import operations
 
         if name == "activate":
-            return operations.activate(self._device, license_key, device_name=device_name)
+            return operations.activate(self._device, license_key, device_name=device_name, user=user)
         if name == "deactivate":
             return operations.deactivate(self._device)
         return operations.refresh(self._device, ttl_seconds=ttl_seconds)

@@ -111,7 +111,12 @@ class Verdict(Struct):
 
 
 def activate(
-    caller: Caller, license_key: str, *, device_name: str | None = None, platform: str | None = None
+    caller: Caller,
+    license_key: str,
+    *,
+    device_name: str | None = None,
+    platform: str | None = None,
+    user: str | None = None,
 ) -> Flow[Verdict]:
     """
     Ask for a seat with *license_key* exactly as typed (R-80: the server tries the typed text first).
@@ -121,6 +126,7 @@ def activate(
         license_key: 1 to 512 characters.
         device_name: For people, at most 64 characters.
         platform: For people, for example ``linux``.
+        user: Who uses the device, opaque, at most 255 characters (R-28).
 
     Raises:
         TransportError: No authentic answer.
@@ -128,6 +134,7 @@ def activate(
     members = {
         "license_key": license_key,
         "device": _device(caller, name=device_name, platform=platform, with_key=True),
+        "user": user,
     }
     return (yield from _ask(caller, "activate", members, license_key))
 

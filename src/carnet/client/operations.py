@@ -59,7 +59,7 @@ class Outcome(Struct):
 Steps = Generator[HttpRequest, HttpAnswer, Outcome]
 
 
-def activate(device: Device, license_key: str, *, device_name: str | None = None) -> Steps:
+def activate(device: Device, license_key: str, *, device_name: str | None = None, user: str | None = None) -> Steps:
     """
     Activate this device with *license_key*, and keep what comes back.
 
@@ -67,6 +67,7 @@ def activate(device: Device, license_key: str, *, device_name: str | None = None
         device: This device.
         license_key: As typed; tried as it is first (R-80).
         device_name: For people, at most 64 characters.
+        user: Who uses the device, for licenses whose seats belong to users (R-28).
     """
     view = device.look()
     typed = license_key.strip()
@@ -76,7 +77,8 @@ def activate(device: Device, license_key: str, *, device_name: str | None = None
         view, caller = _prepare(device, view)
     except StateError as problem:
         return _left_as_it_was(device, problem)
-    steps = ask_to_activate(caller, typed, device_name=device_name, platform=_PLATFORMS.get(sys.platform))
+    platform = _PLATFORMS.get(sys.platform)
+    steps = ask_to_activate(caller, typed, device_name=device_name, platform=platform, user=user)
     verdict = yield from _guarded(steps)
     if isinstance(verdict, CarnetError):
         return _left_as_it_was(device, verdict, "activate")

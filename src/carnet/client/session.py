@@ -128,7 +128,7 @@ class Carnet(Client):
                 self._background = self._spawn(online, [])
         return decision
 
-    def activate(self, license_key: str, *, device_name: str | None = None) -> Decision:
+    def activate(self, license_key: str, *, device_name: str | None = None, user: str | None = None) -> Decision:
         """
         Activate this device with a license key, online. Where no server is named, a signed license key is kept on
         this device and grants from then on.
@@ -137,6 +137,8 @@ class Carnet(Client):
             license_key: As typed. It is tried as it is; where the server does not know it and a small typing error
                 explains it, the decision's first reason proposes the key that was meant.
             device_name: What people should see this device as, at most 64 characters; nothing is sent without it.
+            user: Who uses it, opaque, at most 255 characters; for licenses whose seats belong to users (R-28): the
+                same user on a new device, or after a reinstall, takes the seat along.
 
         Returns:
             The decision for this key. A refusal leaves a license that is already stored as it was; `check()` tells
@@ -148,7 +150,7 @@ class Carnet(Client):
         alone = self._alone(license_key) if self._transport is None else None
         if alone is not None:
             return alone
-        return self._run(lambda: self._steps("activate", license_key, device_name=device_name))
+        return self._run(lambda: self._steps("activate", license_key, device_name=device_name, user=user))
 
     def refresh(self) -> Decision:
         """

@@ -139,9 +139,9 @@ def decide_admission(
     )
     decided = decide_activation(_with_room(license_, used, len(frees), conditions), held, request, now)
     reasons: list[Reason] = []
-    if conditions.seat_scope == "user" and claim.user is None:
-        reasons.append(admission_reason("user_required"))
     if existing is None:
+        if conditions.seat_scope == "user" and claim.user is None:
+            reasons.append(admission_reason("user_required"))
         if _had_trial(license_, around):
             reasons.append(admission_reason("trial_used"))
         if not has_room(around.activations, conditions.activation_budget, conditions.activation_budget_seconds, now):

@@ -102,7 +102,7 @@ class Model:
             wrong.add("license_suspended")
         if now >= self.ends + (GRACE if has else 0):
             wrong.add("license_expired")
-        if self.plan["seat_scope"] == "user" and user is None:
+        if not has and self.plan["seat_scope"] == "user" and user is None:
             wrong.add("user_required")
         most = self.most()
         if not has and not losing and most is not None and len(self.held) >= most:

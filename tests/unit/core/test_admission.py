@@ -155,6 +155,7 @@ def test_r_28_another_user_takes_another_seat() -> None:
 def test_r_28_seats_of_users_need_a_user() -> None:
     assert refused(decide(0, seat_scope="user")) == ["user_required"]
     assert admitted(decide(0, seat_scope="device")).seats_used == 1
+    assert admitted(decide(1, 1, seat_scope="user")).existing == seat(1)  # it has one, and whose it is stays
 
 
 def test_a_user_is_no_matter_where_seats_belong_to_devices() -> None:

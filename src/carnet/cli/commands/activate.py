@@ -19,6 +19,7 @@ def configure(parser: Parser) -> None:
     parser.set_defaults(run=_activate)
     add_license_key_options(parser, positional=True)
     parser.add_argument("--device-name", metavar="NAME", help="what people see this device as; not sent unless given")
+    parser.add_argument("--user", metavar="WHO", help="who uses it, for licenses whose seats belong to users")
     add_device_options(parser)
     add_timeout(parser)
 
@@ -31,7 +32,7 @@ def _activate(options: argparse.Namespace, out: Output) -> int:
         raise UsageError("license_key_required", "No license key was given.", HOW)
     key = typing_errors.settle(typed, out)
     with carnet_of(options) as carnet:
-        decision = carnet.activate(key, device_name=options.device_name)
+        decision = carnet.activate(key, device_name=options.device_name, user=options.user)
         code = report(carnet, decision, out)
         if decision:
             out.say("This device is activated. From now on it decides by itself, offline too.")

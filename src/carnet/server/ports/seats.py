@@ -89,7 +89,7 @@ def needs_care(query: SeatQuery, facts: SeatFacts) -> bool:
     """
     if facts.license is None:
         return query.enrolment is not None
-    if query.replaces or query.replaces_all or facts.license.needs_care:
+    if query.replaces or query.replaces_all or facts.enrolment is not None or facts.license.needs_care:
         return True
     return facts.activation is not None and facts.activation.enrolment is not None
 
