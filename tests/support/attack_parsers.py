@@ -11,6 +11,8 @@ from typing import Any, Final
 
 from carnet.core._base import Struct
 from carnet.core.errors import DoesNotOpenError, MalformedError, NotGenuineError
+from carnet.core.instant import Instant
+from carnet.core.lease_terms import LeaseHolder
 from carnet.formats.answer import Answer, issue_answer, verify_answer
 from carnet.formats.base32_groups import read_groups, write_groups
 from carnet.formats.bundle import LABEL, Bundle, read_bundle, write_bundle
@@ -20,6 +22,7 @@ from carnet.formats.encoding import armor, b64_encode
 from carnet.formats.jose_keys import public_key_from_pem, public_pem
 from carnet.formats.jws import unverified_jws
 from carnet.formats.keys import public_key_from_jwk
+from carnet.formats.lease import LeaseToken, issue_lease_token, verify_lease_token
 from carnet.formats.license_key import heal_license_key
 from carnet.formats.license_token import verify_license_token
 from carnet.formats.offline_token import verify_offline_token
@@ -244,6 +247,20 @@ _ANSWER: Final = issue_answer(
 )
 _PROOF: Final = make_device_proof(SIGNER, method="POST", path="/v1/refresh", body=b"{}", at=ISSUED_AT, nonce="n-1")
 _TIME: Final = issue_time_answer(TimeAnswer(id="t", issuer="i", nonce="n-1", at=ISSUED_AT), SIGNER)
+_LEASE: Final = issue_lease_token(
+    LeaseToken(
+        id="j",
+        issuer="i",
+        product="hustl",
+        license_id="l",
+        lease_id="s",
+        holder=LeaseHolder(kind="process", id="render-07/4711"),
+        issued_at=ISSUED_AT,
+        expires_at=Instant(ISSUED_AT + 660),
+        is_borrowed=True,
+    ),
+    SIGNER,
+)
 _SIGNED_KEYS: Final = tuple(
     issue_signed_key(keys.key_grant(**changes), keys.SIGNER)
     for changes in ({}, {"policy": keys.RULES["policy"]}, {"entitlements": keys.FACTS["entitlements"]}, keys.FACTS)
@@ -287,6 +304,11 @@ PARSERS: Final[dict[str, Parser]] = {
         seeds=(_TIME.encode(), _ANSWER.encode()),
         read=lambda data: verify_time_answer(data, ring_of("time"), nonce="n-1"),
         craft=_resigned_jws(_TIME),
+    ),
+    "lease": Parser(
+        seeds=(_LEASE.encode(), _TIME.encode()),
+        read=lambda data: verify_lease_token(data, ring_of("lease")),
+        craft=_resigned_jws(_LEASE),
     ),
     "device proof": Parser(
         seeds=(_PROOF.encode(), _TIME.encode()),
