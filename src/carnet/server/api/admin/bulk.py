@@ -32,7 +32,6 @@ _TAGS: Final = ["Admin"]
 _WRITE: Final = ("invalid_argument", "unknown_member", "unavailable")
 _LINES: Final = "application/x-ndjson"
 _CSV: Final = "text/csv"
-_LOT: Final = 2_000
 MAX_BULK: Final = 100_000
 
 FormatParameter = Annotated[
@@ -150,7 +149,7 @@ async def bulk_issue(
         if data.signed is None
         else SignedKeyOptions(device=data.signed.device, revocable=data.signed.revocable),
     )
-    lots = licenses.create_many(command, data.count, actor_of(request), lot=_LOT)
+    lots = licenses.create_many(command, data.count, actor_of(request))
     first = await anext(lots)  # whatever is wrong with the request is found here, and answered as a problem
 
     async def lines() -> AsyncIterator[bytes]:
