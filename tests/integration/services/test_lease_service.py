@@ -154,6 +154,42 @@ def test_a_lease_ends_with_its_license_and_a_suspended_one_is_not_renewed_but_gi
     tell(tmp_path, story, duration_seconds=100)
 
 
+@pytest.mark.parametrize("change", ["suspend", "revoke"])
+def test_a_renewal_in_one_statement_sees_what_the_vendor_did_to_the_license(tmp_path: Path, change: str) -> None:
+    async def story(floor: Floor) -> None:
+        await floor.terms(2)
+        lease = given(await floor.claim("one"))
+        given(await floor.renew(lease))
+        await getattr(floor.installation.licenses, change)(floor.license_id, OPERATOR)
+        before = query(tmp_path, "SELECT jti, deadline FROM leases")
+        assert (
+            refused(await floor.renew(lease)) == {"suspend": "license_suspended", "revoke": "license_revoked"}[change]
+        )
+        assert query(tmp_path, "SELECT jti, deadline FROM leases") == before
+
+    tell(tmp_path, story)
+
+
+def test_users_ask_10_a_lease_that_ran_out_does_not_come_back_over_the_limit(tmp_path: Path) -> None:
+    async def story(floor: Floor) -> None:
+        await floor.terms(3)
+        leases = {name: given(await floor.claim(name)) for name in "abc"}
+        await floor.terms(2)
+        for lease in leases.values():
+            given(await floor.renew(lease))  # judged under the new terms, and still held
+        await floor.go(30)
+        for name in "bc":
+            given(await floor.renew(leases[name]))
+        await floor.go(30)
+        assert await floor.live() == {"b", "c"}
+        assert refused(await floor.renew(leases["a"])) == "lease_limit_reached"
+        assert await floor.live() == {"b", "c"}
+        await floor.release(leases["b"])
+        given(await floor.claim("a"))
+
+    tell(tmp_path, story)
+
+
 def test_users_ask_24_reserved_seats_are_for_the_groups_holders(tmp_path: Path) -> None:
     async def story(floor: Floor) -> None:
         farm = LeaseGroup(name="farm", slots=2, holders=("process:f1", "process:f2", "process:f3"))
