@@ -3,7 +3,7 @@ Plant one fault at a time into `carnet.core` and `carnet.formats` and see whethe
 
     python tools/mutants.py --sample 60          # what a release runs; prints caught / total and the survivors
     python tools/mutants.py --sample 5 --only formats/jws.py
-    python tools/mutants.py --sample 6 --quick   # what `make test` runs: the tests that import the module, no others
+    python tools/mutants.py --sample 12 --quick --only core/leases,core/dates   # the tests that import them, no others
 
 A mutant is one change of the syntax tree: a comparison turned or moved by its boundary, a number ± 1, `and` for `or`, a
 condition denied, a statement dropped, another value returned. The sample is drawn with a fixed seed: the same tree and
@@ -37,10 +37,23 @@ EQUIVALENT: Final = ROOT / "tests" / "mutation" / "equivalent.toml"
 COPIED: Final = ("src", "tests", "specs", "docs", "tools", "bench")
 FAST_TESTS: Final = (*(f"tests/{kind}/{room}" for kind in ("unit", "property") for room in ROOMS), "tests/mutation")
 OURSELVES: Final = "tests/mutation/test_mutants.py"
-TIMEOUT_SECONDS: Final = 300
+NEAR_CPU_SECONDS: Final = 100
+ALL_CPU_SECONDS: Final = 900
+"""What a run may take before its mutant counts as caught, in time of a core: a busy machine catches nothing."""
+
+TIMEOUT_SECONDS: Final = 3600
+PLUGINS: Final = ("pytest_timeout", "_hypothesis_pytestplugin")
+"""All that the tests of both rooms need; loading the others takes longer than most of these tests."""
+
 GOAL: Final = 0.95
 EXHAUSTIVE: Final = "not substituted and not every_byte and not flipped and not truncat and not one_other"
 """What the first try leaves out: tests that look at every byte take longer than all the others together."""
+
+_LIMITED: Final = """
+import resource, sys, pytest
+resource.setrlimit(resource.RLIMIT_CPU, (int(sys.argv[1]), int(sys.argv[1])))
+sys.exit(pytest.main(sys.argv[2:]))
+"""
 
 _TURNED: Final[dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]]] = {
     ast.Lt: (ast.LtE, ast.GtE),
@@ -198,12 +211,13 @@ def source_of(module: str) -> str:
 
 
 def all_sites(only: str = "", without: tuple[str, ...] = ()) -> list[Site]:
-    """Every place in both rooms, or in the modules whose path holds *only* and is none of *without*."""
+    """Every place in both rooms, or in the modules whose path holds one of *only* (a,b,c) and is none of *without*."""
     package = ROOT / "src" / "carnet"
     modules = [
         path.relative_to(package).as_posix() for room in ROOMS for path in sorted((package / room).rglob("*.py"))
     ]
-    chosen = [module for module in modules if only in module and module not in without]
+    parts = only.split(",")
+    chosen = [module for module in modules if module not in without and any(part in module for part in parts)]
     return [site for module in chosen for site in sites_of(source_of(module), module)]
 
 
@@ -272,21 +286,22 @@ def is_caught(mutant: Mutant, place: Path, *, quick: bool = False) -> bool:
         relevant = relevant_tests(mutant.module, place)
         own = [test for test in relevant if _is_named_after(test, mutant.module)]
         others = [test for test in relevant if test not in own]
-        near = any(fails(place, tests, skip=EXHAUSTIVE) for tests in (own, others) if tests)
-        return near or (not quick and fails(place, list(FAST_TESTS)))
+        near = any(fails(place, tests, NEAR_CPU_SECONDS, skip=EXHAUSTIVE) for tests in (own, others) if tests)
+        return near or (not quick and fails(place, list(FAST_TESTS), ALL_CPU_SECONDS))
     finally:
         target.write_text(genuine, "utf-8")
 
 
-def fails(place: Path, tests: list[str], *, skip: str = "") -> bool:
-    """Whether one of *tests* fails in the copy at *place*."""
+def fails(place: Path, tests: list[str], cpu_seconds: int, *, skip: str = "") -> bool:
+    """Whether one of *tests* fails in the copy at *place*, or all of them take longer than *cpu_seconds* of a core."""
     vectors = os.environ.get("CARNET_VECTORS") or str(ROOT.parent / "shared" / "vectors")
     environment = {**os.environ, "PYTHONPATH": str(place / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
-    environment.update(CARNET_VECTORS=vectors)
+    environment.update(CARNET_VECTORS=vectors, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
     environment.pop("CARNET_LONG", None)
-    options = ["-x", "-q", "-p", "no:randomly", "-p", "no:cacheprovider", "-m", "not long", "--no-header", "--tb=no"]
+    options = [*(part for plugin in PLUGINS for part in ("-p", plugin)), "-o", "timeout=0", "-p", "no:cacheprovider"]
+    options += ["-x", "-q", "-m", "not long", "--no-header", "--tb=no"]
     options += ["--ignore", OURSELVES, *(("-k", skip) if skip else ())]
-    command = [sys.executable, "-m", "pytest", *options, *tests]
+    command = [sys.executable, "-c", _LIMITED, str(cpu_seconds), *options, *tests]
     try:
         done = subprocess.run(  # noqa: S603 - our own tests
             command, cwd=place, env=environment, capture_output=True, timeout=TIMEOUT_SECONDS, check=False
@@ -302,7 +317,7 @@ def main() -> int:
     options.add_argument("--sample", type=int, default=60, help="how many mutants to try (200 before a release)")
     options.add_argument("--seed", type=int, default=23)
     options.add_argument("--jobs", type=int, default=1)
-    options.add_argument("--only", default="", help="modules whose path holds this")
+    options.add_argument("--only", default="", help="modules whose path holds one of these: core/leases,core/dates")
     options.add_argument("--without", default="", help="modules that are left out: core/leases.py,core/tallies.py")
     options.add_argument("--list", action="store_true", help="show the sample, try nothing")
     options.add_argument("--quick", action="store_true", help="try only the tests that import the module")
@@ -324,7 +339,8 @@ def main() -> int:
             places.put(place)
         relevant = {test for mutant in drawn for test in relevant_tests(mutant.module, place)}
         whole = [*FAST_TESTS, *(test for test in relevant if not test.startswith(FAST_TESTS))]
-        if fails(place, sorted(relevant), skip=EXHAUSTIVE) if told.quick else fails(place, sorted(whole)):
+        skip = EXHAUSTIVE if told.quick else ""
+        if fails(place, sorted(relevant) if told.quick else sorted(whole), ALL_CPU_SECONDS, skip=skip):
             print("The tests fail without any mutant; nothing can be said.")
             return 2
 
