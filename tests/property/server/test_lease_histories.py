@@ -29,7 +29,7 @@ from support.databases import Kind
 from support.installations import PRODUCT, HeldClock, licensed, settings_in
 from support.lease_model import BORROW_LIMIT, MAX_BORROW, MAX_TTL, LeaseModel
 
-HISTORIES = {"sqlite": 100_000 if LONG else 2_000, "postgres": 20_000 if LONG else 500}
+HISTORIES = {"sqlite": 100_000 if LONG else 2_000, "postgres": 20_000 if LONG else 300}
 """A history on PostgreSQL costs five times as much as one on SQLite."""
 
 HOLDERS = 4
