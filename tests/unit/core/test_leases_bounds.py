@@ -184,6 +184,21 @@ def test_users_ask_25_a_holder_cools_down_after_the_vendor_ended_its_lease(at_: 
     continued(decide_claim(facts(ending=forced, lease=lease()), asks(), NOW))  # who has one is not kept waiting
 
 
+def test_users_ask_25_how_long_a_holder_waits_is_told_with_the_vendors_reason_if_there_is_one() -> None:
+    silent = decide_claim(facts(ending=ending(reason="")), asks(), NOW)
+    assert isinstance(silent, Refused)
+    (reason,) = silent.reasons
+    assert reason.message == "The vendor took this holder's lease away, and it gets no other one for now."
+    assert reason.fix == "Wait until 2026-06-02 at 03:46 UTC, or ask the vendor."
+
+
+def test_what_is_not_read_under_the_lock_counts_as_nothing() -> None:
+    known = PoolFacts(license=facts().license, terms=TERMS, service_now=SERVICE)
+    assert known == facts(lease=None, ending=None, is_registered=False, borrowed=0)
+    once = replace(known, terms=replace(TERMS, max_borrow_seconds=9, borrow_limit=1))
+    assert wanted(decide_claim(once, asks(borrow=True), NOW)).is_borrowed
+
+
 # ── renewals ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
