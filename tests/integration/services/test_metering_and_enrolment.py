@@ -234,6 +234,20 @@ def test_users_ask_14_a_token_speaks_for_its_own_devices_only(tmp_path: Path) ->
     at_market(tmp_path, story)
 
 
+def test_a_device_that_came_with_a_token_counts_with_it_until_it_is_revoked(tmp_path: Path) -> None:
+    async def story(market: Market) -> None:
+        sold = await market.sold(conditions={"meters": METERS})
+        made = await token(market, sold)
+        command = RecordUse(license_key=made.token, product=PRODUCT, meter="exports", event_id="e-1", amount=2)
+        assert counted(await market.installation.metering.record(command)).usage.used == 2
+        assert counted(await use(market, sold, "exports", "e-2")).usage.used == 3
+        await market.installation.enrolments.revoke(made.enrolment.id, OPERATOR)
+        again = RecordUse(license_key=made.token, product=PRODUCT, meter="exports", event_id="e-3")
+        assert refused(await market.installation.metering.record(again)) == ["license_not_found"]
+
+    at_market(tmp_path, story)
+
+
 def test_sec_32_no_enrolment_token_is_in_the_database(tmp_path: Path) -> None:
     seen: list[str] = []
 

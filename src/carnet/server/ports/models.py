@@ -27,10 +27,14 @@ class EnrolmentChange(Struct):
 
 
 class UsageQuery(Struct):
-    """Whose use it is: a license by its id or by the keyed hashes of its key; and the event, to learn if it counted."""
+    """
+    Whose use it is: a license by its id, by the keyed hashes of its key, or by that of an enrolment token that was not
+    revoked; and the event, to learn if it counted.
+    """
 
     product: str
     lookups: tuple[bytes, ...] = ()
+    enrolment: bytes | None = None
     license_id: str | None = None
     event_id: str = ""
 

@@ -11,6 +11,7 @@ from carnet.server.domain.activations.refusals import refuse
 from carnet.server.domain.activations.validation import judge
 from carnet.server.domain.audit.entries import entry
 from carnet.server.domain.checks import check_license_key, check_optional_text, check_text, invalid
+from carnet.server.domain.enrolment.tokens import ENROLMENT_PREFIX
 from carnet.server.domain.events import event
 from carnet.server.domain.ids import Ids
 from carnet.server.domain.licenses.service import license_not_found
@@ -61,6 +62,8 @@ class MeteringService:
         check_optional_text("domain", command.domain, most=_MAX_DOMAIN)
         _check_use(command.meter, command.event_id, command.amount, least=1)
         lookups = self._vault.lookups(check_license_key(command.license_key))
+        typed = command.license_key.strip()
+        enrolment = self._vault.enrolment_hash(typed) if typed.startswith(ENROLMENT_PREFIX) else None
 
         def decide(facts: UsageFacts) -> UsageChange[UseResult | Refused]:
             license_ = facts.license
@@ -74,7 +77,7 @@ class MeteringService:
                 return UsageChange(outcome=refused_by)
             return self._count(license_, facts, command, now)
 
-        query = UsageQuery(product=command.product, lookups=lookups, event_id=command.event_id)
+        query = UsageQuery(product=command.product, lookups=lookups, enrolment=enrolment, event_id=command.event_id)
         return await self._storage.count_use(query, decide)
 
     async def correct(self, command: CorrectUse, actor: Actor) -> UseResult | Refused:

@@ -94,6 +94,9 @@ def _locked_license(connection: sa.Connection, query: UsageQuery) -> License | N
     for lookup in query.lookups:
         if found is None:
             found = connection.scalar(sa.select(licenses.c.id).where(licenses.c.key_lookup == lookup))
+    if found is None and query.enrolment is not None:
+        is_live = sa.and_(enrolments.c.token_hash == query.enrolment, enrolments.c.revoked_at.is_(None))
+        found = connection.scalar(sa.select(enrolments.c.license_id).where(is_live))
     if found is None:
         return None
     lock_license(connection, found)
