@@ -354,6 +354,17 @@ def test_keys_leave_only_by_their_own_call_with_its_scope_and_the_audit_knows(ve
     assert audited[0]["details"] == {"product": product}
 
 
+@pytest.mark.parametrize("filters", ["product=%00", "product=", "customer=%0A", "product=%ED%A0%80", "format=xml"])
+@pytest.mark.parametrize("call", [("GET", "export"), ("POST", "export-keys")])
+def test_a_filter_that_nothing_is_called_is_a_problem_and_no_broken_file(
+    vendor: Vendor, call: tuple[str, str], filters: str
+) -> None:
+    answer = vendor.admin(call[0], f"/licenses/{call[1]}?{filters}")
+    assert answer.status_code in {200, 400}
+    if answer.status_code == 400:
+        assert answer.json()["code"] in {"invalid_argument", "bad_request"}
+
+
 def test_an_export_of_many_comes_in_pieces_and_whole(vendor: Vendor) -> None:
     product = vendor.product()
     made = vendor.admin("POST", "/licenses/bulk", {"product": product, "policy": "consumer", "count": 1_200})

@@ -53,6 +53,8 @@ def vendor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vendor]:
 @pytest.mark.timeout(3600 if LONG else 300)
 def test_sec_50_every_operation_keeps_the_contract(vendor: Vendor, part: int) -> None:
     contract: Any = schemathesis.openapi.from_url(f"{vendor.live.url}/openapi.json")
+    # What breaks the contract may also be too large for it.
+    contract.config.checks.negative_data_rejection.expected_statuses = ["400", "401", "403", "404", "409", "413", "422"]
     operations = [found.ok() for found in contract.get_all_operations()]
     headers = {"Authorization": f"Bearer {vendor.admin_token}"}
     broken: list[str] = []

@@ -278,18 +278,21 @@ class _File(Stream):
         return super().to_asgi_response(*args, **{**options, "media_type": self.media_type})
 
 
-def _export(
+async def _export(
     bulk: BulkService, which: LicenseFilter, form: Literal["csv", "jsonl"], actor: Actor, *, with_keys: bool
 ) -> Stream:
+    pieces = bulk.export(which, form, actor, with_keys=with_keys)
+    first = await anext(pieces)  # whatever is wrong is found here, and answered as a problem
+
     async def text() -> AsyncIterator[bytes]:
-        async for some in bulk.export(which, form, actor, with_keys=with_keys):
+        yield first.encode()
+        async for some in pieces:
             yield some.encode()
 
-    name = f"licenses.{form}"
     return _File(
         text(),
         media_type=f"{_CSV}; charset=utf-8" if form == "csv" else _LINES,
-        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+        headers={"Content-Disposition": f'attachment; filename="licenses.{form}"'},
     )
 
 
@@ -304,7 +307,7 @@ _Status = Annotated[LicenseStatus | None, QueryParameter(name="status", descript
     operation_id="exportLicenses",
     tags=_TAGS,
     response_description="Licenses as a file, newest first, without their keys.",
-    opt={"media_types": (_LINES,), "problems": ("unavailable",)},
+    opt={"media_types": (_LINES,), "problems": ("invalid_argument", "unavailable")},
 )
 async def export_licenses(
     request: Request[Any, Any, Any],
@@ -317,7 +320,7 @@ async def export_licenses(
 ) -> Stream:
     """Write licenses to a file, however many there are. Cells that a spreadsheet would run are defused."""
     which = LicenseFilter(product=product, customer=customer, status=status)
-    return _export(bulk, which, form, actor_of(request), with_keys=False)
+    return await _export(bulk, which, form, actor_of(request), with_keys=False)
 
 
 @post(
@@ -327,7 +330,7 @@ async def export_licenses(
     operation_id="exportKeys",
     tags=_TAGS,
     response_description="Licenses as a file, newest first, with their keys in clear.",
-    opt={"media_types": (_LINES,), "problems": ("unavailable",)},
+    opt={"media_types": (_LINES,), "problems": ("invalid_argument", "unavailable")},
 )
 async def export_keys(
     request: Request[Any, Any, Any],
@@ -340,7 +343,7 @@ async def export_keys(
 ) -> Stream:
     """Write licenses to a file with their keys in clear, to import them elsewhere. The audit records who asked."""
     which = LicenseFilter(product=product, customer=customer, status=status)
-    return _export(bulk, which, form, actor_of(request), with_keys=True)
+    return await _export(bulk, which, form, actor_of(request), with_keys=True)
 
 
 BULK_HANDLERS: Final = (bulk_issue, bulk_change, import_licenses, export_licenses, export_keys)

@@ -47,6 +47,7 @@ MAX_SHOWN: Final = 100
 MAX_BAD: Final = 1_000
 _PAGE: Final = 500
 _MAX_REASON: Final = 500
+_MAX_FILTER: Final = 100
 _STATUS: Final[dict[str, LicenseStatus]] = {"suspend": "suspended", "reinstate": "active", "revoke": "revoked"}
 _EXPORTED: Final = (
     "id", "key_last_four", "product", "policy", "customer", "type", "status", "created_at", "starts_at", "expires_at",
@@ -183,7 +184,12 @@ class BulkService:
         """
         Licenses as text, newest first, some hundreds at a time; with their keys in clear only where they are asked for,
         and then an audit row says so before the first is shown.
+
+        Raises:
+            UsageError: ``invalid_argument``: a filter that nothing can be called, before anything is written.
         """
+        check_optional_text("product", which.product, most=_MAX_FILTER)
+        check_optional_text("customer", which.customer, most=_MAX_FILTER)
         columns = ("key", *_EXPORTED) if with_keys else _EXPORTED
         if with_keys:
             filters = {"product": which.product, "customer": which.customer, "status": which.status}
