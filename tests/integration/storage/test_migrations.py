@@ -70,7 +70,7 @@ def with_a_product(path: Path) -> Path:
     with connection:
         connection.execute("INSERT INTO products VALUES ('hustl', 'Hustl', '{}', 1, 1)")
         values = "('p1', 'hustl', 'plan', '{}', 'perpetual', NULL, 1, 1, NULL, 1, '{}')"
-        connection.execute(f"INSERT INTO policies VALUES {values}")
+        connection.execute(f"INSERT INTO policies VALUES {values}")  # noqa: S608 - the line above
     connection.close()
     return path
 
