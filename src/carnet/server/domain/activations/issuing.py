@@ -143,6 +143,16 @@ class Issuing:
             kid=kid,
         )
 
+    def signs_as(self, token: Grant, machine_file: Grant) -> bool:
+        """
+        Whether the keys that stored claims name are those that sign now.
+
+        Raises:
+            StateError: ``no_signing_key``, ``clock_behind``, ``clock_jumped``: nobody can say now.
+        """
+        now = self._keys.signer("token").kid, self._keys.signer("machine-file").kid
+        return now == (token.kid, machine_file.kid)
+
     def sign(self, prepared: Prepared, activation: Activation, license_key: str) -> Artifacts:
         """
         Sign prepared claims; where `SelfChecks` says so, check the result with the public keys of the root.
