@@ -56,6 +56,7 @@ class Client:
         self._ledger = ledger
         self._token = token
         self._connection: http.client.HTTPConnection | None = None
+        self._generation = 0
         self.attempts = 0
 
     def once(
@@ -68,15 +69,18 @@ class Client:
             OSError, http.client.HTTPException: No whole answer came.
         """
         self.attempts += 1
+        if self._generation != self._target.generation:  # that server is gone
+            self.close()
         if self._connection is None:
+            self._generation = self._target.generation
             self._connection = self._target.connect()
         sent = {"Content-Type": "application/json", **(headers or {})}
         if path.startswith("/v1/admin"):
             sent["Authorization"] = f"Bearer {self._token}"
         try:
             self._connection.request(method, path, None if body is None else json.dumps(body), sent)
-            answer = self._connection.getresponse()
-            content = answer.read()
+            with self._connection.getresponse() as answer:
+                content = answer.read()
         except (OSError, http.client.HTTPException):
             self.close()
             raise

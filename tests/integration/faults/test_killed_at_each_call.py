@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import http.client
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -79,22 +80,15 @@ def desk(tmp_path: Path, database: Kind, how: How) -> Iterator[Desk]:
 
 
 def test_rel_04_killed_at_each_call_of_an_activation_nothing_is_lost_and_no_seat_leaks(desk: Desk) -> None:
-    desk.shim.order("none", 1)
-    assert desk.ask_once("counted")
-    calls = desk.shim.rest()
-    assert len(calls) >= 3, calls
-    answered = 0
-    for number in range(1, len(calls) + 2):
+    for number in count(1):
         desk.shim.order("kill", number)
         was_answered = desk.ask_once(f"device {number}")
-        answered += was_answered
         desk.shim.rest()
         assert desk.servers.running is not None
-        if was_answered:  # it died after the answer, or not at all
-            desk.servers.running.kill()
+        if was_answered:  # it has no k-th call, or that one came after the answer
+            break
         desk.servers.running.wait()
         assert desk.servers.start().started_in < START_SECONDS
         if number % 2:  # the others leave it as it is: what was not answered may have happened, whole, or not at all
             assert desk.ask(f"device {number}") is not None
-    assert answered >= 1
-    assert answered <= len(calls)
+    assert number > 5, "an activation has more calls than that: nothing was counted"
