@@ -44,11 +44,10 @@ class SystemRunning:
 
     def seconds(self) -> float:
         """For how long this boot has run; on Linux and macOS with the time it slept."""
-        if sys.platform == "linux":
-            return time.clock_gettime(time.CLOCK_BOOTTIME)
-        if sys.platform == "darwin":
-            return time.clock_gettime(time.CLOCK_MONOTONIC)  # goes on while a Mac sleeps
-        return time.monotonic()
+        clock: int | None = getattr(time, "CLOCK_BOOTTIME", None)
+        if clock is None:
+            clock = getattr(time, "CLOCK_MONOTONIC", None)  # macOS: goes on while it sleeps
+        return time.monotonic() if clock is None else time.clock_gettime(clock)
 
 
 def read_seen(path: Path) -> ClockSeen | None:

@@ -12,7 +12,6 @@ POSIX only: workers are forks. Nothing here runs in threads.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import select
 import signal
@@ -25,6 +24,7 @@ from typing import Any, Final, NoReturn, Protocol
 from carnet.core import errors
 from carnet.core._base import Struct
 from carnet.core.errors import CarnetError, StateError
+from carnet.formats.strict_json import dump_json, parse_object
 from carnet.server.api.logs import log
 
 KILL_SECONDS: Final = 15
@@ -67,7 +67,7 @@ class _Post:
 
     def _tell(self, message: dict[str, str]) -> None:
         with contextlib.suppress(OSError):  # the parent has gone: the lifeline says so, too
-            os.write(self._telling, json.dumps(message).encode() + b"\n")
+            os.write(self._telling, dump_json(message) + b"\n")
 
 
 class _Worker(Struct):
@@ -279,8 +279,7 @@ class Workers:
 def _message(told: int) -> dict[str, Any]:
     """The last thing that a worker told and nobody read; empty when there is nothing."""
     lines = os.read(told, _MESSAGE_BYTES).splitlines()
-    message: dict[str, Any] = json.loads(lines[-1]) if lines else {}
-    return message
+    return parse_object(lines[-1], max_bytes=_MESSAGE_BYTES, what="A worker's message") if lines else {}
 
 
 def _as_error(said: dict[str, Any]) -> CarnetError:
