@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 class AsyncSeat(SeatCore):
     """A floating seat; `AsyncCarnet.lease` makes one. Its renewals are a task of the loop that claimed it."""
 
+    last_problem: CarnetError | None
+
     def __init__(
         self,
         device: Device,

@@ -230,6 +230,8 @@ class SeatCore:
 class Seat(SeatCore):
     """A floating seat; `Carnet.lease` makes one. Safe to use from several threads."""
 
+    last_problem: CarnetError | None
+
     def __init__(
         self,
         device: Device,
