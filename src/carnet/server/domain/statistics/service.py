@@ -26,6 +26,10 @@ CALLER_NETWORK: ContextVar[bytes] = ContextVar("carnet_caller_network", default=
 """What stands for the caller's address while a request is answered: a hash; empty where there is no request."""
 
 
+_LOT = 500
+"""Entries of each buffer in one transaction."""
+
+
 class Statistics:
     """
     Buffers statistics and watches for anomalies.
@@ -111,17 +115,21 @@ class Statistics:
         """
         seen, self._seen = self._seen, {}
         counts, self._counts = self._counts, {}
-        try:
-            await self._storage.add_statistics(
-                tuple(LastSeen(subject=subject, subject_id=one, at=at) for (subject, one), at in seen.items()),
-                tuple(
-                    DayCount(day=day, name=name, subject_id=one, count=count)
-                    for (day, name, one), count in counts.items()
-                ),
-            )
-        except CarnetError:
-            self._keep(seen, counts)
-            raise
+        while seen or counts:
+            # Some at a time: a lot of them would hold up requests, and the one writer of an embedded database.
+            some_seen = [seen.popitem() for _ in range(min(_LOT, len(seen)))]
+            some_counts = [counts.popitem() for _ in range(min(_LOT, len(counts)))]
+            try:
+                await self._storage.add_statistics(
+                    tuple(LastSeen(subject=subject, subject_id=one, at=at) for (subject, one), at in some_seen),
+                    tuple(
+                        DayCount(day=day, name=name, subject_id=one, count=count)
+                        for (day, name, one), count in some_counts
+                    ),
+                )
+            except CarnetError:
+                self._keep({**seen, **dict(some_seen)}, {**counts, **dict(some_counts)})
+                raise
         await self._tell()
 
     async def _tell(self) -> None:
