@@ -175,6 +175,48 @@ def test_rel_01_a_seat_freed_twice_at_once_is_counted_down_once(tmp_path: Path) 
     assert query(tmp_path, "SELECT count(*) FROM audit WHERE action = 'activation.deactivated'") == [(1,)]
 
 
+def test_rel_01_a_seat_that_is_freed_between_read_and_write_is_not_counted_down_again(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with sold(tmp_path) as (installation, created):
+            for name in ("one", "two"):
+                seat = granted(await installation.activations.activate(Device(name).activate(created.key))).activation
+            free = (
+                f"UPDATE activations SET deactivated_at = 1 WHERE id = '{seat.id}'",  # noqa: S608 - our own id
+                "UPDATE licenses SET seats_used = seats_used - 1",
+            )
+            interrupted = Interrupted(installation, lambda: execute(installation.settings, *free))
+            with pytest.MonkeyPatch().context() as patch:
+                patch.setattr(installation._storage, "change_seat", interrupted)
+                await installation.activations.deactivate_by_vendor(seat.id, OPERATOR)
+
+    asyncio.run(story())
+    assert query(tmp_path, "SELECT seats_used FROM licenses") == [(1,)]
+
+
+def test_sec_45_a_device_key_that_is_replaced_between_read_and_write_is_no_longer_spoken_for(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with sold(tmp_path) as (installation, created):
+            device = Device()
+            seat = granted(await installation.activations.activate(device.activate(created.key))).activation
+            command = RefreshCommand(
+                product=PRODUCT,
+                device=device.claim(),
+                activation_id=seat.id,
+                device_proof=device.proof(at=seat.created_at),
+            )
+            replaced = "UPDATE activations SET public_key = decode(repeat('ab', 32), 'hex')"
+            interrupted = Interrupted(installation, lambda: execute(installation.settings, replaced))
+            with pytest.MonkeyPatch().context() as patch:
+                patch.setattr(installation._storage, "change_seat", interrupted)
+                result = (await installation.activations.refresh(command)).result
+            assert isinstance(result, Refused)
+            assert result.code == "device_proof_invalid"
+
+    asyncio.run(story())
+    assert query(tmp_path, "SELECT count(*) FROM audit WHERE action = 'activation.refreshed'") == [(0,)]
+    assert query(tmp_path, "SELECT encode(public_key, 'hex') FROM activations") == [("ab" * 32,)]
+
+
 def test_sec_45_a_proof_that_is_used_many_times_at_once_works_once(tmp_path: Path) -> None:
     async def story() -> None:
         async with sold(tmp_path) as (installation, created):
