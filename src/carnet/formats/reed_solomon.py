@@ -157,7 +157,8 @@ def correct(word: Sequence[int]) -> tuple[int, ...] | None:
     for place, difference in errors:
         repaired[place] ^= difference
     # Every formula of _locate assumes at most two errors. This is where that assumption is checked.
-    return tuple(repaired) if is_codeword(repaired) else None
+    # One word, and rarely: the table of `is_codeword` would cost more than it saves.
+    return None if any(value_at(repaired, root) for root in range(PARITY_SYMBOLS)) else tuple(repaired)
 
 
 def _locate(syndromes: tuple[int, ...]) -> tuple[tuple[int, int], ...] | None:
