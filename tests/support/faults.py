@@ -111,21 +111,6 @@ class Servers:
         self.target.move(self.running.port)
         return self.running
 
-    def refusal(self, environment: dict[str, str] | None = None, *, as_nobody: bool = False) -> str:
-        """Start a server that cannot; the code of why not."""
-        assert self._process.stdin is not None
-        order = {
-            "environment": {**_server_environment(self._settings), **(environment or {})},
-            "log": str(self._log),
-            "plant": "",
-            "nobody": as_nobody,
-        }
-        self._process.stdin.write(json.dumps(order) + "\n")
-        self._process.stdin.flush()
-        told = self._hear()
-        assert "code" in told, told
-        return str(told["code"])
-
     def said(self) -> str:
         """The log of all of them."""
         return self._log.read_text(encoding="utf-8") if self._log.exists() else ""
@@ -216,9 +201,6 @@ def _serve(order: dict[str, Any], out: int) -> int:
     def tell(**what: Any) -> None:
         os.write(out, json.dumps({"pid": os.getpid(), **what}).encode() + b"\n")
 
-    if order.get("nobody") and os.geteuid() == 0:
-        os.setgid(65534)
-        os.setuid(65534)
     if SHIM in os.environ:
         count_steps(os.environ[SHIM])
     if order["plant"]:

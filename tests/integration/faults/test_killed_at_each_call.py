@@ -92,3 +92,29 @@ def test_rel_04_killed_at_each_call_of_an_activation_nothing_is_lost_and_no_seat
         if number % 2:  # the others leave it as it is: what was not answered may have happened, whole, or not at all
             assert desk.ask(f"device {number}") is not None
     assert number > 5, "an activation has more calls than that: nothing was counted"
+
+
+def _is_durable_first(calls: str) -> bool:
+    """Whether nothing was written to a file between the last sync and the last word on the wire."""
+    before_answer = calls[: calls.rindex("n")]
+    return "s" in before_answer and "w" not in before_answer[before_answer.rindex("s") :]
+
+
+@pytest.mark.parametrize(("plant", "durable"), [("", True), ("no sync", False)] if "calls" in HOWS else [("", True)])
+def test_rel_03_the_commit_is_on_the_disk_before_the_answer_is_on_the_wire(
+    tmp_path: Path, plant: str, *, durable: bool
+) -> None:
+    settings = settings_in(tmp_path)
+    shim = Shim(tmp_path, HOWS[0])
+    with faults_in(settings, shim) as servers:
+        desk = Desk(servers, shim, Ledger(), admin_token(settings))
+        servers.start(plant)
+        desk.open_shop()
+        shim.order("none", 1)
+        assert desk.ask_once("counted")
+        calls = shim.rest()
+        desk.client.close()
+    if HOWS[0] == "calls":
+        assert _is_durable_first(calls) is durable, calls
+    else:  # statements: COMMIT is the last one, and the answer comes after it
+        assert calls.rindex("w") < calls.rindex("n"), calls
