@@ -52,4 +52,11 @@ def test_users_ask_18_any_times_against_a_list_of_them(period: int, budget: int,
             tally = count_one(tally, period, now)
             assert tally == Tally(count=len(running), began_at=Instant(running[0]))
             assert free_again_at(tally, period) == running[0] + period
-    assert free_again_at(Tally(), period) is None
+
+
+def test_where_nothing_was_counted_nothing_runs() -> None:
+    assert (Tally().count, Tally().began_at) == (0, None)
+    assert free_again_at(Tally(), 5) is None
+    assert counted(Tally(count=7), 5, NOW) == 0
+    assert has_room(Tally(), 1, 5, NOW)
+    assert not has_room(Tally(), 0, 5, NOW)
