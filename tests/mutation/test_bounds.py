@@ -125,6 +125,8 @@ def test_armour_may_be_as_large_as_its_reader_says_and_lines_have_1_to_64_charac
         ((line, b""), "bad_armor"),
         ((b"", line), "bad_armor"),
         ((b"",), "bad_armor"),
+        ((line[:4], b"", line[:4]), "bad_armor"),  # short enough that no break is expected
+        ((line[:4], line[:4]), None),
     ):
         assert code_of(dearmor, "MACHINE FILE", b"\n".join((begin, *lines, end)), max_bytes=9999) == code
     assert code_of(dearmor, "MACHINE FILE", begin + b"\n" + end, max_bytes=9999) == "bad_armor"
