@@ -66,7 +66,10 @@ def test_sec_50_every_operation_keeps_the_contract(vendor: Vendor, part: int) ->
         wrong = (
             {place for place, part_ in case.meta.components.items() if part_.mode.is_negative} if case.meta else set()
         )
-        case.call_and_validate(headers=headers, checks=ASKED if wrong <= REFUSED else ALWAYS_ASKED)
+        is_told = wrong <= REFUSED
+        if ParameterLocation.BODY in wrong and case.media_type != "application/json":
+            is_told = False  # every sequence of bytes is a text: a body of text cannot be of a wrong type
+        case.call_and_validate(headers=headers, checks=ASKED if is_told else ALWAYS_ASKED)
 
     for operation in operations[part::PARTS]:
         for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
