@@ -11,7 +11,7 @@ from litestar.params import JSONBody
 from carnet.core.decision import Refused
 from carnet.server.api import wire
 from carnet.server.api.admin import views
-from carnet.server.api.admin.model_models import (
+from carnet.server.api.admin.license_model_bodies import (
     ConvertLicenseRequest,
     CorrectUseRequest,
     CreatedEnrolmentReply,

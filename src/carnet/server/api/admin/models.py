@@ -13,7 +13,7 @@ from carnet.core.renewals import RenewalBasis
 from carnet.core.starts import StartBasis
 from carnet.formats.limits import MAX_LICENSE_KEY_TYPED, MAX_METADATA_KEYS
 from carnet.server.api.admin.artifact_models import SignedKeyRequest
-from carnet.server.api.admin.model_models import ConditionsReply, Months, WrittenConditions
+from carnet.server.api.admin.license_model_bodies import ConditionsReply, Months, WrittenConditions
 from carnet.server.api.wire import EntitlementWire, SeatsWire, Seconds, Time, WrittenTime
 from carnet.server.records import ActorKind, CompatibilityAlgorithm
 

@@ -16,7 +16,7 @@ from litestar import Request, Response
 
 from carnet.server.api.admin.artifact_models import ArtifactReply
 from carnet.server.api.admin.key_models import AddedKeyReply, ExportedKeyReply, KeyReply
-from carnet.server.api.admin.model_models import CreatedEnrolmentReply, EnrolmentReply, UsageReply, UseReply
+from carnet.server.api.admin.license_model_bodies import CreatedEnrolmentReply, EnrolmentReply, UsageReply, UseReply
 from carnet.server.api.admin.models import (
     ActivationReply,
     AuditReply,

@@ -13,7 +13,7 @@ from msgspec import Meta
 from carnet.core.decision import Refused
 from carnet.core.metering import MAX_AMOUNT
 from carnet.server.api.admin import views
-from carnet.server.api.admin.model_models import UseReply
+from carnet.server.api.admin.license_model_bodies import UseReply
 from carnet.server.api.openapi import reply
 from carnet.server.api.problems import refusal
 from carnet.server.api.v1.models import EXAMPLE_KEY, Domain, LicenseKey, ProductSlug
