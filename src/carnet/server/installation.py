@@ -7,21 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
 
-from carnet.core._base import Struct
-from carnet.core.errors import CarnetError, NotGenuineError, StateError
-from carnet.formats.encoding import b64url_decode
-from carnet.formats.keys import KeyRing
-from carnet.formats.limits import MAX_ROOT
-from carnet.formats.root import anchor, read_root
+from carnet.core.errors import CarnetError
 from carnet.server.backup.high_water import check_life, read_mark, write_mark
 from carnet.server.backup.service import BackupService
 from carnet.server.ceremony import InitOptions, InitReport, create_installation
-from carnet.server.database import Database
 from carnet.server.domain.activations.issuing import Issuing
 from carnet.server.domain.activations.service import ActivationService
 from carnet.server.domain.answers import Prover
@@ -51,16 +43,14 @@ from carnet.server.domain.statistics.flushing import Flusher
 from carnet.server.domain.statistics.service import Statistics
 from carnet.server.domain.status.allocation import StatusAllocator
 from carnet.server.domain.trust.service import TrustService
-from carnet.server.layout import InstallationRecord, Layout, read_record
+from carnet.server.layout import Layout
 from carnet.server.machine_clock import SystemClock, SystemRunning, read_seen, write_seen
-from carnet.server.ports import Clock, IndexPlace, Random, Storage, StorageStats
+from carnet.server.opening import OpenedFiles, open_database, open_files, open_storage
+from carnet.server.ports import Clock, Random, Storage, StorageStats
+from carnet.server.readiness import Check, check_parts
 from carnet.server.settings import Settings
 from carnet.server.signing.compatibility import CompatibilityKeyFiles
-from carnet.server.signing.file_store import FileSigningKeys, open_store, read_file
-from carnet.server.signing.sealing import KEY_BYTES, SealingBox
-from carnet.server.storage.founding import database_of_another, owner
-from carnet.server.storage.migrate import upgrade
-from carnet.server.storage.sqlite.store import SqliteStorage
+from carnet.server.signing.sealing import SealingBox
 from carnet.server.storage.tables import REVISION
 
 __all__ = [
@@ -72,33 +62,6 @@ __all__ = [
     "create_installation",
     "open_installation",
 ]
-
-
-class Check(Struct):
-    """
-    One part of readiness: its name, whether it works, and what is wrong if not (REL-14). Without one that is not
-    `vital` the server serves on.
-    """
-
-    name: str
-    ok: bool
-    problem: str = ""
-    vital: bool = True
-
-
-class _Opened(Struct):
-    """What is read from disk before anything serves: identity, keys, secrets."""
-
-    record: InstallationRecord
-    roots: tuple[str, ...]
-    ring: KeyRing
-    keys: FileSigningKeys
-    pepper: bytes
-    seal: bytes
-    status: bytes
-
-    def __repr__(self) -> str:
-        return f"_Opened(issuer={self.record.issuer!r})"
 
 
 class Installation:
@@ -117,7 +80,7 @@ class Installation:
         self,
         *,
         settings: Settings,
-        opened: _Opened,
+        opened: OpenedFiles,
         storage: Storage,
         status: StatusAllocator,
         clock: Clock,
@@ -220,33 +183,8 @@ class Installation:
         )
 
     async def checks(self) -> tuple[Check, ...]:
-        """
-        Whether each part works now: ``database`` (a write transaction), ``signer`` (the root verifies it), and, not
-        vital, ``compatibility-keys`` (each active one signs, and its own public half verifies it).
-        """
-        checks = []
-        try:
-            await self._storage.ping()
-            checks.append(Check(name="database", ok=True))
-        except CarnetError as error:
-            checks.append(Check(name="database", ok=False, problem=error.message))
-        try:
-            self._keys.prove(self.ring)
-            checks.append(Check(name="signer", ok=True))
-        except CarnetError as error:
-            checks.append(Check(name="signer", ok=False, problem=error.message))
-        try:
-            broken = await self.keys.prove()
-            # Anybody may ask: no paths, and of a key only what the JWKS shows.
-            problem = " ".join(f"The key {each.kid} of {each.product} cannot sign ({each.code})." for each in broken)
-            checks.append(Check(name="compatibility-keys", ok=not broken, problem=problem, vital=False))
-        except CarnetError as error:  # the records cannot be read, which the database's own part says too
-            checks.append(Check(name="compatibility-keys", ok=False, problem=error.message, vital=False))
-        # Without the right time nothing is signed, and all that needs no signature goes on (SEC-31).
-        doubt = self.clock.guard.doubt()
-        problem = "" if doubt is None else f"{doubt.error()} Nothing is signed."
-        checks.append(Check(name="clock", ok=doubt is None, problem=problem, vital=False))
-        return tuple(checks)
+        """Whether each part works now, as `readiness.check_parts` tells."""
+        return await check_parts(self._storage, self._keys, self.ring, self.keys, self.clock.guard)
 
     async def keep_mark(self) -> None:
         """
@@ -319,10 +257,10 @@ async def open_installation(
         MalformedError: ``bad_key_file``.
     """
     layout = Layout(data=settings.data)
-    opened = await asyncio.to_thread(_open_files, settings, layout)
-    await asyncio.to_thread(_open_database, settings.database, opened.record, say)
+    opened = await asyncio.to_thread(open_files, settings, layout)
+    await asyncio.to_thread(open_database, settings.database, opened.record, say)
     status = StatusAllocator(opened.status, settings.base_url)
-    storage = await _open_storage(settings.database, status.place, running)
+    storage = await open_storage(settings.database, status.place, running)
     try:
         check_life(await storage.life(), await asyncio.to_thread(read_mark, layout.high_water))
         guard = ClockGuard(
@@ -354,73 +292,3 @@ async def open_installation(
                 await installation.keep_clock()
     finally:
         await storage.close()
-
-
-def _open_files(settings: Settings, layout: Layout) -> _Opened:
-    record = read_record(layout)
-    root = read_file(layout.root, max_bytes=MAX_ROOT)
-    if anchor(root) != record.anchor:
-        raise _root_changed(layout)
-    try:
-        ring = read_root(root).ring()
-    except NotGenuineError as error:
-        raise _root_changed(layout) from error
-    keys = open_store(layout.keys, passphrase=settings.passphrase, key_file=layout.signing)
-    keys.prove(ring)
-    return _Opened(
-        record=record,
-        roots=(root.decode().strip(),),
-        ring=ring,
-        keys=keys,
-        pepper=_secret(layout.pepper),
-        seal=_secret(layout.seal),
-        status=_secret(layout.status),
-    )
-
-
-def _open_database(database: Database, record: InstallationRecord, say: Callable[[str], None] | None) -> None:
-    if isinstance(database, Path):
-        if not database.exists():
-            raise StateError(
-                "missing_file",
-                f"{database} is missing.",
-                "Restore it from your backup; an empty one would forget every license.",
-            )
-        upgrade(database, say=say)
-        found = owner(database)
-    else:
-        found = owner(database)
-        if found is None:
-            raise StateError(
-                "database_not_found",
-                f"The database {database.shown} holds no installation.",
-                "Check CARNET_DATABASE_URL, or restore your backup; an empty database would forget every license.",
-            )
-        if found == record.issuer:  # another's is not even upgraded
-            upgrade(database, say=say)
-    if found != record.issuer:
-        raise database_of_another(database)
-
-
-async def _open_storage(database: Database, place: IndexPlace, running: Callable[[], float] | None) -> Storage:
-    if isinstance(database, Path):
-        return await SqliteStorage.open(database, place, running=running or time.monotonic)
-    from carnet.server.storage.postgres.store import PostgresStorage  # only then is its driver loaded
-
-    database_ms = None if running is None else lambda: int(running() * 1000)
-    return await PostgresStorage.open(database, place, database_ms=database_ms)
-
-
-def _secret(path: Path) -> bytes:
-    secret = b64url_decode(read_file(path).strip(), f"The secret in {path.name}")
-    if len(secret) != KEY_BYTES:
-        raise StateError("bad_secret", f"{path} does not hold a secret of ours.", "Restore it from your backup.")
-    return secret
-
-
-def _root_changed(layout: Layout) -> StateError:
-    return StateError(
-        "root_changed",
-        f"{layout.root} is not the root file that carnet init made here; nothing will be signed.",
-        "Restore it from your backup, or from any app that embeds it.",
-    )

@@ -1,0 +1,141 @@
+"""What an installation reads before anything is served: its files and secrets, its database, the storage over it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from carnet.core._base import Struct
+from carnet.core.errors import NotGenuineError, StateError
+from carnet.formats.encoding import b64url_decode
+from carnet.formats.keys import KeyRing
+from carnet.formats.limits import MAX_ROOT
+from carnet.formats.root import anchor, read_root
+from carnet.server.database import Database
+from carnet.server.layout import InstallationRecord, Layout, read_record
+from carnet.server.ports import IndexPlace, Storage
+from carnet.server.settings import Settings
+from carnet.server.signing.file_store import FileSigningKeys, open_store, read_file
+from carnet.server.signing.sealing import KEY_BYTES
+from carnet.server.storage.founding import database_of_another, owner
+from carnet.server.storage.migrate import upgrade
+from carnet.server.storage.sqlite.store import SqliteStorage
+
+
+class OpenedFiles(Struct):
+    """What is read from disk before anything serves: identity, keys, secrets."""
+
+    record: InstallationRecord
+    roots: tuple[str, ...]
+    ring: KeyRing
+    keys: FileSigningKeys
+    pepper: bytes
+    seal: bytes
+    status: bytes
+
+    def __repr__(self) -> str:
+        return f"OpenedFiles(issuer={self.record.issuer!r})"
+
+
+def open_files(settings: Settings, layout: Layout) -> OpenedFiles:
+    """
+    Read what the data directory holds, and prove that every signing key signs under the root (SEC-25).
+
+    Raises:
+        StateError: ``not_initialised``, ``half_initialised``, ``missing_file``, ``bad_installation_file``,
+            ``root_changed``, ``bad_secret``, ``wrong_passphrase``, ``passphrase_needed``, ``wrong_key_file``,
+            ``keys_do_not_match_root``, ``data_not_readable``.
+        MalformedError: ``bad_key_file``.
+    """
+    record = read_record(layout)
+    root = read_file(layout.root, max_bytes=MAX_ROOT)
+    if anchor(root) != record.anchor:
+        raise _root_changed(layout)
+    try:
+        ring = read_root(root).ring()
+    except NotGenuineError as error:
+        raise _root_changed(layout) from error
+    keys = open_store(layout.keys, passphrase=settings.passphrase, key_file=layout.signing)
+    keys.prove(ring)
+    return OpenedFiles(
+        record=record,
+        roots=(root.decode().strip(),),
+        ring=ring,
+        keys=keys,
+        pepper=_secret(layout.pepper),
+        seal=_secret(layout.seal),
+        status=_secret(layout.status),
+    )
+
+
+def open_database(database: Database, record: InstallationRecord, say: Callable[[str], None] | None) -> None:
+    """
+    Find the database, make sure that it is this installation's, and bring it to this version's schema.
+
+    Args:
+        database: A file, or where PostgreSQL answers.
+        record: Whose it has to be.
+        say: Told a sentence before an upgrade.
+
+    Raises:
+        StateError: ``missing_file``, ``database_not_found``, ``database_of_another``, ``database_too_new``,
+            ``storage_unavailable``, ``storage_busy``.
+    """
+    if isinstance(database, Path):
+        if not database.exists():
+            raise StateError(
+                "missing_file",
+                f"{database} is missing.",
+                "Restore it from your backup; an empty one would forget every license.",
+            )
+        upgrade(database, say=say)
+        found = owner(database)
+    else:
+        found = owner(database)
+        if found is None:
+            raise StateError(
+                "database_not_found",
+                f"The database {database.shown} holds no installation.",
+                "Check CARNET_DATABASE_URL, or restore your backup; an empty database would forget every license.",
+            )
+        if found == record.issuer:  # another's is not even upgraded
+            upgrade(database, say=say)
+    if found != record.issuer:
+        raise database_of_another(database)
+
+
+async def open_storage(database: Database, place: IndexPlace, running: Callable[[], float] | None) -> Storage:
+    """
+    The storage over *database*.
+
+    Args:
+        database: A file, or where PostgreSQL answers; of this version's schema.
+        place: Where status list indices lie.
+        running: Seconds by which leases run out; None is the machine's running clock on SQLite and the database's time
+            on PostgreSQL.
+
+    Raises:
+        StateError: ``database_not_durable``, ``storage_unavailable``, ``storage_busy``.
+    """
+    if isinstance(database, Path):
+        return await SqliteStorage.open(database, place, running=running or time.monotonic)
+    from carnet.server.storage.postgres.store import PostgresStorage  # only then is its driver loaded
+
+    database_ms = None if running is None else lambda: int(running() * 1000)
+    return await PostgresStorage.open(database, place, database_ms=database_ms)
+
+
+def _secret(path: Path) -> bytes:
+    secret = b64url_decode(read_file(path).strip(), f"The secret in {path.name}")
+    if len(secret) != KEY_BYTES:
+        raise StateError("bad_secret", f"{path} does not hold a secret of ours.", "Restore it from your backup.")
+    return secret
+
+
+def _root_changed(layout: Layout) -> StateError:
+    return StateError(
+        "root_changed",
+        f"{layout.root} is not the root file that carnet init made here; nothing will be signed.",
+        "Restore it from your backup, or from any app that embeds it.",
+    )
