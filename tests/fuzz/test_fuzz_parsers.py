@@ -31,7 +31,7 @@ def test_sec_11_no_input_makes_a_parser_do_anything_undocumented(name: str) -> N
     assert done.returncode == 0, done.stderr[-4000:]
     report = json.loads(done.stdout.splitlines()[-1])
     sys.stdout.write(f"{name}: {done.stdout}")
-    assert report["runs"] == RUNS // PARSERS[name].cost
+    assert report["runs"] == RUNS
     assert report["peak_mib"] < 256
     assert report["outcomes"][ACCEPTED] > 0  # the campaign also reached what comes after every check
     if PARSERS[name].opinion is not None:
@@ -73,7 +73,7 @@ def test_the_second_reader_takes_and_refuses_what_the_first_does(name: str) -> N
     parser, mutator = PARSERS[name], Mutator(Random(7))  # noqa: S311 - the same inputs in every run
     assert parser.opinion is not None
     outcomes = []
-    for _ in range(max(300 // parser.cost, 20)):
+    for _ in range(300):
         data = parser.craft(mutator)
         outcomes.append(outcome_of(parser, data) == ACCEPTED)
         assert parser.opinion(data) == outcomes[-1], data

@@ -1,8 +1,8 @@
 """
 Bytes as groups of base 32 that a person can type, each group with a check symbol; specs/signed-license-key.md §3, §4.
 
-Belongs here: symbols, groups, checks, and finding which groups were mistyped. Does not belong here: what the bytes
-mean and who signed them (`signed_key`).
+Belongs here: symbols, groups and their checks. Does not belong here: the search for what was mistyped (`group_search`),
+what the bytes mean and who signed them (`signed_key`).
 
 Seven symbols of data and one check make a group. The check also covers the group's number and whether it is the last,
 so that a group left out, repeated or swapped is noticed, and a key that was cut off. It is a code of distance two over
@@ -13,46 +13,31 @@ and is left to the signature.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
-from typing import Final, Literal, NoReturn
+from collections.abc import Sequence
+from typing import Final, NoReturn
 
 from carnet.core._base import Struct
 from carnet.core.errors import MalformedError
+from carnet.formats.group_search import DATA_SYMBOLS, GROUP_SYMBOLS, LAST, WHOLE, Problem, cheapest_errors
 from carnet.formats.license_key import ALPHABET, MAX_TYPED_CHARACTERS, SYMBOL_VALUES, is_separator
 from carnet.formats.reed_solomon import multiply
-
-GROUP_SYMBOLS: Final = 8
-DATA_SYMBOLS: Final = GROUP_SYMBOLS - 1
 
 _WEIGHTS: Final = (2, 4, 8, 16, 5, 10, 20)
 """α¹ … α⁷ for the data symbols of a group; the check symbol has α⁰. All different, so that swaps are noticed."""
 
-_LAST: Final = 31
-"""Added to the check of the last group."""
-
-_PRODUCTS: Final = tuple(bytes([multiply(weight, symbol) for symbol in range(32)]).ljust(256) for weight in _WEIGHTS)
+_PRODUCTS: Final = tuple(
+    bytes([multiply(weight, symbol) for symbol in range(32)]).ljust(256, b"\0") for weight in _WEIGHTS
+)
 _LETTERS: Final = ALPHABET.encode().ljust(256)
 _DIGITS: Final = b"0123456789abcdefghijklmnopqrstuv".ljust(256)  # as `int` writes base 32
 _READABLE: Final = ALPHABET.encode().ljust(256, b"?")
 _UNREADABLE: Final = 255
+_IS_UNREADABLE: Final = bytes([128 * (value == _UNREADABLE) for value in range(256)])
 _SYMBOLS: Final = bytes(SYMBOL_VALUES.get(chr(code), _UNREADABLE) for code in range(256))
 _ASCII_SEPARATORS: Final = bytes(code for code in range(128) if is_separator(chr(code)))
-_WHOLE: Final = (0, 2, 4, 5, 7)
-"""How many symbols beyond a multiple of eight whole bytes take (RFC 4648 §6)."""
-
-_WRONG: Final = 10
-_SHIFTED: Final = 11
-_MOVED: Final = 12
-_CUT_OFF: Final = 9
-"""Costs of the search for typing errors: a wrong symbol is likelier than one too many, and that than a whole group."""
 
 _BESIDE: Final = (0, -1, 1, -GROUP_SYMBOLS, GROUP_SYMBOLS)
 """Where `are_groups` looks for a group: at its place, or after a symbol or group too few or too many."""
-
-_DRIFT: Final = 3
-"""How many groups the search may be ahead of or behind the text."""
-
-Problem = Literal["mistyped", "symbol_missing", "symbol_extra", "group_missing", "group_extra", "end_missing"]
 
 
 class GroupError(Struct):
@@ -122,7 +107,7 @@ def read_groups(text: str) -> bytes:
         checks.append(symbols.pop())
     count = len(symbols)
     # Wrong lengths first: a group of a check alone, symbols that are no whole bytes.
-    if not count or total % GROUP_SYMBOLS == 1 or count % 8 not in _WHOLE or _UNREADABLE in values:
+    if not count or total % GROUP_SYMBOLS == 1 or count % 8 not in WHOLE or _UNREADABLE in values:
         _refuse_mistyped(text)
     if _checks(symbols.ljust(DATA_SYMBOLS * len(checks), b"\0"), len(checks), 1) != checks:
         _refuse_mistyped(text)
@@ -155,11 +140,13 @@ def locate_typing_errors(text: str) -> tuple[GroupError, ...]:
         MalformedError: ``too_large``.
     """
     values = _values(text)
-    in_place = _in_place(values)
+    raw = _raw_checks(values)
+    in_place = _in_place(values, raw)
     if in_place is not None:
         return in_place
-    return _errors(
-        _cheapest([_raw_check(values[start : start + GROUP_SYMBOLS]) for start in range(len(values))]), values
+    found = cheapest_errors(raw)
+    return tuple(
+        [GroupError(group=e.group + 1, problem=e.problem, typed=_as_typed(values[e.start : e.stop])) for e in found]
     )
 
 
@@ -175,12 +162,13 @@ def are_groups(text: str) -> bool:
         MalformedError: ``too_large``.
     """
     values = _values(text)
+    raw = _raw_checks(values)
     groups, final = len(values) // GROUP_SYMBOLS, len(values) - GROUP_SYMBOLS
     fitting = 0
     for number in range(groups):
         place = number * GROUP_SYMBOLS
         starts = [place + beside for beside in _BESIDE if 0 <= place + beside <= final]
-        fitting += any(_raw_check(values[start : start + GROUP_SYMBOLS]) == number % 32 for start in starts)
+        fitting += any(raw[start] == number % 32 for start in starts)
     return 2 * fitting >= groups > 0
 
 
@@ -252,113 +240,46 @@ def _checks(symbols: bytes | bytearray, groups: int, times: int) -> bytes:
 def _numbers(groups: int, times: int) -> int:
     """What the numbers of the groups add to their checks, one a byte: 0, 1, 2, …, and 31 more for the last."""
     numbers = bytearray(group % 32 for group in range(groups))
-    numbers[-1] ^= _LAST
+    numbers[-1] ^= LAST
     return int.from_bytes(numbers * times, "big")
 
 
-def _in_place(values: bytes) -> tuple[GroupError, ...] | None:
+def _in_place(values: bytes, raw: list[int]) -> tuple[GroupError, ...] | None:
     """What the search would find where every group has its length and at most one is wrong, without searching."""
-    groups = [values[start : start + GROUP_SYMBOLS] for start in range(0, len(values), GROUP_SYMBOLS)]
-    last = len(groups) - 1
-    if last < 0 or len(groups[-1]) == 1 or (DATA_SYMBOLS * last + len(groups[-1]) - 1) % 8 not in _WHOLE:
+    last = (len(values) - 1) // GROUP_SYMBOLS
+    size = len(values) - GROUP_SYMBOLS * last
+    if last < 0 or size == 1 or (DATA_SYMBOLS * last + size - 1) % 8 not in WHOLE:
         return None
-    checks = [_raw_check(group) ^ number % 32 for number, group in enumerate(groups)]
-    wrong = [number for number, check in enumerate(checks) if check != (_LAST if number == last else 0)]
+    checks = [check ^ number % 32 for number, check in enumerate(raw[::GROUP_SYMBOLS])]
+    wrong = [number for number, check in enumerate(checks) if check != (LAST if number == last else 0)]
     if not wrong:
         return ()
     if len(wrong) > 1 or (wrong == [last] and checks[last] == 0):  # cut off, perhaps
         return None
-    typed = _as_typed(groups[wrong[0]])
+    start = GROUP_SYMBOLS * wrong[0]
+    typed = _as_typed(values[start : start + GROUP_SYMBOLS])
     return (GroupError(group=wrong[0] + 1, problem="mistyped", typed=typed),)
-
-
-class _Step:
-    """One state of the search: what it cost to come here, from where, and what was found at *start* on the way."""
-
-    __slots__ = ("before", "cost", "group", "problem", "start")
-
-    def __init__(self, cost: int, before: _Step | None, group: int, problem: Problem | None, start: int) -> None:
-        self.cost, self.before, self.group, self.problem, self.start = cost, before, group, problem, start
-
-
-def _cheapest(raw: list[int]) -> _Step:
-    """The end of the cheapest way through symbols whose checks are *raw*, as the specification's table has it."""
-    best: dict[tuple[int, int], _Step] = {(0, 0): _Step(0, None, 0, None, 0)}
-    ends: list[_Step] = []
-    # Every step goes to a later group or further into the text, so each state is final when its turn comes.
-    for group in range(len(raw) // GROUP_SYMBOLS + _DRIFT + 2):
-        first, beyond = (group - _DRIFT) * GROUP_SYMBOLS, (group + _DRIFT) * GROUP_SYMBOLS + 1
-        for start in range(max(0, first), min(len(raw) + 1, beyond)):
-            here = best.get((group, start))
-            if here is not None:
-                ends.append(_end(here, raw, group, start))
-                _go_on(best, here, raw, group, start)
-    return min(ends, key=lambda end: end.cost)
-
-
-def _go_on(best: dict[tuple[int, int], _Step], here: _Step, raw: list[int], group: int, start: int) -> None:
-    """Note where *here* leads to in *best*, wherever that is cheaper than what is known."""
-    for cost, problem, size, further in _steps(raw, group, start):
-        known = best.get((group + further, start + size))
-        if known is None or here.cost + cost < known.cost:
-            best[group + further, start + size] = _Step(here.cost + cost, here, group, problem, start)
-
-
-def _steps(raw: list[int], group: int, start: int) -> Iterator[tuple[int, Problem | None, int, int]]:
-    """What may stand at *start* where group number *group* is due: cost, problem, symbols, groups further."""
-    left = len(raw) - start
-    if left >= GROUP_SYMBOLS:
-        if raw[start] == group % 32:
-            yield 0, None, GROUP_SYMBOLS, 1
-        else:
-            yield _WRONG, "mistyped", GROUP_SYMBOLS, 1
-    if left >= GROUP_SYMBOLS - 1:
-        yield _SHIFTED, "symbol_missing", GROUP_SYMBOLS - 1, 1
-    if left > GROUP_SYMBOLS:
-        yield _SHIFTED, "symbol_extra", GROUP_SYMBOLS + 1, 1
-        yield _MOVED, "group_extra", GROUP_SYMBOLS, 0
-    if left:
-        yield _MOVED, "group_missing", 0, 1
-
-
-def _end(here: _Step, raw: list[int], group: int, start: int) -> _Step:
-    """The text ends with what is left at *start*: in the last group, or before it."""
-    left = len(raw) - start
-    if not left:
-        return _Step(here.cost + _CUT_OFF, here, group, "end_missing", start)
-    if left > GROUP_SYMBOLS:
-        return _Step(here.cost + _SHIFTED * (left - GROUP_SYMBOLS), here, group, "symbol_extra", start)
-    is_whole = (DATA_SYMBOLS * group + left - 1) % 8 in _WHOLE
-    if left > 1 and is_whole and raw[start] == group % 32 ^ _LAST:
-        return here
-    return _Step(here.cost + _WRONG, here, group, "mistyped", start)
-
-
-def _errors(end: _Step, values: bytes) -> tuple[GroupError, ...]:
-    """What was found on the way to *end*, in order."""
-    errors: list[GroupError] = []
-    step: _Step | None = end
-    stop = len(values)
-    while step is not None:
-        if step.problem is not None:
-            typed = _as_typed(values[step.start : stop])
-            errors.append(GroupError(group=step.group + 1, problem=step.problem, typed=typed))
-        stop, step = step.start, step.before
-    return tuple(reversed(errors))
 
 
 def _as_typed(symbols: bytes) -> str:
     return symbols.translate(_READABLE).decode("ascii")
 
 
-def _raw_check(symbols: bytes) -> int:
-    """The check of a group less what it should be by its symbols: its number, and 31 for the last. 32 never fits."""
-    if _UNREADABLE in symbols:
-        return 32
-    check = symbols[-1]
-    for products, symbol in zip(_PRODUCTS, symbols[:-1], strict=False):
-        check ^= products[symbol]
-    return check
+def _raw_checks(values: bytes) -> list[int]:
+    """
+    For the group that starts at each symbol, its check less what it should be by its symbols: its number, and 31 more
+    for the last. The groups at the end are shorter. At least 32, which never fits, where a symbol cannot be read.
+    """
+    size = len(values)
+    # A group's check symbol stands seven behind its first, or at the end of the text.
+    checks = int.from_bytes(values[DATA_SYMBOLS:] + values[-1:] * min(size, DATA_SYMBOLS), "big")
+    unreadable = values.translate(_IS_UNREADABLE)
+    marks = int.from_bytes(unreadable, "big")
+    for place, products in enumerate(_PRODUCTS):
+        data = values[place : max(size - 1, 0)].translate(products)
+        checks ^= int.from_bytes(data.ljust(size, b"\0"), "big")
+        marks |= int.from_bytes(unreadable[place + 1 :].ljust(size, b"\0"), "big")
+    return list((checks | marks).to_bytes(size, "big"))
 
 
 def _refuse_mistyped(text: str) -> NoReturn:
