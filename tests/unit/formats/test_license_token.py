@@ -17,7 +17,6 @@ from carnet.formats.encoding import b64url_decode
 from carnet.formats.jws import unverified_jws
 from carnet.formats.license_token import issue_license_token, token_policy, verify_license_token
 from carnet.formats.limits import MAX_LIFETIME_SECONDS
-from support.campaigns import LONG
 from support.tokens import GRANT, HEADER, ISSUED_AT, OTHER_SIGNER, RING, SIGNER, TOKEN, forge
 
 CLAIMS = unverified_jws(TOKEN, max_bytes=8192, what="It")[1]
@@ -343,11 +342,9 @@ def test_one_flipped_bit_never_verifies() -> None:
 
 
 def test_sec_08_no_substituted_byte_verifies() -> None:
-    """Every position; every value with CARNET_LONG, otherwise those that parsers are most likely to forgive."""
     data = TOKEN.encode()
-    likely = b"\x00\t\n\r +/-_=.AQgwEZaz09~\x7f\x80\xa0\xff"
     for position in range(len(data)):
-        for value in range(256) if LONG else likely:
+        for value in range(256):
             if data[position] == value:
                 continue
             changed = data[:position] + bytes([value]) + data[position + 1 :]
