@@ -199,7 +199,11 @@ class AuditEntry(Struct):
 
 
 class ApiKey(Struct):
-    """An admin token's record. The token itself is shown once and stored as a keyed hash."""
+    """
+    An admin token's record. The token itself is shown once and stored as a keyed hash.
+
+    `products` are the only ones that it may touch; None: all of them, and what belongs to none.
+    """
 
     id: str
     name: str
@@ -209,6 +213,7 @@ class ApiKey(Struct):
     created_at: Instant
     expires_at: Instant | None
     revoked_at: Instant | None
+    products: tuple[str, ...] | None = None
 
     def __repr__(self) -> str:
         return f"ApiKey(id={self.id!r}, name={self.name!r}, last_four={self.last_four!r})"
@@ -239,7 +244,7 @@ class CompatibilityKey(Struct):
 
 class Event(Struct):
     """
-    Something that happened, for those outside who asked to be told (REL-09). It leaves the outbox once `delivered_at`.
+    Something that happened, for those outside who asked to be told (REL-09).
 
     Attributes:
         id: The same on every delivery, so that receivers can tell a repeat.
@@ -248,7 +253,8 @@ class Event(Struct):
         object_id: To which object.
         product: Of which product.
         payload: What else matters, as plain JSON; never secrets.
-        delivered_at: None until it was delivered.
+        delivered_at: When it was handed to the destinations; None: not yet.
+        seq: Its number; of one object, the lower one happened first. None until stored.
     """
 
     id: str
@@ -258,6 +264,7 @@ class Event(Struct):
     product: str | None
     payload: Mapping[str, Any]
     delivered_at: Instant | None = None
+    seq: int | None = None
 
 
 class Enrolment(Struct):

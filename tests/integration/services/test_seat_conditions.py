@@ -15,7 +15,7 @@ from carnet.core.errors import StateError, UsageError
 from carnet.core.instant import DAY
 from carnet.core.model import Policy
 from carnet.server.domain.activations.commands import ActivationResult, ActivationView
-from carnet.server.ports import NextIndex, SeatChanges, SeatFacts, SeatQuery
+from carnet.server.ports import EventFilter, NextIndex, SeatChanges, SeatFacts, SeatQuery
 from carnet.server.records import OPERATOR
 from support.installations import PRODUCT, Device, query
 from support.license_models import Market, at_market, decided, refused, seated
@@ -270,7 +270,7 @@ def test_rel_09_events_are_written_with_what_they_tell_of(tmp_path: Path) -> Non
         assert {each.product for each in events} == {PRODUCT}
         assert {each.delivered_at for each in events} == {None}
         assert sold.key not in "".join(str(each) for each in events)
-        newest = await market.installation._storage.events_of(sold.license.id, after=None, limit=2)
+        newest = await market.installation._storage.events(EventFilter(object_id=sold.license.id), before=None, limit=2)
         assert [each.kind for each in newest] == ["license.revoked", "license.reinstated"]
 
     at_market(tmp_path, story)

@@ -22,6 +22,7 @@ from carnet.server.ports.idempotency import (
     remembering,
     request_in_flight,
 )
+from carnet.server.ports.jobs import JobReport, JobRow, JobsKept, JobStore, PoolLevel
 from carnet.server.ports.licenses import (
     IndexPlace,
     LicenseChange,
@@ -34,11 +35,21 @@ from carnet.server.ports.licenses import (
 from carnet.server.ports.limits import LimitCharge, LimitLevel, LimitStore
 from carnet.server.ports.models import (
     EnrolmentChange,
-    EventStore,
     ModelStore,
     UsageChange,
     UsageFacts,
     UsageQuery,
+)
+from carnet.server.ports.outbox import (
+    Delivery,
+    DeliveryEnd,
+    DeliveryState,
+    EventFilter,
+    HandOut,
+    LimitMark,
+    OutboxState,
+    OutboxStore,
+    StoredDestination,
 )
 from carnet.server.ports.outside import Clock, PrivateKeys, Random, SecretBox, SigningKeys
 from carnet.server.ports.seats import (
@@ -66,11 +77,19 @@ __all__ = [
     "ClockMarks",
     "ClockStore",
     "DayCount",
+    "Delivery",
+    "DeliveryEnd",
+    "DeliveryState",
     "Details",
     "EnrolmentChange",
-    "EventStore",
+    "EventFilter",
+    "HandOut",
     "IdempotencyStore",
     "IndexPlace",
+    "JobReport",
+    "JobRow",
+    "JobStore",
+    "JobsKept",
     "KeyChange",
     "KeyContext",
     "LastSeen",
@@ -80,13 +99,17 @@ __all__ = [
     "LicenseStore",
     "LimitCharge",
     "LimitLevel",
+    "LimitMark",
     "LimitStore",
     "ModelStore",
     "NewLicense",
     "NextIndex",
     "Once",
+    "OutboxState",
+    "OutboxStore",
     "OwnValues",
     "PolicyChange",
+    "PoolLevel",
     "PrivateKeys",
     "ProofUse",
     "Random",
@@ -101,6 +124,7 @@ __all__ = [
     "StatisticsStore",
     "Storage",
     "StorageStats",
+    "StoredDestination",
     "TakeTable",
     "UsageChange",
     "UsageFacts",

@@ -1,5 +1,5 @@
 """
-What license models keep beside licenses and seats: enrolment tokens, metered use, the outbox.
+What license models keep beside licenses and seats: enrolment tokens, metered use.
 """
 
 from __future__ import annotations
@@ -75,20 +75,8 @@ class UsageChange(Struct, Generic[_T_co]):
     events: tuple[Event, ...] = ()
 
 
-class EventStore(Protocol):
-    """The outbox (REL-09)."""
-
-    async def waiting_events(self, *, after: str | None, limit: int) -> tuple[Event, ...]:
-        """Events that were not delivered, oldest first."""
-        ...
-
-    async def events_of(self, object_id: str, *, after: str | None, limit: int) -> tuple[Event, ...]:
-        """Events about an object, newest first."""
-        ...
-
-
-class ModelStore(EventStore, Protocol):
-    """Enrolment tokens, metered use, the outbox."""
+class ModelStore(Protocol):
+    """Enrolment tokens, metered use."""
 
     async def add_enrolment(self, enrolment: Enrolment, entry: AuditEntry) -> None:
         """Store an enrolment token. Its license must exist."""

@@ -13,10 +13,12 @@ from carnet.server.ports.bulk import BulkStore
 from carnet.server.ports.catalog import CatalogStore
 from carnet.server.ports.clock import ClockStore
 from carnet.server.ports.idempotency import IdempotencyStore
+from carnet.server.ports.jobs import JobStore
 from carnet.server.ports.leases import LeaseStore
 from carnet.server.ports.licenses import LicenseStore
 from carnet.server.ports.limits import LimitStore
 from carnet.server.ports.models import ModelStore
+from carnet.server.ports.outbox import OutboxStore
 from carnet.server.ports.seats import SeatStore
 from carnet.server.ports.statistics import StatisticsStore
 
@@ -44,6 +46,8 @@ class Storage(
     StatisticsStore,
     BulkStore,
     ModelStore,
+    OutboxStore,
+    JobStore,
     Protocol,
 ):
     """

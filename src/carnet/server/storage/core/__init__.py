@@ -13,8 +13,11 @@ from carnet.server.storage.core.activations import ActivationPart
 from carnet.server.storage.core.bulk import BulkPart
 from carnet.server.storage.core.catalog import CatalogPart
 from carnet.server.storage.core.clock import ClockPart
+from carnet.server.storage.core.jobs import JobPart
 from carnet.server.storage.core.licenses import LicensePart
 from carnet.server.storage.core.models import ModelPart
+from carnet.server.storage.core.outbox import OutboxPart
+from carnet.server.storage.core.reach import ReachPart
 from carnet.server.storage.core.seats import SeatPart
 from carnet.server.storage.core.snapshot import SnapshotPart
 from carnet.server.storage.core.traffic import TrafficPart
@@ -27,11 +30,14 @@ class CoreStore(
     LicensePart,
     ActivationPart,
     AccessPart,
+    ReachPart,
     SnapshotPart,
     TrafficPart,
     BulkPart,
     SeatPart,
     ModelPart,
     ClockPart,
+    OutboxPart,
+    JobPart,
 ):
     """The part of `ports.Storage` that devices do not wait for."""

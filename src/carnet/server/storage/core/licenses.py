@@ -81,7 +81,7 @@ class LicensePart(CoreUnits):
             )
             insert_many(connection, audit, [rows.audit_values(each.audit) for each in made])
             told = [rows.event_values(event) for each in made for event in each.events]
-            insert_many(connection, events, [dict(zip(events.c.keys(), each, strict=True)) for each in told])
+            insert_many(connection, events, [dict(zip(rows.EVENT_COLUMNS, each, strict=True)) for each in told])
             return made
 
         return await self._write(work)
@@ -98,6 +98,8 @@ class LicensePart(CoreUnits):
     async def licenses(self, which: LicenseFilter, *, after: str | None, limit: int) -> tuple[License, ...]:
         """See `ports.Storage`."""
         query = LICENSE
+        if which.within is not None:
+            query = query.where(licenses.c.product_id.in_(which.within))
         if which.product is not None:
             query = query.where(licenses.c.product_id == which.product)
         if which.customer is not None:

@@ -1,5 +1,5 @@
 """
-Enrolment tokens, metered use and the outbox in SQLAlchemy Core.
+Enrolment tokens and metered use in SQLAlchemy Core.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import sqlalchemy as sa
 from carnet.core.instant import Instant
 from carnet.core.progress import progress_to_json
 from carnet.server.ports import EnrolmentChange, UsageChange, UsageFacts, UsageQuery
-from carnet.server.records import AuditEntry, Enrolment, Event, License, Usage
+from carnet.server.records import AuditEntry, Enrolment, License, Usage
 from carnet.server.storage import rows
 from carnet.server.storage.core.licenses import LICENSE
 from carnet.server.storage.core.unit import CoreUnits, add_audit, add_events, lock_license
-from carnet.server.storage.tables import enrolments, events, licenses, usage, usage_events
+from carnet.server.storage.tables import enrolments, licenses, usage, usage_events
 
 _T = TypeVar("_T")
 
@@ -77,16 +77,6 @@ class ModelPart(CoreUnits):
         """See `ports.Storage`."""
         chosen = sa.select(usage).where(usage.c.license_id == license_id, usage.c.period_starts_at >= int(since))
         return await self._all(chosen.order_by(usage.c.meter, usage.c.period_starts_at), rows.usage_from)
-
-    async def waiting_events(self, *, after: str | None, limit: int) -> tuple[Event, ...]:
-        """See `ports.Storage`."""
-        query = sa.select(events).where(events.c.delivered_at.is_(None)).order_by(events.c.id).limit(limit)
-        return await self._all(query if after is None else query.where(events.c.id > after), rows.event_from)
-
-    async def events_of(self, object_id: str, *, after: str | None, limit: int) -> tuple[Event, ...]:
-        """See `ports.Storage`."""
-        query = sa.select(events).where(events.c.object_id == object_id)
-        return await self._newest(query, events.c.id, after, limit, rows.event_from)
 
 
 def _locked_license(connection: sa.Connection, query: UsageQuery) -> License | None:

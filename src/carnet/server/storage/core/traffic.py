@@ -18,8 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from carnet.core.instant import Instant
 from carnet.server.ports import DayCount, LastSeen, LimitCharge, LimitLevel, Remembered, Seen, request_in_flight
 from carnet.server.records import AuditEntry, Event
-from carnet.server.storage.core.unit import CoreUnits, add_audit
-from carnet.server.storage.rows import event_values
+from carnet.server.storage.core.unit import CoreUnits, add_audit, add_events
 from carnet.server.storage.rows.traffic import (
     day_count_from,
     day_count_values,
@@ -28,7 +27,6 @@ from carnet.server.storage.rows.traffic import (
     remembered_from,
     remembered_values,
 )
-from carnet.server.storage.tables import events
 from carnet.server.storage.tables.traffic import day_counts, last_seen, rate_limits, remembered_requests
 
 
@@ -113,7 +111,7 @@ class TrafficPart(CoreUnits):
 
         def work(connection: sa.Connection) -> None:
             add_audit(connection, entry)
-            connection.execute(sa.insert(events), dict(zip(events.c.keys(), event_values(event), strict=True)))
+            add_events(connection, (event,))
 
         await self._write(work)
 

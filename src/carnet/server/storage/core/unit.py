@@ -98,5 +98,5 @@ def add_audit(connection: sa.Connection, entry: AuditEntry) -> None:
 def add_events(connection: sa.Connection, told: tuple[Event, ...]) -> None:
     """Put *told* into the outbox, in the transaction of what they tell of."""
     if told:
-        values = [dict(zip(events.c.keys(), rows.event_values(event), strict=True)) for event in told]
+        values = [dict(zip(rows.EVENT_COLUMNS, rows.event_values(event), strict=True)) for event in told]
         connection.execute(sa.insert(events), values)

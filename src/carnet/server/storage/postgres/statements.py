@@ -156,14 +156,14 @@ def change(kind: Kind, rest: tuple[tuple[Rest, int], ...]) -> str:
 
     Args:
         kind: What happens to the seat.
-        rest: What else is written, and how many rows of it: all columns of its table (but for the audit's `seq`). As
+        rest: What else is written, and how many rows of it: all columns of its table but `seq`. As
             single values: for arrays the driver would have to look up types on every new connection.
     """
     guard, used = _GUARDS[kind]
     parts, number = [guard], used + 1
     for name, count in rest:
         table = _RESTS[name]
-        written = tuple(column for column in table.c if column is not audit.c.seq)
+        written = tuple(column for column in table.c if column.name != "seq")  # the database numbers
         names = ", ".join(column.name for column in written)
         tuples = []
         for _ in range(count):

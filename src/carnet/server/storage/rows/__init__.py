@@ -32,6 +32,7 @@ from carnet.server.storage.rows.licenses import (
     license_values,
 )
 from carnet.server.storage.rows.models import (
+    EVENT_COLUMNS,
     enrolment_from,
     enrolment_values,
     event_from,
@@ -51,6 +52,7 @@ from carnet.server.storage.rows.values import read_json, write_json
 
 __all__ = [
     "ACTIVATION_WIDTH",
+    "EVENT_COLUMNS",
     "LICENSE_WIDTH",
     "POLICY_COLUMNS",
     "activation_from",

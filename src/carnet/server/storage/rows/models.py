@@ -22,11 +22,16 @@ def event_from(row: Sequence[Any]) -> Event:
         product=row[4],
         payload=read_json(row[5]),
         delivered_at=instant(row[6]),
+        seq=row[7],
     )
 
 
+EVENT_COLUMNS = ("id", "at", "kind", "object_id", "product_id", "payload", "delivered_at")
+"""What is written of an event; the database numbers it."""
+
+
 def event_values(event: Event) -> tuple[Any, ...]:
-    """The columns of *event*, in the table's order."""
+    """The `EVENT_COLUMNS` of *event*."""
     return (
         event.id,
         int(event.at),

@@ -11,6 +11,7 @@ Invariants that the database itself holds:
 * one trial per product and device, and one count per license and usage event: their primary keys.
 * one active compatibility key per product: the partial unique index `uq_compatibility_keys_active`.
 * one lease per slot and per holder of a pool, each slot within the limit it was given under (`leases`).
+* one delivery of an event to a destination; one holder of a job.
 * a status list position belongs to one subject for ever (SEC-26).
 
 `revision` counts the vendor's changes of a row, from 1; what devices do (seats taken and given back) does not raise it.
@@ -22,7 +23,8 @@ from __future__ import annotations
 
 from carnet.server.storage.tables.access import api_keys, compatibility_keys
 from carnet.server.storage.tables.base import NAMES, SEQUENCE, metadata
-from carnet.server.storage.tables.catalog import customers, installation, policies, products
+from carnet.server.storage.tables.catalog import customer_products, customers, installation, policies, products
+from carnet.server.storage.tables.jobs import deliveries, destinations, jobs, limit_marks
 from carnet.server.storage.tables.leases import lease_endings, lease_pools, lease_terms, leases, service_clock
 from carnet.server.storage.tables.licenses import activations, licenses, status_indices
 from carnet.server.storage.tables.models import enrolments, events, trials, usage, usage_events
@@ -37,18 +39,23 @@ __all__ = [
     "api_keys",
     "audit",
     "compatibility_keys",
+    "customer_products",
     "customers",
     "day_counts",
+    "deliveries",
+    "destinations",
     "enrolments",
     "events",
     "installation",
     "issuances",
+    "jobs",
     "last_seen",
     "lease_endings",
     "lease_pools",
     "lease_terms",
     "leases",
     "licenses",
+    "limit_marks",
     "metadata",
     "policies",
     "products",
@@ -62,5 +69,5 @@ __all__ = [
     "usage_events",
 ]
 
-REVISION = "0008"
+REVISION = "0010"
 """The newest migration: with those before it, it makes these tables. A database at it needs no look at the scripts."""

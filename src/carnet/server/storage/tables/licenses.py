@@ -56,6 +56,14 @@ licenses = Table(
     Index(None, "product_id", "id"),
     Index(None, "customer_id", "id"),
     Index(None, "policy_id"),
+    # What ends soon, or has just ended.
+    Index(
+        "ix_licenses_ending",
+        "expires_at",
+        "id",
+        sqlite_where=text("expires_at IS NOT NULL"),
+        postgresql_where=text("expires_at IS NOT NULL"),
+    ),
 )
 
 activations = Table(

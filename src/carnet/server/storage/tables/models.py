@@ -16,25 +16,30 @@ from sqlalchemy import (
     text,
 )
 
-from carnet.server.storage.tables.base import metadata
+from carnet.server.storage.tables.base import SEQUENCE, metadata
 
-# REL-09: written in the transaction of what happened, delivered later; never changed but for `delivered_at`.
+# REL-09: written in the transaction of what happened, delivered later; never changed but for `delivered_at`, which says
+# when it was handed to the destinations (`deliveries`). `seq` is given under the lock of the object that the event is
+# about: of one object, the lower number was committed first.
 events = Table(
     "events",
     metadata,
-    Column("id", Text, primary_key=True),
+    Column("id", Text, nullable=False, unique=True),
     Column("at", BigInteger, nullable=False),
     Column("kind", Text, nullable=False),
     Column("object_id", Text, nullable=False),
     Column("product_id", Text),
     Column("payload", Text, nullable=False),
     Column("delivered_at", BigInteger),
+    Column("seq", SEQUENCE, primary_key=True, autoincrement=True),
     Index(
         "ix_events_waiting",
-        "id",
+        "seq",
         sqlite_where=text("delivered_at IS NULL"),
         postgresql_where=text("delivered_at IS NULL"),
     ),
+    Index(None, "object_id", "seq"),
+    sqlite_autoincrement=True,
 )
 
 # One trial of a product for each device, whichever license it came from.

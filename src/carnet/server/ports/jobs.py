@@ -1,0 +1,116 @@
+"""
+Who does which job, and what jobs ask the storage: a job is held by one runner at a time, for as long as it says so.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from carnet.core._base import Struct
+from carnet.core.instant import Instant
+from carnet.server.ports.outbox import LimitMark
+from carnet.server.records import Event, License
+
+
+class JobRow(Struct):
+    """
+    A job as it is kept.
+
+    Attributes:
+        name: The job's.
+        holder: The runner that does it; empty when nobody does.
+        ran_at: When it ended last.
+        ok_at: When it ended well last.
+        problem: What went wrong the last time; None when all went well.
+        state: The job's own memory.
+    """
+
+    name: str
+    holder: str
+    ran_at: Instant | None
+    ok_at: Instant | None
+    problem: str | None
+    state: str
+
+
+class JobReport(Struct):
+    """How a job's last run ended, told by its holder: how long ago, and what went wrong."""
+
+    name: str
+    seconds_ago: int
+    problem: str | None
+
+
+class JobsKept(Struct):
+    """What a runner holds, and the database's time (`JobRow.ran_at` is by the same)."""
+
+    at: Instant
+    held: tuple[JobRow, ...]
+
+
+class PoolLevel(Struct):
+    """A license with floating seats: how many are held, and what was told."""
+
+    license: License
+    held: int
+    mark: LimitMark | None
+
+
+class JobStore(Protocol):
+    """Jobs."""
+
+    async def keep_jobs(
+        self,
+        holder: str,
+        names: tuple[str, ...],
+        *,
+        lease_seconds: int,
+        reports: tuple[JobReport, ...] = (),
+        at_ms: int | None = None,
+    ) -> JobsKept:
+        """
+        Go on holding what *holder* holds of *names*, take what nobody holds, and write *reports* of what it holds.
+
+        Args:
+            holder: Who asks.
+            names: The jobs that it would do.
+            lease_seconds: For how long it holds them from now on unless it asks again.
+            reports: How runs ended.
+            at_ms: Milliseconds since 1970, for tests; None: the database's time on PostgreSQL, this machine's on
+                SQLite. A lease that ends later than one given now would is not believed: the clock was set back.
+        """
+        ...
+
+    async def release_jobs(self, holder: str) -> None:
+        """Hold nothing any more."""
+        ...
+
+    async def jobs(self) -> JobsKept:
+        """Every job that was ever held, and the time."""
+        ...
+
+    async def move_job(
+        self, name: str, *, was: str, state: str, events: tuple[Event, ...] = (), marks: tuple[LimitMark, ...] = ()
+    ) -> bool:
+        """Change a job's memory with what it stands for, in one transaction; False if it is not what it *was*."""
+        ...
+
+    async def licenses_ending(self, *, after: tuple[Instant, str], until: Instant, limit: int) -> tuple[License, ...]:
+        """Licenses by end and id: behind *after* (an end and an id), up to and with the end *until*."""
+        ...
+
+    async def pool_levels(self, *, at: Instant, after: str, limit: int) -> tuple[PoolLevel, ...]:
+        """Licenses that ever gave a lease, by id, behind *after*."""
+        ...
+
+    async def forget_charges(self, *, now_ns: int) -> None:
+        """Forget rate limits' buckets that are empty."""
+        ...
+
+    async def forget_proofs(self, now: Instant) -> None:
+        """Forget used device proofs that could not be fresh any more."""
+        ...
+
+    async def forget_counts(self, *, before_day: int) -> None:
+        """Forget counts of days before, given in days since 1970."""
+        ...
