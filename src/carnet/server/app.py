@@ -67,7 +67,7 @@ def create_app(installation: Installation) -> EdgeApp:
             *BULK_HANDLERS,
             *MODEL_HANDLERS,
         ],
-        guards=[AdminGuard(installation.apikeys)],
+        guards=[AdminGuard(installation.apikeys, installation.reach)],
         request_max_body_size=MAX_ADMIN_BODY,
         dependencies={
             "products": _given(installation.products),

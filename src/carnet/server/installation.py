@@ -17,6 +17,7 @@ from carnet.server.ceremony import InitOptions, InitReport, create_installation
 from carnet.server.domain.activations.issuing import Issuing
 from carnet.server.domain.activations.service import ActivationService
 from carnet.server.domain.answers import Prover
+from carnet.server.domain.apikeys.reach import ReachService
 from carnet.server.domain.apikeys.service import ApiKeyService
 from carnet.server.domain.artifacts.service import ArtifactService
 from carnet.server.domain.artifacts.signed_keys import SignedKeys
@@ -149,6 +150,7 @@ class Installation:
         )
         self.audit = AuditService(storage)
         self.apikeys = ApiKeyService(storage, clock, ids, vault, random, statistics=self.statistics)
+        self.reach = ReachService(storage)
         self.bulk = BulkService(storage, clock, ids, vault, signed_keys=signed_keys)
         private = CompatibilityKeyFiles(Layout(data=settings.data).keys, opened.keys.kek, random)
         self.keys = KeyService(storage, clock, ids, private, opened.ring, check_clock=guard.check)

@@ -32,6 +32,12 @@ def configure(parser: Parser) -> None:
         choices=("admin", "read", "issue", "support", "keys"),
         help="what it may do; may be given several times; admin (everything) if absent",
     )
+    create.add_argument(
+        "--product",
+        action="append",
+        metavar="SLUG",
+        help="it may touch only what belongs to this product; may be given several times; all of them if absent",
+    )
     create.add_argument("--expires-at", type=instant, metavar="TIME", help="first second it no longer works")
     listing = leaf(group, "list", "admin tokens, newest first; never the tokens themselves", _list)
     add_list_options(listing)
@@ -49,6 +55,7 @@ def _create(options: argparse.Namespace, out: Output) -> int:
         name=name(options, "name"),
         scopes=("read",) if options.read_only else tuple(options.scope or ("admin",)),
         expires_at=options.expires_at,
+        products=None if options.product is None else tuple(options.product),
     )
     created = administer(options, out, lambda installation: installation.apikeys.create(command, OPERATOR))
     out.data({**_json(created.api_key), "token": created.token}, created.token)
@@ -87,6 +94,7 @@ def _json(record: ApiKey) -> dict[str, Any]:
         "name": record.name,
         "last_four": record.last_four,
         "scopes": list(record.scopes),
+        "products": None if record.products is None else list(record.products),
         "created_at": str(record.created_at),
         "expires_at": text_of(record.expires_at),
         "revoked_at": text_of(record.revoked_at),
@@ -98,6 +106,7 @@ _COLUMNS: Mapping[str, Callable[[ApiKey], object]] = {
     "NAME": lambda record: record.name,
     "ENDS WITH": lambda record: f"…{record.last_four}",
     "MAY": lambda record: ", ".join(record.scopes),
+    "PRODUCTS": lambda record: "all" if record.products is None else ", ".join(record.products),
     "UNTIL": lambda record: when(record.expires_at),
     "REVOKED": lambda record: when(record.revoked_at, "-"),
 }

@@ -1,7 +1,8 @@
 """
 Who may use the admin API: the bearer of an admin token whose scopes include what the operation needs (SEC-36).
 
-The guard runs before anything of the request's body is read.
+The guard runs before anything of the request's body is read; only of a token that is limited to products, and may make
+the call, it is read to see which product it names.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
 from carnet.core.errors import CarnetError
+from carnet.server.api.reach import require_reach
 from carnet.server.domain.apikeys.commands import Scope
+from carnet.server.domain.apikeys.reach import ReachService
 from carnet.server.domain.apikeys.service import ApiKeyService
 from carnet.server.records import Actor, ApiKey
 
@@ -55,10 +58,13 @@ def needed_scope(handler: BaseRouteHandler) -> Scope:
 
 
 class AdminGuard:
-    """A Litestar guard: recognises the token, checks its scope, leaves its record as `request.auth`."""
+    """
+    A Litestar guard: recognises the token, checks its scope and its products, leaves its record as `request.auth`.
+    """
 
-    def __init__(self, apikeys: ApiKeyService) -> None:
+    def __init__(self, apikeys: ApiKeyService, reach: ReachService) -> None:
         self._apikeys = apikeys
+        self._reach = reach
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Itself: Litestar copies routers with all they hold, and a copy of the database's writer is nobody's wish."""
@@ -69,7 +75,8 @@ class AdminGuard:
         Let the request through, or not.
 
         Raises:
-            CarnetError: ``admin_token_required``, ``admin_token_refused`` (both 401), ``scope_required`` (403).
+            CarnetError: ``admin_token_required``, ``admin_token_refused`` (both 401), ``scope_required`` (403); for a
+                token that is limited to products as `require_reach`.
         """
         header = connection.headers.get("authorization", "")
         if not header:
@@ -95,6 +102,9 @@ class AdminGuard:
                 "Use another token, or make one with that scope.",
             )
         connection.scope["auth"] = record
+        if record.products is not None:
+            assert isinstance(connection, Request)  # noqa: S101 - the admin API has no other routes
+            await require_reach(connection, record.products, self._reach)
 
 
 def actor_of(request: Request[Any, Any, Any]) -> Actor:

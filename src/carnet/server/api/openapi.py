@@ -27,6 +27,7 @@ from carnet._version import __version__
 from carnet.server.api.auth import AdminGuard, needed_scope
 from carnet.server.api.preconditions import CHANGED, SHOWN
 from carnet.server.api.problems import PROBLEM_MEDIA_TYPE, PROBLEMS, Problem, is_retryable, problem_type
+from carnet.server.api.reach import is_open_to_limited
 
 _REF: Final = "#/components/schemas/{name}"
 
@@ -47,6 +48,7 @@ _TAGS: Final = {
 }
 
 _GUARDED: Final = ("admin_token_required", "admin_token_refused", "scope_required")
+_LIMITED: Final = "token_limited"
 _BODIED: Final = (
     "bad_json",
     "bad_utf8",
@@ -126,6 +128,8 @@ class _Document:
         operation["security"] = [{"AdminToken": []}] if guarded else []
         if guarded:
             operation["x-carnet-scope"] = needed_scope(handler)
+            operation["x-carnet-limited-tokens"] = is_open_to_limited(handler)
+            codes += () if is_open_to_limited(handler) else (_LIMITED,)
         parameters = list(self._parameters(handler))
         if handler.operation_id in self._idempotent:
             parameters.append(_IDEMPOTENCY_KEY)

@@ -93,6 +93,7 @@ PROBLEMS: Final[Mapping[str, Kind]] = {
         403,
         {
             "scope_required": "The admin token may not do this",
+            "token_limited": "The admin token is limited to some products",
             "license_suspended": "The license is suspended",
             "license_revoked": "The license was revoked",
             "license_expired": "The license has expired",

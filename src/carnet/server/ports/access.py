@@ -5,10 +5,13 @@ Who may do what, and who did: API keys, compatibility keys, the audit.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias
 
 from carnet.core._base import Struct
 from carnet.server.records import ApiKey, AuditEntry, CompatibilityKey
+
+SubjectKind: TypeAlias = Literal["license", "activation", "enrolment", "lease", "key"]
+"""What belongs to one product and is named by an id."""
 
 
 class ApiKeyChange(Struct):
@@ -69,6 +72,14 @@ class AccessStore(Protocol):
         """Change an API key; None if there is none."""
         ...
 
+    async def product_of(self, kind: SubjectKind, subject_id: str) -> str | None:
+        """The product that something belongs to; None if there is no such thing."""
+        ...
+
+    async def customer_within(self, customer_id: str, products: tuple[str, ...]) -> bool:
+        """Whether a customer has a license of one of the products, or was recorded for one of them."""
+        ...
+
     async def add_compatibility_key(
         self, key: CompatibilityKey, decide: Callable[[KeyContext], tuple[AuditEntry, ...]]
     ) -> CompatibilityKey | None:
@@ -90,7 +101,7 @@ class AccessStore(Protocol):
         ...
 
     async def compatibility_keys(
-        self, product: str | None, *, after: str | None, limit: int
+        self, products: tuple[str, ...] | None, *, after: str | None, limit: int
     ) -> tuple[CompatibilityKey, ...]:
-        """Compatibility keys of a product, or of all, newest first."""
+        """Compatibility keys of some products, or of all, newest first."""
         ...

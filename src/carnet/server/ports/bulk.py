@@ -15,6 +15,7 @@ from carnet.server.records import License, StoredPolicy
 class Chosen(Struct):
     """
     Which licenses: those of `ids`, or where it is None those that `which` and `policy` (a name) let through.
+    `which.within` holds either way.
     """
 
     ids: tuple[str, ...] | None = None

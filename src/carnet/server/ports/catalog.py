@@ -44,8 +44,10 @@ class CatalogStore(Protocol):
         """One product."""
         ...
 
-    async def products(self, *, after: str | None, limit: int) -> tuple[Product, ...]:
-        """Products by slug."""
+    async def products(
+        self, *, after: str | None, limit: int, within: tuple[str, ...] | None = None
+    ) -> tuple[Product, ...]:
+        """Products by slug; with *within*, only those of them."""
         ...
 
     async def add_policy(self, policy: StoredPolicy, entry: AuditEntry) -> bool:
@@ -70,14 +72,16 @@ class CatalogStore(Protocol):
         """
         ...
 
-    async def add_customer(self, customer: Customer, entry: AuditEntry) -> None:
-        """Store a customer."""
+    async def add_customer(self, customer: Customer, entry: AuditEntry, products: tuple[str, ...] = ()) -> None:
+        """Store a customer, recorded for *products*, which exist."""
         ...
 
     async def customer(self, customer_id: str) -> Customer | None:
         """One customer."""
         ...
 
-    async def customers(self, *, after: str | None, limit: int) -> tuple[Customer, ...]:
-        """Customers, newest first."""
+    async def customers(
+        self, *, after: str | None, limit: int, within: tuple[str, ...] | None = None
+    ) -> tuple[Customer, ...]:
+        """Customers, newest first; with *within*, only those that `customer_within` is true of."""
         ...

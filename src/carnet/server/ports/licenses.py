@@ -56,12 +56,13 @@ class LicenseChange(Struct):
 
 
 class LicenseFilter(Struct):
-    """Which licenses to list; None does not restrict."""
+    """Which licenses to list; None does not restrict. `within`: of these products, whatever else is asked for."""
 
     product: str | None = None
     customer: str | None = None
     status: LicenseStatus | None = None
     type: LicenseType | None = None
+    within: tuple[str, ...] | None = None
 
 
 class LicenseStore(Protocol):

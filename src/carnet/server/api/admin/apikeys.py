@@ -14,11 +14,12 @@ from msgspec import Meta
 from carnet.core.instant import Instant
 from carnet.server.api import wire
 from carnet.server.api.admin import views
+from carnet.server.api.admin.models import Slug
 from carnet.server.api.admin.params import PAGE_SIZE, Cursor, Limit
 from carnet.server.api.auth import actor_of
 from carnet.server.api.wire import Time, WrittenTime
 from carnet.server.domain.apikeys.commands import CreateApiKey, Scope
-from carnet.server.domain.apikeys.service import ApiKeyService
+from carnet.server.domain.apikeys.service import MAX_PRODUCTS, ApiKeyService
 from carnet.server.records import ApiKey
 
 _TAGS: Final = ["Admin"]
@@ -29,6 +30,8 @@ class CreateApiKeyRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=Tr
     """
     A token for the admin API. `admin` may do everything, `read` may look, `issue` makes and renews licenses and makes
     customers, `support` suspends, reinstates and frees seats, `keys` sees license keys again.
+
+    With `products`, it may touch only what belongs to these; all else looks as if it were not there.
     """
 
     example: ClassVar[dict[str, Any]] = {"name": "Web shop", "scopes": ["issue"], "expires_at": "2028-01-01T00:00:00Z"}
@@ -36,6 +39,7 @@ class CreateApiKeyRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=Tr
     name: Annotated[str, Meta(min_length=1, max_length=100, description="What it is for.")]
     scopes: Annotated[list[Scope], Meta(min_length=1, max_length=5)]
     expires_at: WrittenTime | None = None
+    products: Annotated[list[Slug], Meta(min_length=1, max_length=MAX_PRODUCTS)] | None = None
 
 
 class ApiKeyReply(msgspec.Struct, kw_only=True):
@@ -45,6 +49,7 @@ class ApiKeyReply(msgspec.Struct, kw_only=True):
     name: str
     last_four: str
     scopes: list[str]
+    products: list[str] | None
     created_at: Time
     expires_at: Time | None
     revoked_at: Time | None
@@ -74,6 +79,7 @@ def _members(value: ApiKey, last_used: Mapping[str, Instant]) -> dict[str, Any]:
         "name": value.name,
         "last_four": value.last_four,
         "scopes": list(value.scopes),
+        "products": None if value.products is None else list(value.products),
         "created_at": str(value.created_at),
         "expires_at": wire.text(value.expires_at),
         "revoked_at": wire.text(value.revoked_at),
@@ -86,13 +92,18 @@ def _members(value: ApiKey, last_used: Mapping[str, Instant]) -> dict[str, Any]:
     operation_id="createApiKey",
     tags=_TAGS,
     response_description="The new token.",
-    opt={"problems": (*_WRITE, "bad_time")},
+    opt={"problems": (*_WRITE, "bad_time", "product_not_found")},
 )
 async def create_api_key(
     request: Request[Any, Any, Any], data: JSONBody[CreateApiKeyRequest], apikeys: NamedDependency[ApiKeyService]
 ) -> Response[CreatedApiKeyReply]:
     """Make an admin token. It is stored only as a hash: note it now."""
-    command = CreateApiKey(name=data.name, scopes=tuple(data.scopes), expires_at=wire.instant(data.expires_at))
+    command = CreateApiKey(
+        name=data.name,
+        scopes=tuple(data.scopes),
+        expires_at=wire.instant(data.expires_at),
+        products=None if data.products is None else tuple(data.products),
+    )
     made = await apikeys.create(command, actor_of(request))
     return Response(CreatedApiKeyReply(**_members(made.api_key, {}), token=made.token))
 

@@ -19,6 +19,7 @@ from carnet.server.api import wire
 from carnet.server.api.admin import views
 from carnet.server.api.admin.models import CreateLicensesRequest, Why
 from carnet.server.api.auth import actor_of
+from carnet.server.api.reach import within
 from carnet.server.api.wire import Seconds, WrittenTime
 from carnet.server.domain.artifacts.commands import SignedKeyOptions
 from carnet.server.domain.bulk.commands import MAX_CHANGED, BulkAction, ChangeLicenses
@@ -193,6 +194,7 @@ async def bulk_change(
         expires_at=wire.instant(data.expires_at),
         duration_seconds=data.duration_seconds,
         dry_run=data.dry_run,
+        within=within(request),
     )
     made = await bulk.change(command, actor_of(request))
     return Response(
@@ -256,6 +258,7 @@ async def import_licenses(
         skip_known=skip_known,
         skip_bad=skip_bad,
         dry_run=dry_run,
+        within=within(request),
     )
     return Response(
         ImportReply(
@@ -319,7 +322,7 @@ async def export_licenses(
     status: _Status = None,
 ) -> Stream:
     """Write licenses to a file, however many there are. Cells that a spreadsheet would run are defused."""
-    which = LicenseFilter(product=product, customer=customer, status=status)
+    which = LicenseFilter(product=product, customer=customer, status=status, within=within(request))
     return await _export(bulk, which, form, actor_of(request), with_keys=False)
 
 
@@ -342,7 +345,7 @@ async def export_keys(
     status: _Status = None,
 ) -> Stream:
     """Write licenses to a file with their keys in clear, to import them elsewhere. The audit records who asked."""
-    which = LicenseFilter(product=product, customer=customer, status=status)
+    which = LicenseFilter(product=product, customer=customer, status=status, within=within(request))
     return await _export(bulk, which, form, actor_of(request), with_keys=True)
 
 

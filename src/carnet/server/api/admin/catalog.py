@@ -26,6 +26,7 @@ from carnet.server.api.admin.models import (
 from carnet.server.api.admin.params import PAGE_SIZE, Cursor, CustomerPath, Limit, PolicyPath, ProductPath
 from carnet.server.api.auth import actor_of
 from carnet.server.api.preconditions import tagged
+from carnet.server.api.reach import within
 from carnet.server.domain.customers.commands import CreateCustomer
 from carnet.server.domain.customers.service import CustomerService
 from carnet.server.domain.policies.commands import CreatePolicy, UpdatePolicy
@@ -62,7 +63,9 @@ async def list_products(
     limit: Limit = PAGE_SIZE,
 ) -> Response[ProductsReply]:
     """List products."""
-    return views.page(request, await products.list(after=cursor, limit=limit), views.product, ProductsReply)
+    return views.page(
+        request, await products.list(after=cursor, limit=limit, within=within(request)), views.product, ProductsReply
+    )
 
 
 @get(
@@ -179,7 +182,7 @@ async def create_customer(
     request: Request[Any, Any, Any], data: JSONBody[CreateCustomerRequest], customers: NamedDependency[CustomerService]
 ) -> Response[CustomerReply]:
     """Record a customer."""
-    command = CreateCustomer(name=data.name, email=data.email, metadata=data.metadata)
+    command = CreateCustomer(name=data.name, email=data.email, metadata=data.metadata, products=within(request) or ())
     made = await customers.create(command, actor_of(request))
     return Response(views.customer(made), headers={"Location": f"/v1/admin/customers/{made.id}"})
 
@@ -193,7 +196,9 @@ async def list_customers(
     limit: Limit = PAGE_SIZE,
 ) -> Response[CustomersReply]:
     """List customers."""
-    return views.page(request, await customers.list(after=cursor, limit=limit), views.customer, CustomersReply)
+    return views.page(
+        request, await customers.list(after=cursor, limit=limit, within=within(request)), views.customer, CustomersReply
+    )
 
 
 @get(

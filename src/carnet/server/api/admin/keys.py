@@ -19,6 +19,7 @@ from carnet.server.api.admin.key_models import (
 )
 from carnet.server.api.admin.params import PAGE_SIZE, Cursor, KeyPath, Limit
 from carnet.server.api.auth import actor_of
+from carnet.server.api.reach import within
 from carnet.server.domain.keys.commands import CreateKey
 from carnet.server.domain.keys.service import KeyService
 
@@ -64,7 +65,9 @@ async def list_keys(
     limit: Limit = PAGE_SIZE,
 ) -> Response[KeysReply]:
     """List compatibility keys."""
-    return views.page(request, await keys.list(product, after=cursor, limit=limit), views.key, KeysReply)
+    return views.page(
+        request, await keys.list(product, after=cursor, limit=limit, within=within(request)), views.key, KeysReply
+    )
 
 
 @get(

@@ -30,6 +30,7 @@ from carnet.server.api.admin.models import (
 from carnet.server.api.admin.params import PAGE_SIZE, ActivationPath, Cursor, LicensePath, Limit
 from carnet.server.api.auth import READS, actor_of
 from carnet.server.api.preconditions import tagged
+from carnet.server.api.reach import within
 from carnet.server.domain.activations.service import ActivationService
 from carnet.server.domain.artifacts.commands import SignedKeyOptions
 from carnet.server.domain.audit.commands import AuditFilter
@@ -141,7 +142,9 @@ async def list_licenses(
     limit: Limit = PAGE_SIZE,
 ) -> Response[LicensesReply]:
     """List licenses."""
-    found = await licenses.list(product=product, customer=customer, status=status, after=cursor, limit=limit)
+    found = await licenses.list(
+        product=product, customer=customer, status=status, after=cursor, limit=limit, within=within(request)
+    )
     return views.page(request, found, views.license_, LicensesReply)
 
 
@@ -154,10 +157,10 @@ async def list_licenses(
     opt={READS: True, "problems": ("unknown_member", "license_not_found")},
 )
 async def find_license(
-    data: JSONBody[FindLicenseRequest], licenses: NamedDependency[LicenseService]
+    request: Request[Any, Any, Any], data: JSONBody[FindLicenseRequest], licenses: NamedDependency[LicenseService]
 ) -> Response[LicenseReply]:
     """Find a license by its key. A POST, because a key never stands in an address."""
-    return Response(views.license_(await licenses.find(data.license_key)))
+    return Response(views.license_(await licenses.find(data.license_key, within=within(request))))
 
 
 @get(

@@ -41,7 +41,7 @@ class VendorSeats:
         """
         found = await self._storage.activation(activation_id)
         if found is None:
-            raise _activation_not_found()
+            raise activation_not_found()
         return activation_view(found)
 
     async def list(
@@ -76,7 +76,7 @@ class VendorSeats:
 
         def decide(facts: SeatFacts, _: NextIndex) -> SeatChanges[Freed]:
             if facts.activation is None:
-                raise _activation_not_found()
+                raise activation_not_found()
             return self._decisions.free(facts, actor, now, reason=reason)
 
         freed = await self._storage.change_seat(SeatQuery(product="", activation_id=activation_id), decide)
@@ -153,5 +153,6 @@ def check_replaced(replaces: tuple[str, ...]) -> None:
         check_text("replaces", each, most=_MAX_ID)
 
 
-def _activation_not_found() -> UsageError:
+def activation_not_found() -> UsageError:
+    """The error for an activation that does not exist, to the vendor."""
     return UsageError("activation_not_found", "There is no such activation.", "List the license's activations.")

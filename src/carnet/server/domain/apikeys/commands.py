@@ -22,11 +22,13 @@ class CreateApiKey(Struct):
             make and renew licenses and their customers (a shop), `support` may suspend, reinstate and free seats (a
             help desk), `keys` may see license keys again. None of these includes another.
         expires_at: First second it no longer works; None for no end.
+        products: The only ones that it may touch, 1 to 100 that exist; None: all, and what belongs to none.
     """
 
     name: str
     scopes: tuple[Scope, ...] = ("admin",)
     expires_at: Instant | None = None
+    products: tuple[str, ...] | None = None
 
 
 class CreatedApiKey(Struct):

@@ -15,11 +15,13 @@ from carnet.server.domain.checks import check_instant, check_page, check_text, i
 from carnet.server.domain.ids import Ids
 from carnet.server.domain.licenses.vault import KeyVault
 from carnet.server.domain.pages import page_of
+from carnet.server.domain.products.service import product_not_found
 from carnet.server.domain.statistics.service import Statistics
 from carnet.server.ports import ApiKeyChange, Clock, Random, Storage
 from carnet.server.records import Actor, ApiKey, Page
 
 TOKEN_PREFIX = "carnet_admin_"  # noqa: S105 - the public part, by which secret scanners find leaked tokens
+MAX_PRODUCTS = 100
 _TOKEN_BYTES = 32
 _MAX_TOKEN = 512
 _MIN_OWN_TOKEN = 24
@@ -45,7 +47,7 @@ class ApiKeyService:
         Make a token and show it, once.
 
         Raises:
-            UsageError: ``invalid_argument``.
+            UsageError: ``invalid_argument``, ``product_not_found``.
         """
         now = self._clock.now()
         check_text("name", command.name, most=100)
@@ -54,13 +56,26 @@ class ApiKeyService:
         expires_at = check_instant("expires_at", command.expires_at)
         if expires_at is not None and expires_at <= now:
             raise invalid("expires_at", "in the future")
+        products = command.products
+        if products is not None:
+            if not 0 < len(products) <= MAX_PRODUCTS or len(set(products)) != len(products):
+                raise invalid("products", f"1 to {MAX_PRODUCTS} products, each once, or left out for all of them")
+            for product in products:
+                if await self._storage.product(product) is None:
+                    raise product_not_found(product)
         token = new_token(self._random)
         api_key = api_key_record(
             token, vault=self._vault, api_key_id=self._ids.new(now), name=command.name, scopes=command.scopes, now=now
         )
-        api_key = replace(api_key, expires_at=expires_at)
+        api_key = replace(api_key, expires_at=expires_at, products=products)
         audit = entry(
-            now, actor, "apikey.created", api_key.id, scopes=list(api_key.scopes), expires_at=api_key.expires_at
+            now,
+            actor,
+            "apikey.created",
+            api_key.id,
+            scopes=list(api_key.scopes),
+            expires_at=api_key.expires_at,
+            products=None if products is None else list(products),
         )
         await self._storage.add_api_key(api_key, audit)
         return CreatedApiKey(api_key=api_key, token=token)

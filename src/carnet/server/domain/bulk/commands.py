@@ -29,6 +29,7 @@ class ChangeLicenses(Struct):
         expires_at: For `renew`: the new end; not with `duration_seconds`.
         duration_seconds: For `renew`: how much longer; None takes what is usual.
         dry_run: Only say what would happen.
+        within: Licenses of other products are as if they were not there; None: of all.
     """
 
     action: BulkAction
@@ -41,6 +42,7 @@ class ChangeLicenses(Struct):
     expires_at: Instant | None = None
     duration_seconds: int | None = None
     dry_run: bool = False
+    within: tuple[str, ...] | None = None
 
 
 class Refusal(Struct):

@@ -106,7 +106,9 @@ class BulkService:
 
         chosen = Chosen(
             ids=command.ids,
-            which=LicenseFilter(product=command.product, customer=command.customer, status=command.status),
+            which=LicenseFilter(
+                product=command.product, customer=command.customer, status=command.status, within=command.within
+            ),
             policy=command.policy,
         )
         changes = await self._storage.change_licenses(chosen, change, most=MAX_CHANGED, is_wanted=is_wanted)
@@ -135,6 +137,7 @@ class BulkService:
         skip_known: bool = False,
         skip_bad: bool = False,
         dry_run: bool = False,
+        within: tuple[str, ...] | None = None,
     ) -> Imported:
         """
         Take over licenses of another system, with their keys as they are.
@@ -152,11 +155,14 @@ class BulkService:
             skip_known: Pass over keys that a license has already, instead of telling them as bad.
             skip_bad: Import the good lines although there are bad ones.
             dry_run: Only look.
+            within: Other products, and customers that are not theirs, are as if they were not there; None: all are.
 
         Raises:
             MalformedError: ``bad_import``: it has no header, or an unknown column.
         """
-        good, bad, skipped = await self._looked_at(read_lines(text, form, product=product, policy=policy), skip_known)
+        good, bad, skipped = await self._looked_at(
+            read_lines(text, form, product=product, policy=policy), skip_known, within
+        )
         lines = len(good) + len(bad) + skipped
         imported, stopped = 0, ""
         if not dry_run and (skip_bad or not bad):
@@ -225,6 +231,7 @@ class BulkService:
         self,
         lines: Any,
         skip_known: bool,  # noqa: FBT001 - once, inside
+        within: tuple[str, ...] | None,
     ) -> tuple[list[Line], list[BadLine], int]:
         """Lines that can be licenses, those that cannot, and how many are licenses already."""
         bad: list[BadLine] = []
@@ -261,14 +268,19 @@ class BulkService:
             if lookup in known:
                 continue
             try:
-                await self._fits(line, contexts)
+                await self._fits(line, contexts, within)
             except CarnetError as error:
                 bad.append(BadLine(line=line.number, code=error.code, message=error.message))
             else:
                 good.append(line)
         return good, bad, len(known) if skip_known else 0
 
-    async def _fits(self, line: Line, contexts: dict[tuple[str, str, str | None], LicenseContext]) -> None:
+    async def _fits(
+        self,
+        line: Line,
+        contexts: dict[tuple[str, str, str | None], LicenseContext],
+        within: tuple[str, ...] | None,
+    ) -> None:
         """
         Whether a license could be made of *line* now: what it names exists, and its term and values go together.
 
@@ -278,11 +290,11 @@ class BulkService:
         command = line.command
         named = (command.product, command.policy, command.customer)
         if named not in contexts:
-            customer = None if command.customer is None else await self._storage.customer(command.customer)
             contexts[named] = LicenseContext(
-                product_known=await self._storage.product(command.product) is not None,
+                product_known=(within is None or command.product in within)
+                and await self._storage.product(command.product) is not None,
                 policy=await self._storage.policy(command.product, command.policy),
-                customer_known=customer is not None,
+                customer_known=command.customer is not None and await self._knows(command.customer, within),
             )
         now = self._clock.now()
         draw_up(
@@ -296,6 +308,11 @@ class BulkService:
             signed_keys=self._signed_keys,
             batch=None,
         )
+
+    async def _knows(self, customer_id: str, within: tuple[str, ...] | None) -> bool:
+        if within is None:
+            return await self._storage.customer(customer_id) is not None
+        return await self._storage.customer_within(customer_id, within)
 
     async def _store(self, lot: Sequence[Line], actor: Actor, batch: str) -> int:
         """Store licenses of one product, policy and customer, all of them or none."""

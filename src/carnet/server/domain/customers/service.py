@@ -35,7 +35,8 @@ class CustomerService:
             created_at=now,
             metadata=check_metadata("metadata", command.metadata),
         )
-        await self._storage.add_customer(customer, entry(now, actor, "customer.created", customer.id))
+        audit = entry(now, actor, "customer.created", customer.id)
+        await self._storage.add_customer(customer, audit, command.products)
         return customer
 
     async def get(self, customer_id: str) -> Customer:
@@ -50,9 +51,14 @@ class CustomerService:
             raise customer_not_found()
         return found
 
-    async def list(self, *, after: str | None = None, limit: int = 50) -> Page[Customer]:
-        """Customers, newest first, at most *limit* (1 to 500) older than the id *after*."""
-        found = await self._storage.customers(after=after, limit=check_page(limit) + 1)
+    async def list(
+        self, *, after: str | None = None, limit: int = 50, within: tuple[str, ...] | None = None
+    ) -> Page[Customer]:
+        """
+        Customers, newest first, at most *limit* (1 to 500) older than the id *after*; with *within*, those who hold a
+        license of one of these products or were recorded for one.
+        """
+        found = await self._storage.customers(after=after, limit=check_page(limit) + 1, within=within)
         return page_of(found, limit, lambda customer: customer.id)
 
 

@@ -121,10 +121,15 @@ class EnrolmentService:
 
         changed = await self._storage.change_enrolment(enrolment_id, change)
         if changed is None:
-            raise UsageError(
-                "enrolment_not_found", "There is no such enrolment token.", "List the license's tokens, and use an id."
-            )
+            raise enrolment_not_found()
         return enrolment_view(changed)
+
+
+def enrolment_not_found() -> UsageError:
+    """The error for an enrolment token that does not exist."""
+    return UsageError(
+        "enrolment_not_found", "There is no such enrolment token.", "List the license's tokens, and use an id."
+    )
 
 
 def enrolment_view(stored: Enrolment) -> EnrolmentView:

@@ -105,15 +105,25 @@ class KeyService:
         return await self._add(command.product, pem, signer.public_key, "imported", actor)
 
     async def list(
-        self, product: str | None = None, *, after: str | None = None, limit: int = 50
+        self,
+        product: str | None = None,
+        *,
+        after: str | None = None,
+        limit: int = 50,
+        within: tuple[str, ...] | None = None,
     ) -> Page[CompatibilityKey]:
         """
         Keys of a product, or of all, newest first: at most *limit* (1 to 500) older than the record id *after*.
 
+        With *within*, other products are as if they were not there.
+
         Raises:
             UsageError: ``product_not_found``.
         """
-        found = await self._storage.compatibility_keys(product, after=after, limit=check_page(limit) + 1)
+        if product is not None and within is not None and product not in within:
+            raise product_not_found(product)
+        wanted = within if product is None else (product,)
+        found = await self._storage.compatibility_keys(wanted, after=after, limit=check_page(limit) + 1)
         if product is not None and not found and await self._storage.product(product) is None:
             raise product_not_found(product)
         return page_of(found, limit, lambda key: key.id)
@@ -127,7 +137,7 @@ class KeyService:
         """
         found = await self._storage.compatibility_key(kid)
         if found is None:
-            raise _not_found()
+            raise key_not_found()
         return found
 
     async def active(self, product: str) -> CompatibilityKey:
@@ -173,7 +183,7 @@ class KeyService:
 
         changed = await self._storage.change_compatibility_key(kid, change)
         if changed is None:
-            raise _not_found()
+            raise key_not_found()
         return changed
 
     async def retire(self, kid: str, actor: Actor, *, even_active: bool = False) -> CompatibilityKey:
@@ -207,7 +217,7 @@ class KeyService:
 
         retired = await self._storage.change_compatibility_key(kid, change)
         if retired is None:
-            raise _not_found()
+            raise key_not_found()
         self._signers.pop(retired.id, None)
         # After the record: killed in between, a sealed file is left that nothing uses, and retiring again removes it.
         await asyncio.to_thread(self._private.forget, retired)
@@ -348,7 +358,8 @@ def jwk_of(key: CompatibilityKey) -> dict[str, Any]:
     return {**public_key_of(key).to_jwk(), PRODUCT_MEMBER: key.product}
 
 
-def _not_found() -> UsageError:
+def key_not_found() -> UsageError:
+    """The error for a compatibility key that does not exist."""
     return UsageError("key_not_found", "There is no such compatibility key.", "List the keys, and check its id.")
 
 

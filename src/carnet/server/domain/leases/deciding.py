@@ -222,9 +222,7 @@ class Forcing(Releasing):
         """See `ports.LeaseRule`."""
         pool = facts.pool
         if pool is None or pool.lease is None:
-            raise UsageError(
-                "lease_not_found", "There is no such lease, or its seat has another holder now.", "List the leases."
-            )
+            raise lease_not_found()
         lease = pool.lease
         changes = _free(facts, lease, self._now, self._actor, "lease.forced", reason=self._reason or None)
         if changes.free is None:
@@ -275,3 +273,10 @@ def _pool_of(facts: LeaseFacts) -> PoolFacts:
 
 def _refusal(refused: Refused, facts: LeaseFacts) -> LeaseChanges[LeaseOutcome]:
     return LeaseChanges(outcome=LeaseOutcome(outcome=refused, product_known=facts.product_known))
+
+
+def lease_not_found() -> UsageError:
+    """The error for a lease that does not exist, to the vendor."""
+    return UsageError(
+        "lease_not_found", "There is no such lease, or its seat has another holder now.", "List the leases."
+    )

@@ -224,15 +224,16 @@ class LicenseService:
             raise license_not_found()
         return license_view(found)
 
-    async def find(self, license_key: str) -> LicenseView:
+    async def find(self, license_key: str, *, within: tuple[str, ...] | None = None) -> LicenseView:
         """
         One license by its key, as typed or in its canonical form. For the vendor; devices call the activation service.
+        With *within*, those of other products are as if they were not there.
 
         Raises:
             UsageError: ``license_not_found``, ``invalid_argument``.
         """
         found = await self._storage.license_by_key(self._vault.lookups(check_license_key(license_key)))
-        if found is None:
+        if found is None or (within is not None and found.product not in within):
             raise license_not_found()
         return license_view(found)
 
@@ -244,9 +245,10 @@ class LicenseService:
         status: LicenseStatus | None = None,
         after: str | None = None,
         limit: int = 50,
+        within: tuple[str, ...] | None = None,
     ) -> Page[LicenseView]:
-        """Licenses, newest first, at most *limit* (1 to 500) older than the id *after*."""
-        which = LicenseFilter(product=product, customer=customer, status=status)
+        """Licenses, newest first, at most *limit* (1 to 500) older than the id *after*; with *within*, of these."""
+        which = LicenseFilter(product=product, customer=customer, status=status, within=within)
         found = await self._storage.licenses(which, after=after, limit=check_page(limit) + 1)
         return page_of(tuple(license_view(each) for each in found), limit, lambda view: view.id)
 

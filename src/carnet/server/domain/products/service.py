@@ -64,9 +64,11 @@ class ProductService:
             raise product_not_found(product)
         return found
 
-    async def list(self, *, after: str | None = None, limit: int = 50) -> Page[Product]:
-        """Products in the order of their slugs, at most *limit* (1 to 500) after the slug *after*."""
-        found = await self._storage.products(after=after, limit=check_page(limit) + 1)
+    async def list(
+        self, *, after: str | None = None, limit: int = 50, within: tuple[str, ...] | None = None
+    ) -> Page[Product]:
+        """Products (of *within*) in the order of their slugs, at most *limit* (1 to 500) after the slug *after*."""
+        found = await self._storage.products(after=after, limit=check_page(limit) + 1, within=within)
         return page_of(found, limit, lambda product: product.id)
 
 

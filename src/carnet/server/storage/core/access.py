@@ -123,9 +123,9 @@ class AccessPart(CoreUnits):
         return await self._write(work)
 
     async def compatibility_keys(
-        self, product: str | None, *, after: str | None, limit: int
+        self, products: tuple[str, ...] | None, *, after: str | None, limit: int
     ) -> tuple[CompatibilityKey, ...]:
         """See `ports.Storage`."""
         table = compatibility_keys
-        query = sa.select(table) if product is None else sa.select(table).where(table.c.product_id == product)
+        query = sa.select(table) if products is None else sa.select(table).where(table.c.product_id.in_(products))
         return await self._newest(query, table.c.id, after, limit, rows.compatibility_key_from)

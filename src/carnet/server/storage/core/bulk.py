@@ -83,9 +83,10 @@ class BulkPart(CoreUnits):
 
 
 def _conditions(chosen: Chosen) -> list[sa.ColumnElement[bool]]:
-    if chosen.ids is not None:
-        return [licenses.c.id.in_(chosen.ids)]
     which = chosen.which
+    within = [] if which.within is None else [licenses.c.product_id.in_(which.within)]
+    if chosen.ids is not None:
+        return [licenses.c.id.in_(chosen.ids), *within]
     wanted = (
         (licenses.c.product_id, which.product),
         (licenses.c.customer_id, which.customer),
@@ -93,4 +94,4 @@ def _conditions(chosen: Chosen) -> list[sa.ColumnElement[bool]]:
         (licenses.c.type, which.type),
         (policies.c.name, chosen.policy),
     )
-    return [column == value for column, value in wanted if value is not None]
+    return [*within, *(column == value for column, value in wanted if value is not None)]

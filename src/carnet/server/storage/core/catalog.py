@@ -13,8 +13,9 @@ from carnet.server.ports import OwnValues, PolicyChange
 from carnet.server.ports.preconditions import require_revision
 from carnet.server.records import AuditEntry, Customer, Product, StoredPolicy
 from carnet.server.storage import rows
+from carnet.server.storage.core.reach import customer_is_within
 from carnet.server.storage.core.unit import CoreUnits, add_audit, insert, policy_by_name
-from carnet.server.storage.tables import customers, licenses, policies, products
+from carnet.server.storage.tables import customer_products, customers, licenses, policies, products
 
 
 class CatalogPart(CoreUnits):
@@ -37,9 +38,13 @@ class CatalogPart(CoreUnits):
         """See `ports.Storage`."""
         return await self._one(sa.select(products).where(products.c.id == product), rows.product_from)
 
-    async def products(self, *, after: str | None, limit: int) -> tuple[Product, ...]:
+    async def products(
+        self, *, after: str | None, limit: int, within: tuple[str, ...] | None = None
+    ) -> tuple[Product, ...]:
         """See `ports.Storage`."""
         query = sa.select(products).order_by(products.c.id).limit(limit)
+        if within is not None:
+            query = query.where(products.c.id.in_(within))
         return await self._all(query if after is None else query.where(products.c.id > after), rows.product_from)
 
     async def add_policy(self, policy: StoredPolicy, entry: AuditEntry) -> bool:
@@ -95,11 +100,14 @@ class CatalogPart(CoreUnits):
 
         return await self._write(work)
 
-    async def add_customer(self, customer: Customer, entry: AuditEntry) -> None:
+    async def add_customer(self, customer: Customer, entry: AuditEntry, products: tuple[str, ...] = ()) -> None:
         """See `ports.Storage`."""
 
         def work(connection: sa.Connection) -> None:
             connection.execute(sa.insert(customers), rows.customer_values(customer))
+            for product in products:
+                values = {"customer_id": customer.id, "product_id": product}
+                connection.execute(sa.insert(customer_products), values)
             add_audit(connection, entry)
 
         await self._write(work)
@@ -108,9 +116,14 @@ class CatalogPart(CoreUnits):
         """See `ports.Storage`."""
         return await self._one(sa.select(customers).where(customers.c.id == customer_id), rows.customer_from)
 
-    async def customers(self, *, after: str | None, limit: int) -> tuple[Customer, ...]:
+    async def customers(
+        self, *, after: str | None, limit: int, within: tuple[str, ...] | None = None
+    ) -> tuple[Customer, ...]:
         """See `ports.Storage`."""
-        return await self._newest(sa.select(customers), customers.c.id, after, limit, rows.customer_from)
+        query = sa.select(customers)
+        if within is not None:
+            query = query.where(customer_is_within(customers.c.id, within))
+        return await self._newest(query, customers.c.id, after, limit, rows.customer_from)
 
 
 def _own_values(overrides: str, conditions: str) -> OwnValues:

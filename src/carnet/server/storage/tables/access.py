@@ -29,6 +29,8 @@ api_keys = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger),
     Column("revoked_at", BigInteger),
+    # Null: all products. Else a JSON list of slugs, the only ones that the token may touch.
+    Column("products", Text),
 )
 
 # Public halves only; the private ones are sealed files (SEC-25). The record fixes the algorithm (SEC-01), and neither

@@ -64,6 +64,15 @@ policies = Table(
     CheckConstraint("duration_seconds IS NULL OR duration_seconds >= 1", name="duration"),
 )
 
+# For which products a customer was recorded by somebody who may touch only those; holding a license of a product counts
+# as well, and needs no row.
+customer_products = Table(
+    "customer_products",
+    metadata,
+    Column("customer_id", Text, ForeignKey("customers.id"), primary_key=True),
+    Column("product_id", Text, ForeignKey("products.id"), primary_key=True),
+)
+
 customers = Table(
     "customers",
     metadata,
