@@ -2,9 +2,9 @@
 An independent check of `specs/vectors/`: written from the pages of `specs/`, importing nothing of Carnet.
 
 `python tools/check_vectors.py` goes through the vectors of keys, license tokens, token profiles, answers, times, device
-proofs, root files and machine files with PyNaCl, pyca's AES, arithmetic of its own and the standard library's JSON. It
-compares outcome and code, and the values that it computes itself; it prints a line for each folder and each vector that
-it sees otherwise, and ends with 1 if there is one.
+proofs, root files, machine files and the clock with PyNaCl, pyca's AES, arithmetic of its own and the standard
+library's JSON. It compares outcome and code, and the values that it computes itself; it prints a line for each folder
+and each vector that it sees otherwise, and ends with 1 if there is one.
 
 It does not judge what a sealer of machine files must refuse, and counts those vectors as such. Where there is a time,
 it compares the outcome that product, device and times alone give, not the whole decision.
@@ -25,6 +25,7 @@ from typing import Any, Final
 ROOT: Final = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT)]
 
+from tools.independent_clock import clock  # noqa: E402
 from tools.independent_keys import NAMES, fits, keys, load_key, thumbprint, trusted  # noqa: E402
 from tools.independent_machine_file import NotJudged, machine_file  # noqa: E402 - found on the path that is set above
 from tools.independent_profiles import token_profile  # noqa: E402
@@ -306,6 +307,7 @@ FOLDERS: Final = {
     "lease": lease_token,
     "root": root_file,
     "machine-file": machine_file,
+    "clock": clock,
 }
 
 

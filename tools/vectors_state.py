@@ -1,5 +1,5 @@
 """
-Makes `specs/vectors/state/` (specs/state.md §10).
+Makes `specs/vectors/state/` (specs/state.md §11).
 
 `python tools/vectors_state.py` writes them; `tests/unit/client/test_state_vectors.py` makes them again, compares, and
 runs them. Everything is from fixed seeds.
@@ -16,11 +16,10 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
-from carnet.client.clock import CHECKPOINT_SECONDS, SUSPECT_AFTER_SECONDS, TOLERATED_BACKWARD_SECONDS  # noqa: E402
 from carnet.client.fingerprint.values import Anchor  # noqa: E402
 from carnet.client.state_file import CHECKSUM_BYTES, DeviceState  # noqa: E402
 from carnet.client.state_sealing import seal_copy  # noqa: E402
-from carnet.core.instant import DAY, Instant  # noqa: E402
+from carnet.core.instant import Instant  # noqa: E402
 from carnet.formats.encoding import b64url_encode, sha256  # noqa: E402
 from support.state_vectors import run_vector  # noqa: E402
 
@@ -139,6 +138,29 @@ def copies() -> Iterator[dict[str, Any]]:
     )
 
 
+RECORDED_0_1 = (
+    "Y2FybmV0LXN0YXRlIDEKeyJwcm9kdWN0IjoiaHVzdGwiLCJzYWx0IjoiY2xwWEJheGN1QmFFeUVYYWRYcEhGZDFoZjRXQWpTOTlr"
+    "aGstN3RGYUE3OCIsInNlcXVlbmNlIjozLCJzbG90cyI6W3siYW5jaG9yIjoibGludXgtbWFjaGluZS1pZCIsImtleSI6Im5tZVpf"
+    "ZzBLRVY5MmE3dTFYZGhMMlZjWXpybHlMS0U5YU9LSkM3RDc5MTkzT1hjX1pyRHktUjBtakItVFFYODkiLCJzYWx0Ijoicm9rcnBV"
+    "d3NDMVEzWUNKYXJpRzVveXVMaFFjT3Jwdks5R3ZxWkVNTzhoTSJ9XX0K7lw8VDa8klxPEje2hELtjpZIRxPqCQctfP62SHBL5Vt-"
+    "rC1zrsQ045ZPok564zjWDmPutOvzZCLJrG2DLpzy2Uh07rlv5M6GBb4jLnNT8Wv7RBwBYQaE3rb_OeOWnzBFnFsYxowqmYR8igD1"
+    "HFwVzjeUCOlGTwfOW0XeG9b7GUbv5rT5bgTvF2TgLTfV3Xf9ebDVE06NRYc5lLvtUHU3ZEj_PbOFqrOU50OHkf-a4kZE4bT8aChU"
+    "lTRbkK8PdHdVnBVzsdoygpMzbwtNlPJyS-LPWnL0boT87vcoRanFpf6nu7GHTdv9kS-mP3crW_En6LYL8i8u6oBAJ5LJQm7N465J"
+    "ZwG0uLOGgISXgsqUumTK8RLADjLNHLxByQpjOjyBkgW1a8jJdYTQPzJe_XvPYnLB5yVT-UNOCLExobSufPa9dviy1_f4GutK"
+)
+"""A copy as version 0.1 wrote it, before `clock` had `signed_by` and `falls`. Recorded; never made again."""
+
+
+def recorded() -> Iterator[dict[str, Any]]:
+    """What earlier versions wrote."""
+    yield {
+        "id": "state/read-version-0-1",
+        "spec": "state.md §10",
+        "catches": "Asking for members that earlier versions did not write.",
+        "input": {"copies_b64u": [RECORDED_0_1, None], "product": "hustl", "anchors": [list(MACHINE)]},
+    }
+
+
 def writes() -> Iterator[dict[str, Any]]:
     """Writing."""
 
@@ -165,55 +187,10 @@ def writes() -> Iterator[dict[str, Any]]:
     yield write("write-unknown-member", "Dropping what a newer app wrote.", {"from_later": {"kept": [1]}}, MACHINE)
 
 
-def clocks() -> Iterator[dict[str, Any]]:
-    """Time."""
-
-    def clock(
-        name: str, catches: str, remembered: dict[str, Any], running: tuple[str, int] | None, wall: int
-    ) -> dict[str, Any]:
-        return {
-            "id": f"state/{name}",
-            "spec": "state.md §6",
-            "catches": catches,
-            "input": {
-                "remembered": remembered,
-                "boot": None if running is None else running[0],
-                "uptime_seconds": None if running is None else running[1],
-                "wall": str(Instant(wall)),
-            },
-        }
-
-    known = {"trusted_at": T, "boot": "a", "uptime_seconds": 100}
-    yield clock("clock-nothing", "Making up a bound.", {}, ("a", 9 * DAY), T)
-    yield clock("clock-same-boot", "Not counting running time.", known, ("a", 100 + DAY), T)
-    yield clock("clock-other-boot", "Counting a boot that was never seen.", known, ("b", 400 * DAY), T)
-    yield clock("clock-no-boot", "Failing without a running clock.", known, None, T)
-    yield clock("clock-snapshot", "Going back with a restored snapshot.", known, ("a", 5), T)
-    for name, more in (("before", -1), ("at", 0), ("after", 1)):
-        due = 100 + CHECKPOINT_SECONDS + more
-        yield clock(
-            f"clock-six-hours-{name}", "Recording at another moment.", known, ("a", due), T + CHECKPOINT_SECONDS
-        )
-        behind = T - TOLERATED_BACKWARD_SECONDS - more
-        yield clock(f"clock-behind-{name}", "Tolerating more or less than a day.", known, ("a", 100), behind)
-        since = {**known, "behind_since": T}
-        suspect = 100 + SUSPECT_AFTER_SECONDS + more
-        yield clock(
-            f"clock-suspect-{name}", "Suspecting sooner or later than after 72 hours.", since, ("a", suspect), 0
-        )
-    yield clock(
-        "clock-right-again",
-        "Suspecting a clock that was set right.",
-        {**known, "behind_since": T},
-        ("a", 100 + 9 * DAY),
-        T + 9 * DAY,
-    )
-
-
 def made() -> dict[str, str]:
     """Every vector, by file name."""
     texts: dict[str, str] = {}
-    for part in (copies, writes, clocks):
+    for part in (copies, recorded, writes):
         for vector in part():
             vector["expect"] = run_vector(vector)
             name = vector["id"].removeprefix("state/") + ".json"

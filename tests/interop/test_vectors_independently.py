@@ -31,7 +31,7 @@ def test_the_checker_imports_nothing_of_ours() -> None:
         elif isinstance(node, ast.ImportFrom):
             names.add(node.module or ".")
     assert {"nacl.signing", "json"} <= names
-    assert len(SOURCES) == 6
+    assert len(SOURCES) == 7
     assert not any(name.split(".")[0] in ("carnet", "support", "interop", "") for name in names)
 
 
@@ -57,6 +57,12 @@ def test_an_independent_reader_agrees_with_every_vector_that_it_judges(
     assert judged >= least
     assert folder == "machine-file" or counts["not judged"] == 0
     assert min(counts["ok"], counts["malformed"], counts["not_genuine"]) >= 2
+
+
+def test_it_computes_every_vector_of_the_clock_itself(checker: ModuleType) -> None:
+    counts, differing = checker.run("clock")
+    assert differing == []
+    assert counts["ok"] == counts.total() >= 40
 
 
 def wrong_vectors(folder: str) -> list[dict[str, Any]]:

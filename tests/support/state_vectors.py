@@ -1,4 +1,4 @@
-"""Runs a vector of specs/state.md §10 through the SDK."""
+"""Runs a vector of specs/state.md §11 through the SDK."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from carnet.client.clock import ClockFacts, Uptime, is_checkpoint_due, is_suspect, trusted_now
 from carnet.client.fingerprint.values import Anchor
 from carnet.client.state import COPIES, StateStore
 from carnet.client.state_file import state_from_json
 from carnet.client.state_sealing import seal_copy, state_to_json
-from carnet.core.instant import parse_instant
 from carnet.formats.encoding import b64url_decode, b64url_encode
 
 
@@ -20,9 +18,7 @@ def run_vector(vector: dict[str, Any]) -> dict[str, Any]:
     given = vector["input"]
     if "copies_b64u" in given:
         return _read(given)
-    if "write" in given:
-        return {"outcome": "ok", "value": _write(given)}
-    return {"outcome": "ok", "value": _clock(given)}
+    return {"outcome": "ok", "value": _write(given)}
 
 
 def _anchors(given: dict[str, Any]) -> tuple[Anchor, ...]:
@@ -56,16 +52,3 @@ def _write(given: dict[str, Any]) -> str:
             entropy=bytes.fromhex(given["entropy_hex"]),
         )
     )
-
-
-def _clock(given: dict[str, Any]) -> dict[str, Any]:
-    facts: ClockFacts = state_from_json({"clock": given["remembered"]}).clock
-    boot = given["boot"]
-    uptime = None if boot is None else Uptime(boot=boot, seconds=given["uptime_seconds"])
-    wall = parse_instant(given["wall"])
-    trusted = trusted_now(facts, uptime)
-    return {
-        "trusted_at": trusted,
-        "is_suspect": is_suspect(facts, trusted, wall),
-        "is_due": is_checkpoint_due(facts, uptime, wall),
-    }

@@ -1,29 +1,30 @@
 """
 What time it is at least: a lower bound that no one can set back by moving the wall clock (SEC-29, R-36).
 
-Rules, in one table (specs/state.md §6):
+The rules are the tables of specs/clock.md; the functions here are its sections:
 
-    remembered                                  the bound now
-    a bound, in this boot                       that bound and the running time since
-    a bound, in another boot, or in none        that bound; this boot counts from when it is first written down
-    nothing                                     none
+    trusted_now         §3  the bound now
+    observe             §4  what is remembered after looking
+    is_checkpoint_due   §5  when that is written down
+    is_suspect          §6  a wall clock that stays far behind
+    believed            §7  a bound whose signer the vendor has dropped
 
 The wall clock is never remembered, so a clock that was ahead for a while leaves no damage. Running time counts while
 the machine sleeps. Another boot counts only from where it was seen, because state may meet hosts that have been up
-for a year: a container that moves, machines cloned from one image. So what a clock that stays behind can gain is the
-time the machine is off or has not yet started the app, plus `CHECKPOINT_SECONDS` for each time it is switched off
-(docs/decisions/0023). Pure but for `SystemClock`, the only reader of the real clocks.
+for a year: a container that moves, machines cloned from one image. What a clock that stays behind can gain is in
+specs/clock.md §8 (docs/decisions/0023, 0068). Pure but for `SystemClock`, the only reader of the real clocks.
 """
 
 from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Container
 
 from carnet.core._base import Struct
 from carnet.core.instant import DAY, HOUR, MAX_INSTANT, Instant
 
-CHECKPOINT_SECONDS = 6 * HOUR
+CHECKPOINT_SECONDS = HOUR
 """Running time that may stand unrecorded before `check()` or `start()` writes it down."""
 
 TOLERATED_BACKWARD_SECONDS = DAY
@@ -46,13 +47,18 @@ class ClockFacts(Struct):
 
     Attributes:
         trusted_at: When boot *boot* had run for *uptime_seconds*, it was at least this late. None before any contact.
+        boot, uptime_seconds: The running clock then; None and 0 where there was none.
         behind_since: Trusted time when the wall clock was first seen far behind, or None while it is not.
+        signed_by: Id of the key whose signature the bound rests on; None where an earlier version did not note it.
+        falls: How many times the wall clock was seen to have fallen far behind.
     """
 
     trusted_at: Instant | None = None
     boot: str | None = None
     uptime_seconds: int = 0
     behind_since: Instant | None = None
+    signed_by: str | None = None
+    falls: int = 0
 
 
 def trusted_now(facts: ClockFacts, uptime: Uptime | None) -> Instant | None:
@@ -63,51 +69,88 @@ def trusted_now(facts: ClockFacts, uptime: Uptime | None) -> Instant | None:
     return Instant(min(facts.trusted_at + max(gained, 0), MAX_INSTANT))
 
 
-def observe(facts: ClockFacts, uptime: Uptime | None, wall: Instant, signed_at: Instant | None = None) -> ClockFacts:
+def observe(
+    facts: ClockFacts,
+    uptime: Uptime | None,
+    wall: Instant,
+    signed_at: Instant | None = None,
+    signed_by: str | None = None,
+) -> ClockFacts:
     """
     *facts* brought up to date: running time added, and *signed_at*, a time that the vendor has just signed, taken in.
 
-    A signed time that is older than the bound changes nothing; one that is newer lifts it.
+    Args:
+        facts: What was remembered.
+        uptime: The running clock, read after *facts* and after *signed_at* came: one that was read before would make
+            the bound later than the truth by the time in between.
+        wall: The wall clock, for what is said of it; it never moves the bound.
+        signed_at: A signed time. One that is older than the bound changes nothing; one that is newer lifts it.
+        signed_by: The id of the key that signed it.
     """
-    trusted = trusted_now(facts, uptime)
-    if signed_at is not None and (trusted is None or signed_at > trusted):
-        trusted = signed_at
+    trusted, signer = trusted_now(facts, uptime), facts.signed_by
+    if signed_at is not None and (trusted is None or signed_at >= trusted):
+        trusted, signer = signed_at, signed_by
     if trusted is None:
         return facts
-    behind = wall < trusted - TOLERATED_BACKWARD_SECONDS
+    behind = is_far_behind(trusted, wall)
     return ClockFacts(
         trusted_at=trusted,
         boot=None if uptime is None else uptime.boot,
         uptime_seconds=0 if uptime is None else uptime.seconds,
         behind_since=(facts.behind_since or trusted) if behind else None,
+        signed_by=signer,
+        falls=facts.falls + (behind and facts.behind_since is None),
     )
+
+
+def is_far_behind(trusted: Instant | None, wall: Instant) -> bool:
+    """Whether the wall clock is behind the bound by more than is ignored."""
+    return trusted is not None and wall < trusted - TOLERATED_BACKWARD_SECONDS
+
+
+def suspect_at(facts: ClockFacts, trusted: Instant | None, wall: Instant) -> Instant | None:
+    """When the wall clock, which is far behind now and was before, will have been so for 72 hours; else None."""
+    if facts.behind_since is None or not is_far_behind(trusted, wall):
+        return None
+    return Instant(min(facts.behind_since + SUSPECT_AFTER_SECONDS, MAX_INSTANT))
 
 
 def is_suspect(facts: ClockFacts, trusted: Instant | None, wall: Instant) -> bool:
     """Whether the wall clock has been far behind for 72 hours of trusted time. The policy decides if it matters."""
-    return (
-        facts.behind_since is not None
-        and trusted is not None
-        and wall < trusted - TOLERATED_BACKWARD_SECONDS
-        and trusted >= facts.behind_since + SUSPECT_AFTER_SECONDS
-    )
+    at = suspect_at(facts, trusted, wall)
+    return at is not None and trusted is not None and trusted >= at
 
 
 def is_checkpoint_due(facts: ClockFacts, uptime: Uptime | None, wall: Instant) -> bool:
     """
     Whether running time, or a clock that fell behind or came back, should be written down.
 
-    At most once in `CHECKPOINT_SECONDS` of running time, once for each boot, and once for each time that the wall
-    clock falls far behind or returns.
+    At most once in `CHECKPOINT_SECONDS` of running time, once for each boot, once for each time that the running clock
+    of a boot went back (a virtual machine was set back), and once for each time that the wall clock falls far behind
+    or returns.
     """
     trusted = trusted_now(facts, uptime)
     if trusted is None or facts.trusted_at is None:
         return False
     if trusted - facts.trusted_at >= CHECKPOINT_SECONDS:
         return True
-    if uptime is not None and uptime.boot != facts.boot:
+    if uptime is not None and (uptime.boot != facts.boot or uptime.seconds < facts.uptime_seconds):
         return True
-    return (wall < trusted - TOLERATED_BACKWARD_SECONDS) != (facts.behind_since is not None)
+    return is_far_behind(trusted, wall) != (facts.behind_since is not None)
+
+
+def believed(facts: ClockFacts, keys: Container[str]) -> ClockFacts:
+    """
+    *facts*, or none of them where the key that their bound rests on is not trusted any more (SEC-31).
+
+    A vendor whose server once signed a time far ahead drops the key that did from the root file; whoever follows the
+    new root forgets that time with it. Nobody else can bring this about: it takes the root keys.
+
+    Args:
+        facts: What was remembered.
+        keys: The ids of the keys that the newest trusted root names, in any role.
+    """
+    return facts if facts.signed_by is None or facts.signed_by in keys else ClockFacts(falls=facts.falls)
 
 
 class SystemClock:
@@ -139,13 +182,14 @@ def _linux_uptime() -> Uptime | None:
 def _macos_uptime() -> Uptime | None:
     import ctypes
 
-    # CLOCK_MONOTONIC goes on while a Mac sleeps; kern.bootsessionuuid is new with every boot.
+    # Both monotonic clocks go on while a Mac sleeps. The plain one is made of the wall clock and kern.boottime, which
+    # setting the clock moves; the raw one is the hardware's. kern.bootsessionuuid is new with every boot.
     library = ctypes.CDLL("/usr/lib/libSystem.B.dylib")
     buffer = ctypes.create_string_buffer(64)
     size = ctypes.c_size_t(len(buffer))
     if library.sysctlbyname(b"kern.bootsessionuuid", buffer, ctypes.byref(size), None, ctypes.c_size_t(0)):
         return None
-    return Uptime(boot=buffer.value.decode("ascii"), seconds=int(time.clock_gettime(time.CLOCK_MONOTONIC)))
+    return Uptime(boot=buffer.value.decode("ascii"), seconds=int(time.clock_gettime(time.CLOCK_MONOTONIC_RAW)))
 
 
 def _windows_uptime() -> Uptime | None:

@@ -8,10 +8,18 @@ recorded (`clock.is_checkpoint_due`), and its failure changes nothing.
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from carnet.client.clock import Uptime, is_checkpoint_due, is_suspect, observe, trusted_now
+from carnet.client.clock import (
+    ClockFacts,
+    Uptime,
+    believed,
+    is_checkpoint_due,
+    is_far_behind,
+    is_suspect,
+    observe,
+    trusted_now,
+)
 from carnet.client.config import Config
 from carnet.client.evidence import follow_roots, gather
 from carnet.client.fingerprint import Identity, identify
@@ -44,6 +52,7 @@ class View(Struct):
         root: The newest trusted root.
         wall: The wall clock.
         uptime: The running clock.
+        clock: What is remembered of time, as far as the root's keys vouch for it.
         trusted_at: The proven lower bound of the time.
     """
 
@@ -53,6 +62,7 @@ class View(Struct):
     root: Root
     wall: Instant
     uptime: Uptime | None
+    clock: ClockFacts
     trusted_at: Instant | None
 
     @property
@@ -99,6 +109,7 @@ class Device:
         loaded = self.store.load(identity.anchors)
         root, _ = follow_roots(embedded, loaded.state.roots)
         wall, uptime = self.clock.now(), self.clock.uptime()
+        clock = remembered(loaded.state, root)
         return View(
             identity=identity,
             loaded=loaded,
@@ -106,7 +117,8 @@ class Device:
             root=root,
             wall=wall,
             uptime=uptime,
-            trusted_at=trusted_now(loaded.state.clock, uptime),
+            clock=clock,
+            trusted_at=trusted_now(clock, uptime),
         )
 
     def judge(self, view: View) -> Decision:
@@ -147,7 +159,7 @@ class Device:
             refusals=view.state.refusals,
             foreign_state=view.loaded.condition == "foreign",
             trusted_at=view.trusted_at,
-            clock_suspect=is_suspect(view.state.clock, view.trusted_at, view.wall),
+            clock_suspect=is_suspect(view.clock, view.trusted_at, view.wall),
             issue_times_count=True,
         )
 
@@ -167,7 +179,7 @@ class Device:
             fingerprint=view.fingerprint,
             refusals=state.refusals,
             trusted_at=view.trusted_at,
-            clock_suspect=is_suspect(state.clock, view.trusted_at, view.wall),
+            clock_suspect=is_suspect(view.clock, view.trusted_at, view.wall),
             issue_times_count=True,
         )
 
@@ -179,17 +191,31 @@ class Device:
         return None
 
     def checkpoint(self, view: View) -> None:
-        """Record running time if it is due: a few times a day at most, never waiting for another process."""
-        if view.loaded.condition != "open" or not is_checkpoint_due(view.state.clock, view.uptime, view.wall):
+        """
+        Record running time if it is due: about hourly at most, never waiting for another process.
+
+        A wall clock that fell far behind, or came back, is also noted in the device's log (SEC-29).
+        """
+        if view.loaded.condition != "open" or not is_checkpoint_due(view.clock, view.uptime, view.wall):
             return
 
         def record(found: Loaded) -> DeviceState | None:
             if found.condition != "open":
                 return None
-            return replace(found.state, clock=observe(found.state.clock, view.uptime, view.wall))
+            # The clocks are read again here: between looking and this moment another process may have written, and
+            # time that it has counted must not be counted twice (specs/clock.md §4).
+            facts = remembered(found.state, view.root)
+            return replace(found.state, clock=observe(facts, self.clock.uptime(), self.clock.now()))
 
-        with suppress(StateError):
+        try:
             self.store.update(view.identity.anchors, record, lock_seconds=0)
+        except StateError:
+            return
+        behind = is_far_behind(view.trusted_at, view.wall)
+        if behind != (view.clock.behind_since is not None):
+            from carnet.client.journal import note
+
+            note(self.store.directory, view.now, "clock", "behind" if behind else "right")
 
     def _embedded_root(self) -> Root:
         data = self.config.root_file()
@@ -203,6 +229,11 @@ class Device:
         from carnet.formats.fingerprint import native_fingerprint
 
         return native_fingerprint(self.config.product_id(), identity.anchors[0].value)
+
+
+def remembered(state: DeviceState, root: Root) -> ClockFacts:
+    """What *state* remembers of time, unless the key that vouched for it is gone from *root* (SEC-31)."""
+    return believed(state.clock, [key.kid for key in root.keys])
 
 
 def is_signed_key(license_key: str) -> bool:

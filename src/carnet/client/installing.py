@@ -8,14 +8,14 @@ every check, never because it is stored (design.md §2 rule 3). Nothing here ope
 from __future__ import annotations
 
 from carnet.client.clock import observe
-from carnet.client.device import Device, View, is_signed_key, with_problem
+from carnet.client.device import Device, View, is_signed_key, remembered, with_problem
 from carnet.client.fingerprint import with_volume_id
 from carnet.client.operations import Outcome
 from carnet.client.state import Loaded
 from carnet.client.state_file import DeviceState
 from carnet.core._base import replace
 from carnet.core.errors import StateError
-from carnet.core.instant import Instant
+from carnet.core.model import Grant
 from carnet.core.rules import decide
 from carnet.formats.fingerprint import native_fingerprint
 from carnet.formats.signed_key import canonical_signed_key
@@ -39,7 +39,7 @@ def install(device: Device, license_key: str) -> Outcome:
         return Outcome(decision=alone)
     try:
         # When the key was issued that time had come: the clock is guarded from there on, as from a server's answer.
-        _keep(device, view, canonical_signed_key(license_key), evidence.trusted_at)
+        _keep(device, view, canonical_signed_key(license_key), evidence.grants[0])
     except StateError as problem:
         return Outcome(decision=with_problem(alone, problem), problem=problem)
     return Outcome(decision=device.judge(device.look()))
@@ -58,7 +58,7 @@ def forget(device: Device) -> Outcome | None:
     return Outcome(decision=device.judge(device.look()))
 
 
-def _keep(device: Device, view: View, license_key: str | None, proven_at: Instant | None = None) -> None:
+def _keep(device: Device, view: View, license_key: str | None, grant: Grant | None = None) -> None:
     """
     Write *license_key* into the state in place of what was activated; clock, device key and refusals stay.
 
@@ -77,7 +77,13 @@ def _keep(device: Device, view: View, license_key: str | None, proven_at: Instan
             token=None,
             machine_file=None,
             prepared_until=None,
-            clock=observe(old.clock, view.uptime, view.wall, proven_at),
+            clock=observe(
+                remembered(old, view.root),
+                device.clock.uptime(),
+                device.clock.now(),
+                None if grant is None else grant.issued_at,
+                None if grant is None else grant.kid,
+            ),
         )
 
     device.store.update(identity.anchors, change)

@@ -14,7 +14,7 @@ from collections.abc import Generator
 
 from carnet.client.base import is_same_key
 from carnet.client.clock import observe
-from carnet.client.device import Device, View, with_problem
+from carnet.client.device import Device, View, remembered, with_problem
 from carnet.client.fingerprint import with_volume_id
 from carnet.client.flows import Caller, Flow, Verdict
 from carnet.client.flows import activate as ask_to_activate
@@ -23,7 +23,7 @@ from carnet.client.flows import refresh as ask_to_refresh
 from carnet.client.journal import note
 from carnet.client.state import Loaded
 from carnet.client.state_file import DeviceState
-from carnet.client.wire import HttpAnswer, HttpRequest
+from carnet.client.wire import MAX_ANSWER, HttpAnswer, HttpRequest
 from carnet.core._base import Struct, replace
 from carnet.core.decision import Decision, Evidence, Reason
 from carnet.core.errors import CarnetError, StateError, TransportError, UsageError
@@ -33,6 +33,7 @@ from carnet.core.reasons import REFUSALS
 from carnet.core.rules import decide
 from carnet.formats.answer import answer_to_refusal
 from carnet.formats.fingerprint import native_fingerprint
+from carnet.formats.jws import unverified_jws
 from carnet.formats.keys import Ed25519Signer
 from carnet.formats.license_key import heal_license_key
 
@@ -247,7 +248,10 @@ def _save(
                 return None
         elif verdict.token is None:
             return None  # a refusal or a farewell has nothing to say about a state that is not ours
-        return _taken(old, view, caller, verdict, prepared_until)
+        # The clocks as they are now, not as they were before the exchange: the signed time is from in between, and
+        # running time that is counted from too early would make the bound too late (specs/clock.md §4).
+        seen = replace(view, wall=device.clock.now(), uptime=device.clock.uptime())
+        return _taken(old, seen, caller, verdict, prepared_until)
 
     try:
         device.store.update(view.identity.anchors, take)
@@ -269,7 +273,7 @@ def _taken(
         roots=(*old.roots, *(root for root in verdict.roots if root not in old.roots))[-_MAX_ROOTS:],
         server_time=answer.at,
         contacts=old.contacts + 1,
-        clock=observe(old.clock, view.uptime, view.wall, answer.at),
+        clock=observe(remembered(old, verdict.root), view.uptime, view.wall, answer.at, _signer_of(verdict)),
     )
     if verdict.token is not None:
         return replace(
@@ -287,6 +291,12 @@ def _taken(
     if answer.code in REFUSALS:
         return replace(state, refusals=(verdict.proof, *old.refusals)[:_MAX_REFUSALS])
     return state
+
+
+def _signer_of(verdict: Verdict) -> str:
+    """The id of the key that signed the answer; the proof was verified when the verdict was made."""
+    kid: str = unverified_jws(verdict.proof, max_bytes=MAX_ANSWER, what="The proof")[0]["kid"]
+    return kid
 
 
 def _left_as_it_was(device: Device, problem: CarnetError, action: str | None = None) -> Outcome:

@@ -242,6 +242,8 @@ def state_from_json(members: dict[str, Any]) -> DeviceState:
             boot=_text(clock.get("boot")),
             uptime_seconds=_count(clock.get("uptime_seconds")),
             behind_since=_instant(clock.get("behind_since")),
+            signed_by=_text(clock.get("signed_by")),
+            falls=_count(clock.get("falls")),
         ),
         others=tuple(rest.items()),
     )

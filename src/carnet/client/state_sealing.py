@@ -102,6 +102,8 @@ def state_to_json(state: DeviceState) -> dict[str, Any]:
             "boot": clock.boot,
             "uptime_seconds": clock.uptime_seconds,
             "behind_since": clock.behind_since,
+            "signed_by": clock.signed_by,
+            "falls": clock.falls,
         },
     }
     return members
