@@ -25,6 +25,7 @@ IMPURE = {
     "uuid",
 }
 CLOCKS = {"now", "utcnow", "today", "time", "monotonic", "perf_counter", "time_ns"}
+PLACES = {"sys.executable", "sys.argv", "sys.path", "sys.prefix", "os.popen", "os.system", "os.getcwd"}
 JSON_READERS = {("json", "loads"), ("json", "load"), ("msgspec", "decode"), ("json", "decode"), ("orjson", "loads")}
 
 
@@ -96,6 +97,46 @@ def test_what_apps_embed_never_imports_what_is_heavy() -> None:
         # json.decoder and json.encoder, where the C scanner is missing
         banned = heavy - {"json"} if path.name == "strict_json.py" else heavy
         assert banned.isdisjoint(imports(tree_of(path))), named(path)
+
+
+def names_of_a_place(tree: ast.AST) -> list[str]:
+    """
+    What ties a module to where and how its program was installed: its own file, the interpreter's, packaged data,
+    source text, another process (R-90, libraries.md 1.3).
+    """
+    modules = {"subprocess", "multiprocessing", "importlib.resources", "importlib.metadata", "inspect", "pkgutil"}
+    found = [name for name in imports(tree) if name in modules or name.startswith("multiprocessing.")]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node.id in {"__file__", "__path__", "__spec__", "__loader__"}:
+            found.append(node.id)
+        elif isinstance(node, ast.Attribute) and (node.attr in {"__file__", "__path__", "_MEIPASS"}):
+            found.append(node.attr)
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            name = f"{node.value.id}.{node.attr}"
+            if name in PLACES or name.startswith(("os.exec", "os.spawn", "os.posix_spawn", "os.fork")):
+                found.append(name)
+    return found
+
+
+def test_r_90_the_sdk_starts_no_process_and_knows_no_place_of_its_own() -> None:
+    for path in modules("client", "core", "formats", "testing", "ui"):
+        assert names_of_a_place(tree_of(path)) == [], named(path)
+
+
+def test_the_rule_against_places_has_teeth() -> None:
+    for planted in (
+        "import subprocess",
+        "from importlib.resources import files",
+        "open(__file__)",
+        "import sys; sys.executable",
+        "os.path.join(os.getcwd(), 'state')",
+        "os.system('cat')",
+        "os.spawnv(1, 'a', [])",
+        "sys._MEIPASS",
+        "carnet.__file__",
+    ):
+        assert names_of_a_place(ast.parse(planted)), planted
+    assert names_of_a_place(ast.parse("import os, sys; os.path.join(sys.platform, 'a')")) == []
 
 
 def test_sec_47_nothing_evaluates_or_unpickles() -> None:
