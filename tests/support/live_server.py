@@ -6,9 +6,10 @@ import asyncio
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, contextmanager
 from typing import Any
 
+from carnet.server.accepting import Spare
 from carnet.server.serve import Server, bind
 
 Opening = Callable[[], AbstractAsyncContextManager[Any]]
@@ -57,8 +58,12 @@ class LiveServer:
 
     async def _serve(self) -> None:
         self.loop = asyncio.get_running_loop()
+        with closing(Spare()) as spare:
+            await self._answer(spare)
+
+    async def _answer(self, spare: Spare) -> None:
         async with self._opening() as app:
-            self.server = Server(app)
+            self.server = Server(app, spare)
             self.server.on_started = self._started.set
             await self.server.serve(sockets=[self._listening])
 

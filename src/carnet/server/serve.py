@@ -22,6 +22,7 @@ from typing import IO, Any, Final
 import uvicorn
 
 from carnet.core.errors import StateError, UsageError
+from carnet.server.accepting import Acceptor, Spare, raise_limit
 from carnet.server.api.logs import configure_logs, log
 from carnet.server.api.protocol import BoundedProtocol
 from carnet.server.app import create_app
@@ -114,6 +115,7 @@ def serve(
     stream = sys.stderr if out is None else out
     configure_logs(stream)
     _check_workers(settings)
+    raise_limit()
     listening = bind(settings.host, settings.port)
     with contextlib.closing(listening):
         if settings.workers == 1:
@@ -157,8 +159,8 @@ def _serve_alone(
     *,
     lifeline: int | None = None,
 ) -> int:
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(_run(settings, listening, banner, ready, lifeline))
+    with contextlib.closing(Spare()) as spare, asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(_run(settings, listening, spare, banner, ready, lifeline=lifeline))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -173,8 +175,10 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 async def _run(
     settings: Settings,
     listening: socket.socket,
+    spare: Spare,
     banner: IO[str] | None,
     ready: Callable[[str], None],
+    *,
     lifeline: int | None,
 ) -> int:
     def say(sentence: str) -> None:
@@ -184,7 +188,7 @@ async def _run(
         # The root's own keys were proved by opening. One product's broken key is no reason to fail all of them.
         for broken in await installation.keys.prove():
             log.error("key.broken", kid=broken.kid, product=broken.product, code=broken.code)
-        server = Server(create_app(installation))
+        server = Server(create_app(installation), spare)
         address = _address(listening)
 
         def started() -> None:
@@ -206,7 +210,7 @@ async def _run(
 class Server(uvicorn.Server):
     """uvicorn's server with our bounds, logs and manners at the end."""
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: Any, spare: Spare) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -225,6 +229,8 @@ class Server(uvicorn.Server):
         )
         self.on_started: Callable[[], None] | None = None
         self.cut_off = 0
+        self._spare = spare
+        self._acceptors: list[Acceptor] = []
 
     def stop(self) -> None:
         """An orderly stop, as SIGTERM begins it."""
@@ -232,15 +238,27 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to answer, then say so."""
-        await super().startup(sockets)
+        if os.name == "nt":  # its event loop takes connections in a way of its own
+            await super().startup(sockets)
+        else:
+            await super().startup([])
+            connections: set[Any] = self.server_state.connections  # all of them are ours
+            self._acceptors = [Acceptor(each, self._connection, connections, self._spare) for each in sockets or []]
         if self.on_started is not None:
             self.on_started()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop taking requests, finish those in flight, count those that did not make it."""
         log.info("server.stopping", in_flight=len(self.server_state.tasks))
+        for acceptor in self._acceptors:
+            acceptor.close()
         await super().shutdown(sockets)
         self.cut_off = len(self.server_state.tasks)
+
+    def _connection(self) -> asyncio.BaseProtocol:
+        return BoundedProtocol(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state, _loop=None
+        )
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

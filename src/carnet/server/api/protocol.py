@@ -46,11 +46,22 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refused = False
         self._receiving_since: float | None = None
         self._watch: asyncio.TimerHandle | None = None
+        self._client_since = 0.0
+
+    @property
+    def idle_since(self) -> float | None:
+        """
+        Since when it is the client's turn, by the loop's clock: a connection that may be ended to make room for others.
+
+        None while a whole request waits for its answer, and at the end.
+        """
+        is_answering = bool(self.cycle) and not self.cycle.response_complete and not self.cycle.more_body
+        return None if is_answering or self.transport.is_closing() else self._client_since
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the clock: a client that connects and says nothing is slow, too."""
         super().connection_made(transport)  # type: ignore[arg-type] # uvicorn narrows it to Transport
-        self._receiving_since = self.loop.time()
+        self._receiving_since = self._client_since = self.loop.time()
         self._watch = self.loop.call_later(self.receive_seconds, self._look)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -144,6 +155,11 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head, self._unparsed_bytes, self._receiving_since = True, 0, None
         if not self._refused:
             super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """It is the client's turn again."""
+        self._client_since = self.loop.time()
+        super().on_response_complete()
 
     def _look(self) -> None:
         since = self._receiving_since
