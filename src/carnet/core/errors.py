@@ -67,9 +67,15 @@ class StateError(CarnetError):
 
 
 class TransportError(CarnetError):
-    """No authentic answer was received. Never a refusal (design.md §2 rule 4)."""
+    """
+    No authentic answer was received. Never a refusal (design.md §2 rule 4).
+
+    Attributes:
+        retry_after_seconds: How long the other side asked to be left alone; unsigned, so only a hint.
+    """
 
     retryable = True
+    retry_after_seconds = 0
 
 
 class RefusedError(CarnetError):

@@ -166,7 +166,7 @@ NOTICES: dict[str, _Text] = {
 }
 """Notice code -> (severity, title, text, actions)."""
 
-_IN_GRACE = {"offline_window_over": "offline_grace", "license_expired": "license_grace"}
+IN_GRACE = {"offline_window_over": "offline_grace", "license_expired": "license_grace"}
 _TO_DO = {"offline_grace": "connect", "license_grace": "renew"}
 
 
@@ -184,7 +184,7 @@ def notice_for(state: State, access: Access, main: Reason, *, days_left: int | N
         A notice whose code is the reason's, or ``offline_grace`` and ``license_grace`` in grace. Codes from elsewhere
         (of faults, of a newer server) get the notice of their state.
     """
-    code = _IN_GRACE.get(main.code, main.code) if state == "grace" else main.code
+    code = IN_GRACE.get(main.code, main.code) if state == "grace" else main.code
     if code not in NOTICES:
         code = state
     severity, title, text, actions = NOTICES[code]

@@ -7,9 +7,17 @@ taken back by either. Pure numbers; the events they lead to are written with the
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
+
+from carnet.core.instant import DAY
 
 SeatMark = Literal["near_limit", "at_limit", "over_limit"]
+
+LEVELS: Final[dict[SeatMark, int]] = {"near_limit": 1, "at_limit": 2, "over_limit": 3}
+"""How bad each mark is; 0 is none of them."""
+
+HOLD_DOWN_SECONDS = DAY
+"""For how long the same is not told again (users-ask 60)."""
 
 MAX_OVERAGE_PERCENT = 1000
 """Eleven times what was sold; whoever wants more allows any number and has it reported."""
@@ -33,8 +41,8 @@ def seat_mark(used: int, limit: int | None, near_percent: int | None) -> SeatMar
     What taking a seat has just led to, worth telling the vendor; None if nothing.
 
     Told on the way up, when the mark is crossed, and not with every seat beyond it; each seat over the limit is told,
-    because it may be billed. A seat that comes and goes around a mark tells it each time: holding that down is the
-    business of whoever delivers events (users-ask 60).
+    because it may be billed. A seat that comes and goes around a mark reaches it each time: `is_worth_telling` holds
+    that down where events are handed out (users-ask 60).
 
     Args:
         used: Seats held, the new one included.
@@ -51,3 +59,40 @@ def seat_mark(used: int, limit: int | None, near_percent: int | None) -> SeatMar
         return None
     near = -(-limit * near_percent // 100)  # the first whole number of seats that reaches the share
     return "near_limit" if used == near else None
+
+
+def limit_level(used: int, limit: int | None, near_percent: int | None) -> int:
+    """
+    Where a limit stands, as one of `LEVELS`; 0 below the share from which on the vendor is told.
+
+    Args:
+        used: How many are held.
+        limit: How many may be; None: any number, which is never near.
+        near_percent: As for `seat_mark`.
+    """
+    if limit is None:
+        return 0
+    if used >= limit:
+        return LEVELS["over_limit"] if used > limit else LEVELS["at_limit"]
+    is_near = near_percent is not None and used >= -(-limit * near_percent // 100)
+    return LEVELS["near_limit"] if is_near else 0
+
+
+def is_worth_telling(level: int, used: int, now: int, *, told_level: int, told_used: int, told_at: int) -> bool:
+    """
+    Whether a level that was just reached is news (users-ask 60).
+
+    It is where nothing was told, where it is worse than what was told last, where more are over the limit than ever
+    told, and when `HOLD_DOWN_SECONDS` have passed since. A clock that went back holds nothing down.
+
+    Args:
+        level: One of `LEVELS`.
+        used: How many are held.
+        now: The present second.
+        told_level: What was told last; 0: nothing.
+        told_used: How many were held then.
+        told_at: When.
+    """
+    if level > told_level or not 0 <= now - told_at < HOLD_DOWN_SECONDS:
+        return True
+    return level == told_level == LEVELS["over_limit"] and used > told_used

@@ -1,0 +1,152 @@
+"""
+Prepare what the tests of windows need and no package index has: a virtual X server, a font, system libraries of Qt and Tk.
+
+On Debian and its relatives they are fetched from the system's own package sources and unpacked below the environment.
+Nothing is installed on the system and no right is needed. Elsewhere, and without a connection, `display.json` says why
+they are missing; the tests of windows then say so too, and everything else runs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+VERSION = 1
+"""Counts up when what is prepared changes."""
+
+ALWAYS = ("xvfb", "x11-xkb-utils", "xkb-data", "fonts-open-sans")
+"""Brought along even where the system has them, so that every machine draws the same."""
+LIBRARIES = (
+    *("libxfont2", "libxkbfile1", "libxaw7", "libpixman-1-0", "libgl1", "libunwind8"),  # of the server
+    *("libegl1", "libopengl0", "libglib2.0-0", "libdbus-1-3", "libfontconfig1", "libxkbcommon0", "libzstd1"),  # of Qt
+    *("libtk8.6", "libxft2", "libxss1"),  # of Tk
+)
+NEVER = ("libc6", "libc-bin", "libgcc-s1", "libstdc++6", "python3", "python3.11", "dpkg", "perl")
+"""Never taken from elsewhere than the system that Python runs on."""
+
+_SYSTEM_PROGRAMS = b"/usr/bin\0"
+_OWN_PROGRAMS = b"bin\0"
+
+
+class Unavailable(Exception):  # noqa: N818 - a fact about this machine, not an error of the program
+    """Why the display cannot be prepared here, as a sentence."""
+
+
+def main(argv: list[str]) -> int:
+    """Prepare ``argv[1]/display``. Always 0: what is missing is said, here and by the tests."""
+    place = Path(argv[1]).resolve() / "display"
+    record = place / "display.json"
+    if record.is_file() and json.loads(record.read_text(encoding="utf-8")).get("version") == VERSION:
+        return 0
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    print("-- preparing a virtual display for the tests of windows", flush=True)
+    try:
+        found: dict[str, object] = {"version": VERSION, **_prepare(place)}
+    except (Unavailable, OSError, subprocess.SubprocessError) as reason:
+        print(f"   not here: {reason}", flush=True)
+        found = {"missing": str(reason)}  # without a version: the next time it is tried again
+    record.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+def _prepare(place: Path) -> dict[str, object]:
+    if platform.system() != "Linux" or not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
+        raise Unavailable("a virtual display is only prepared on Debian and its relatives (apt-get and dpkg-deb).")
+    wanted = [*ALWAYS, *LIBRARIES, *_packages_of_tkinter()]
+    packages = place / "packages"
+    packages.mkdir()
+    try:
+        _download(packages, wanted, [])
+    except subprocess.CalledProcessError:  # no lists of packages, or old ones: fetch lists of our own
+        for part in ("state/lists/partial", "cache/archives/partial"):
+            (place / "apt" / part).mkdir(parents=True)
+        own = ["-o", f"Dir::State={place / 'apt' / 'state'}", "-o", f"Dir::Cache={place / 'apt' / 'cache'}"]
+        own += ["-o", "Dir::State::status=/var/lib/dpkg/status"]
+        try:
+            _run(["apt-get", "-q", *own, "-o", "APT::Sandbox::User=root", "update"], packages)
+            _download(packages, wanted, own)
+        except subprocess.CalledProcessError as error:
+            raise Unavailable(f"the system's package sources gave no {ALWAYS[0]}: {error.stderr[-300:]}") from error
+    root = place / "root"
+    for package in sorted(packages.glob("*.deb")):
+        _run(["dpkg-deb", "-x", str(package), str(root)], place)
+    shutil.rmtree(packages)
+    shutil.rmtree(place / "apt", ignore_errors=True)
+    server = root / "usr" / "bin" / "Xvfb"
+    _let_it_find_its_own_programs(server)
+    fonts = place / "fonts.conf"
+    fonts.write_text(_FONTS.format(fonts=root / "usr" / "share" / "fonts", cache=place / "fonts"), encoding="utf-8")
+    libraries = sorted({str(path.parent) for path in root.glob("**/lib/*-linux-gnu/*.so*")})
+    python = [str(path) for path in sorted(root.glob("usr/lib/python3*")) if (path / "tkinter").is_dir()]
+    return {
+        "server": str(server),
+        "directory": str(root / "usr"),
+        "keyboards": str(root / "usr" / "share" / "X11" / "xkb"),
+        "libraries": libraries,
+        "fonts": str(fonts),
+        "python": [*python, *(str(Path(each) / "lib-dynload") for each in python)],
+    }
+
+
+def _packages_of_tkinter() -> list[str]:
+    """Debian has tkinter in a package of its own; other Pythons bring it."""
+    done = subprocess.run([sys.executable, "-c", "import _tkinter"], check=False, capture_output=True)  # noqa: S603
+    is_debians = Path(os.path.realpath(sys.executable)).parent == Path("/usr/bin")
+    return ["python3-tk", "blt"] if done.returncode and is_debians else []
+
+
+def _download(into: Path, wanted: list[str], options: list[str]) -> None:
+    """Fetch *wanted* and what they need that this system does not have."""
+    plan = _run(["apt-get", "-q", *options, "-s", "install", "--no-install-recommends", *wanted], into)
+    new = [words[1] for line in plan.splitlines() if (words := line.split())[:1] == ["Inst"] and words[2][0] == "("]
+    names = sorted({*ALWAYS, *new} - set(NEVER))
+    _run(["apt-get", "-q", *options, "-o", "APT::Sandbox::User=root", "download", *names], into)
+
+
+def _run(command: list[str], directory: Path) -> str:
+    environment = {**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"}
+    done = subprocess.run(  # noqa: S603 - fixed programs, arguments of ours
+        command, cwd=directory, env=environment, check=True, capture_output=True, text=True, timeout=600
+    )
+    return done.stdout
+
+
+def _let_it_find_its_own_programs(server: Path) -> None:
+    """
+    Make the unpacked server look for its keyboard compiler beside itself.
+
+    The directory is built into it as a text, and no option changes it. A relative one is shorter, so the text is
+    replaced in place; the server is started where ``bin`` is (tests/support/display.py).
+    """
+    program = server.read_bytes()
+    if program.count(_SYSTEM_PROGRAMS) != 1:
+        raise Unavailable("this build of Xvfb cannot be told where its keyboard compiler is.")
+    server.write_bytes(program.replace(_SYSTEM_PROGRAMS, _OWN_PROGRAMS.ljust(len(_SYSTEM_PROGRAMS), b"\0")))
+
+
+_FONTS = """<?xml version="1.0"?>
+<!DOCTYPE fontconfig SYSTEM "fonts.dtd">
+<fontconfig>
+  <dir>{fonts}</dir>
+  <cachedir>{cache}</cachedir>
+  <match target="pattern">
+    <edit name="family" mode="append" binding="strong"><string>Open Sans</string></edit>
+  </match>
+  <match target="font">
+    <edit name="antialias" mode="assign"><bool>true</bool></edit>
+    <edit name="hinting" mode="assign"><bool>true</bool></edit>
+    <edit name="hintstyle" mode="assign"><const>hintslight</const></edit>
+    <edit name="rgba" mode="assign"><const>none</const></edit>
+  </match>
+</fontconfig>
+"""
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))
