@@ -8,6 +8,7 @@ test know nothing of that; they see a wall clock, a running clock and what they 
 from __future__ import annotations
 
 import random
+
 from carnet.client.clock import (
     CHECKPOINT_SECONDS,
     ClockFacts,
