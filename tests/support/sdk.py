@@ -58,7 +58,5 @@ class Desk:
 
 
 def wait_for_background(app: Carnet) -> None:
-    """Let the refresh in the background end."""
-    if app._background is not None:
-        app._background.join(20)
-        assert not app._background.is_alive()
+    """Let what the background is doing end."""
+    assert app.settle(20)

@@ -12,10 +12,13 @@ from carnet.client.config import Config
 from carnet.core.errors import CarnetError, RefusedError, UsageError
 
 if TYPE_CHECKING:
+    from carnet.client.attempts import AttemptsFile
     from carnet.client.device import Device
+    from carnet.client.events import Listeners
     from carnet.client.info import Info
     from carnet.client.operations import Outcome, Steps
     from carnet.client.ports import Clock
+    from carnet.client.upkeep import Upkeep
     from carnet.core.decision import Decision
 
 DEFAULT_TIMEOUT_SECONDS = 3.0
@@ -49,6 +52,8 @@ class Client:
         domain: str | None = None,
         max_offline_seconds: int | None = None,
         max_grace_seconds: int | None = None,
+        proxy: str | None = None,
+        ca_file: str | os.PathLike[str] | None = None,
         clock: Clock | None = None,
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
     ) -> None:
@@ -70,6 +75,10 @@ class Client:
             domain: Host name this installation serves, for domain licenses.
             max_offline_seconds: An own, shorter bound on the offline window.
             max_grace_seconds: An own, shorter bound on grace.
+            proxy: ``http://host:port``, also with ``user:password@``, to reach the server through; else
+                ``CARNET_PROXY``, else what the environment and the system say. An empty text: no proxy at all.
+            ca_file: A PEM file with certificates of an authority that is trusted beside those of the operating system,
+                for a firewall that inspects TLS; else ``CARNET_CA_FILE``.
             clock: The device's clocks, for tests.
             timeout_seconds: For all of one contact.
         """
@@ -85,10 +94,16 @@ class Client:
             domain=domain,
             max_offline_seconds=max_offline_seconds,
             max_grace_seconds=max_grace_seconds,
+            proxy=proxy,
+            ca_file=ca_file,
             environ=dict(os.environ),
         )
         self._clock = clock
         self._timeout_seconds = timeout_seconds
+        self._pid = os.getpid()
+        self._listeners: Listeners | None = None
+        self._known_attempts: AttemptsFile | None = None
+        self._upkeep: Upkeep | None = None
         self._known_device: Device | None = None
         self._is_closed = False
         self.last_problem = None
@@ -105,11 +120,21 @@ class Client:
             self._known_device = Device(self._config, self._clock or SystemClock())
         return self._known_device
 
+    @property
+    def _attempts(self) -> AttemptsFile:
+        if self._known_attempts is None:
+            from carnet.client.attempts import AttemptsFile
+
+            self._known_attempts = AttemptsFile(self._device.store.directory)
+        return self._known_attempts
+
     def _check(self) -> Decision:
         device = self._device
         view = device.look()
         decision = device.judge(view)
         device.checkpoint(view)
+        if self._listeners is not None:
+            self._listeners.see(decision)
         return decision
 
     def _info(self) -> Info:
@@ -144,14 +169,65 @@ class Client:
         device.checkpoint(view)
         key = self._config.activation_key()
         has_seat = view.state.license_key is not None and view.state.device_seed is not None
+        if self._listeners is not None:
+            self._listeners.see(decision)
         if key is not None and not decision and (not has_seat or not is_same_key(key, view.state.license_key)):
-            return decision, lambda: self._steps("activate", key)
+            return decision, lambda: self._in_turn(lambda: self._steps("activate", key), is_start=True)
         is_due = decision.access != "full" or (
             decision.renew_after is not None and decision.checked_at >= decision.renew_after
         )
         if has_seat and is_due:
-            return decision, lambda: self._steps("refresh")
+            return decision, lambda: self._in_turn(lambda: self._steps("refresh"), is_start=True)
         return decision, None
+
+    def _refreshing(self) -> Steps:
+        """A refresh that a person asked for: never too early, and never beside another one."""
+        return self._in_turn(lambda: self._steps("refresh"), is_asked_for=True)
+
+    def _in_turn(self, online: Callable[[], Steps], *, is_start: bool = False, is_asked_for: bool = False) -> Steps:
+        from carnet.client.turns import Turn, in_turn
+
+        turn = Turn(
+            attempts=self._attempts,
+            budget_seconds=self._timeout_seconds,
+            is_start=is_start,
+            is_asked_for=is_asked_for,
+        )
+        return in_turn(self._device, online, turn)
+
+    def _planned(self, listeners: Listeners) -> Upkeep:
+        """The plans of the background."""
+        if self._upkeep is None:
+            from carnet.client.upkeep import Upkeep
+
+            self._upkeep = Upkeep(
+                self._device,
+                self._attempts,
+                listeners,
+                can_go_online=self._reaches_a_server(),
+                budget_seconds=self._timeout_seconds,
+            )
+        return self._upkeep
+
+    def _has_transport(self) -> bool:
+        raise NotImplementedError
+
+    def _reaches_a_server(self) -> bool:
+        """Whether there is a server to come to."""
+        try:
+            self._config.server_address()
+        except UsageError:
+            return self._has_transport()
+        return True
+
+    def _is_forked(self) -> bool:
+        """Whether this is a child process of the one that made this client: it has none of its threads."""
+        return self._pid != os.getpid()
+
+    def _forget_parent(self) -> None:
+        """In a child process: leave locks, threads and connections to the parent, and begin anew."""
+        self._pid = os.getpid()
+        self._listeners = self._known_attempts = self._upkeep = self._known_device = None
 
     def _steps(
         self,
@@ -216,7 +292,14 @@ class Client:
 
     def _learn(self, outcome: Outcome) -> Decision:
         self.last_problem = outcome.problem
+        if outcome.problem is None:
+            self._attempts.forget()
+        if self._listeners is not None:
+            self._listeners.finished(outcome.decision, outcome.problem)
         return outcome.decision
+
+    def _failed(self, error: CarnetError) -> None:
+        self.last_problem = error
 
 
 def is_same_key(typed: str, stored: str | None) -> bool:

@@ -30,6 +30,8 @@ class Config(Struct):
         license_key: The key that `start()` activates with.
         app_version, edition, domain: What the app says of itself.
         max_offline_seconds, max_grace_seconds: How the app tightens the signed policy.
+        proxy: Address of a proxy; an empty text for none, whatever the system says.
+        ca_file: Certificates of an authority to trust beside the system's.
         environ: The environment.
     """
 
@@ -44,6 +46,8 @@ class Config(Struct):
     domain: str | None
     max_offline_seconds: int | None
     max_grace_seconds: int | None
+    proxy: str | None
+    ca_file: str | os.PathLike[str] | None
     environ: Mapping[str, str]
 
     def __repr__(self) -> str:
@@ -73,6 +77,15 @@ class Config(Struct):
             UsageError: ``server_required``.
         """
         return self._given("server", self.server)
+
+    def proxy_address(self) -> str | None:
+        """The proxy to use; an empty text for none; None for what the system says. Not checked yet."""
+        return self.environ.get("CARNET_PROXY") if self.proxy is None else self.proxy
+
+    def authority_file(self) -> str | None:
+        """Certificates to trust beside the system's, or None."""
+        given = self.environ.get("CARNET_CA_FILE") if self.ca_file is None else os.fspath(self.ca_file)
+        return given or None
 
     def root_file(self) -> bytes:
         """

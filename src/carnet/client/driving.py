@@ -8,11 +8,12 @@ everything together: waiting, connecting, answering (users-ask 54).
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TypeVar
 
 from carnet.client.flows import OUT_OF_TIME, Flow
 from carnet.client.ports import AsyncTransport, Transport
-from carnet.client.wire import HttpAnswer, HttpRequest
+from carnet.client.wire import HttpAnswer, HttpRequest, Pause
 from carnet.core._base import Struct
 from carnet.core.errors import CarnetError, TransportError
 
@@ -25,7 +26,7 @@ class Done(Struct):
     value: object
 
 
-def step(flow: Flow[_T], news: HttpAnswer | TransportError | None) -> HttpRequest | Done:
+def step(flow: Flow[_T], news: HttpAnswer | TransportError | None) -> HttpRequest | Pause | Done:
     """Let *flow* go on with *news* to its next request or its end."""
     try:
         if news is None:
@@ -46,18 +47,26 @@ def drive(flow: Flow[_T], transport: Transport, budget_seconds: float) -> _T:
     """
     deadline = time.monotonic() + budget_seconds
     news: HttpAnswer | TransportError | None = None
-    while isinstance(request := step(flow, news), HttpRequest):
-        try:
-            left = _time_left(deadline, request)
-            if request.after_seconds:
-                time.sleep(request.after_seconds)
-            news = transport.send(request, timeout_seconds=left)
-        except TransportError as error:
-            news = error
-        except CarnetError:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever a transport of others throws is no answer
-            news = _no_answer(error)
+    try:
+        while not isinstance(request := step(flow, news), Done):
+            try:
+                left = _time_left(deadline, request)
+                if isinstance(request, Pause):
+                    time.sleep(request.seconds)
+                    news = None
+                    continue
+                if request.after_seconds:
+                    time.sleep(request.after_seconds)
+                news = transport.send(request, timeout_seconds=left)
+            except TransportError as error:
+                news = error
+            except CarnetError:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever a transport of others throws is no answer
+                news = _no_answer(error)
+    except BaseException:
+        flow.close()  # it lets go of what it holds now, not when it is forgotten
+        raise
     return request.value  # type: ignore[return-value] # Done holds what the flow returned
 
 
@@ -67,26 +76,36 @@ async def adrive(flow: Flow[_T], transport: AsyncTransport, budget_seconds: floa
 
     deadline = time.monotonic() + budget_seconds
     news: HttpAnswer | TransportError | None = None
-    while isinstance(request := await asyncio.to_thread(step, flow, news), HttpRequest):
-        try:
-            left = _time_left(deadline, request)
-            if request.after_seconds:
-                await asyncio.sleep(request.after_seconds)
-            async with asyncio.timeout(left):
-                news = await transport.asend(request, timeout_seconds=left)
-        except TransportError as error:
-            news = error
-        except TimeoutError:
-            news = out_of_time()
-        except CarnetError:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever a transport of others throws is no answer
-            news = _no_answer(error)
+    try:
+        while not isinstance(request := await asyncio.to_thread(step, flow, news), Done):
+            try:
+                left = _time_left(deadline, request)
+                if isinstance(request, Pause):
+                    await asyncio.sleep(request.seconds)
+                    news = None
+                    continue
+                if request.after_seconds:
+                    await asyncio.sleep(request.after_seconds)
+                async with asyncio.timeout(left):
+                    news = await transport.asend(request, timeout_seconds=left)
+            except TransportError as error:
+                news = error
+            except TimeoutError:
+                news = out_of_time()
+            except CarnetError:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever a transport of others throws is no answer
+                news = _no_answer(error)
+    except BaseException:
+        with suppress(ValueError):  # a step of it still runs in its thread, and ends by itself
+            flow.close()
+        raise
     return request.value  # type: ignore[return-value] # Done holds what the flow returned
 
 
-def _time_left(deadline: float, request: HttpRequest) -> float:
-    left = deadline - time.monotonic() - request.after_seconds
+def _time_left(deadline: float, request: HttpRequest | Pause) -> float:
+    wait = request.seconds if isinstance(request, Pause) else request.after_seconds
+    left = deadline - time.monotonic() - wait
     if left <= 0:
         raise out_of_time()
     return left

@@ -20,7 +20,7 @@ from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
 from carnet.client.evidence import follow_roots
-from carnet.client.wire import MAX_ANSWER, HttpAnswer, HttpRequest
+from carnet.client.wire import MAX_ANSWER, HttpAnswer, HttpRequest, Pause
 from carnet.core._base import Struct
 from carnet.core.errors import CarnetError, TransportError
 from carnet.core.instant import Instant
@@ -35,13 +35,15 @@ from carnet.formats.root import Root
 from carnet.formats.strict_json import dump_json, parse_object
 
 _T = TypeVar("_T")
-Flow = Generator[HttpRequest, HttpAnswer, _T]
+Flow = Generator[HttpRequest | Pause, HttpAnswer, _T]
 
 OUT_OF_TIME = "out_of_time"
 """Code of the `TransportError` with which a driver ends a flow: no further attempt is worth a request."""
 
 _ATTEMPTS = 3
 _RETRIED = frozenset({408, 429, 500, 502, 503, 504})
+_CONFLICT = 409
+_MAX_PROBLEM = 16 * 1024
 _PAUSE_SECONDS = 0.4
 _NONCE_BYTES = 16
 _CLOCK_IS_OFF_SECONDS = 60
@@ -220,7 +222,7 @@ def _ask(
         )
     )
     question = b64url_encode(caller.entropy(_NONCE_BYTES))  # the same for every attempt at this question
-    pause = 0.0
+    pause, retry_after = 0.0, 0
     for attempt in range(1, _ATTEMPTS + 1):
         headers: tuple[tuple[str, str], ...] = (("Idempotency-Key", question),)
         if proven_at is not None:
@@ -230,19 +232,38 @@ def _ask(
             )
             headers += (("Carnet-Device-Proof", proof),)
         request = HttpRequest(method="POST", path=path, headers=headers, body=body, after_seconds=pause)
-        retry_after = 0
         try:
             answer = yield request
         except TransportError as error:
             if attempt == _ATTEMPTS or error.code == OUT_OF_TIME:
+                error.retry_after_seconds = retry_after
                 raise
+            retry_after = 0
         else:
-            if attempt == _ATTEMPTS or answer.status not in _RETRIED:
-                return judge(caller, answer, nonce=nonce, action=action, license_key=license_key)
             retry_after = answer.retry_after_seconds or 0
+            if attempt == _ATTEMPTS or not may_pass(answer):
+                try:
+                    return judge(caller, answer, nonce=nonce, action=action, license_key=license_key)
+                except TransportError as error:
+                    error.retry_after_seconds = retry_after
+                    raise
         # Full jitter, so that many devices do not come back together (REL-17); never sooner than the server asks.
         pause = retry_after + _PAUSE_SECONDS * attempt * int.from_bytes(caller.entropy(2), "big") / 0xFFFF
     raise AssertionError("unreachable")
+
+
+def may_pass(answer: HttpAnswer) -> bool:
+    """
+    Whether *answer* tells of trouble that may be over in a moment, so that the same question is sent again.
+
+    Nothing else follows from it: a status and a code outside a proof are anybody's (REL-16). ``request_in_flight`` is
+    what the server says while it still answers an earlier attempt with the same key (specs/http-api.md §1.11).
+    """
+    if answer.status == _CONFLICT:
+        return (
+            len(answer.body) <= _MAX_PROBLEM and b"request_in_flight" in answer.body and b'"proof"' not in answer.body
+        )
+    return answer.status in _RETRIED
 
 
 def _proof_nonce(caller: Caller) -> str:

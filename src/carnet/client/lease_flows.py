@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal
 
-from carnet.client.flows import OUT_OF_TIME, Flow
+from carnet.client.flows import OUT_OF_TIME, Flow, may_pass
 from carnet.client.wire import MAX_ANSWER, HttpAnswer, HttpRequest
 from carnet.core._base import Struct
 from carnet.core.errors import CarnetError, TransportError
@@ -22,7 +22,6 @@ from carnet.formats.lease import LeaseToken, verify_lease_token
 from carnet.formats.strict_json import dump_json, parse_object
 
 _ATTEMPTS = 2
-_RETRIED = frozenset({408, 429, 500, 502, 503, 504})
 _NONCE_BYTES = 16
 _METHODS: dict[str, Literal["POST", "PUT", "DELETE"]] = {"claim": "POST", "renew": "PUT", "release": "DELETE"}
 _FIX = "Check the server's address and the product, and whether a proxy or a login page is in between; then try again."
@@ -97,17 +96,19 @@ def ask_for_seat(
         members["borrow"] = True
     path = "/v1/leases" if lease_id is None else f"/v1/leases/{lease_id}"
     body = dump_json(members)
-    pause = 0.0
+    pause, retry_after = 0.0, 0
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             answer = yield HttpRequest(method=_METHODS[action], path=path, body=body, after_seconds=pause)
         except TransportError as error:
             if attempt == _ATTEMPTS or error.code == OUT_OF_TIME:
                 raise
+            retry_after = 0
         else:
-            if attempt == _ATTEMPTS or answer.status not in _RETRIED:
+            if attempt == _ATTEMPTS or not may_pass(answer):
                 return judge_seat(seeker, answer, nonce=nonce, action=action, lease_id=lease_id)
-        pause = 0.3 * int.from_bytes(seeker.entropy(2), "big") / 0xFFFF
+            retry_after = answer.retry_after_seconds or 0
+        pause = retry_after + 0.3 * int.from_bytes(seeker.entropy(2), "big") / 0xFFFF
     raise AssertionError("unreachable")
 
 

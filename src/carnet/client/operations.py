@@ -23,7 +23,7 @@ from carnet.client.flows import refresh as ask_to_refresh
 from carnet.client.journal import note
 from carnet.client.state import Loaded
 from carnet.client.state_file import DeviceState
-from carnet.client.wire import MAX_ANSWER, HttpAnswer, HttpRequest
+from carnet.client.wire import MAX_ANSWER, HttpAnswer, HttpRequest, Pause
 from carnet.core._base import Struct, replace
 from carnet.core.decision import Decision, Evidence, Reason
 from carnet.core.errors import CarnetError, StateError, TransportError, UsageError
@@ -57,7 +57,7 @@ class Outcome(Struct):
     problem: CarnetError | None = None
 
 
-Steps = Generator[HttpRequest, HttpAnswer, Outcome]
+Steps = Generator[HttpRequest | Pause, HttpAnswer, Outcome]
 
 
 def activate(device: Device, license_key: str, *, device_name: str | None = None, user: str | None = None) -> Steps:
@@ -208,7 +208,7 @@ def _prepared_ttl(view: View, grant: Grant | None) -> int | None:
     return until - view.now
 
 
-def _guarded(flow: Flow[Verdict]) -> Generator[HttpRequest, HttpAnswer, Verdict | CarnetError]:
+def _guarded(flow: Flow[Verdict]) -> Generator[HttpRequest | Pause, HttpAnswer, Verdict | CarnetError]:
     """A flow whose trouble is a value: no network and no proof are ordinary (REL-16)."""
     try:
         return (yield from flow)

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import os
 from _thread import allocate_lock
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from carnet.client.base import DEFAULT_TIMEOUT_SECONDS, Client, offline_seconds, required
-from carnet.core.errors import CarnetError
+from carnet.core.errors import CarnetError, TransportError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,12 +22,17 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from carnet.client.background import Bell
+    from carnet.client.events import EventThread, Listener, Listeners
     from carnet.client.info import Info
     from carnet.client.leases import Seat
     from carnet.client.operations import Outcome, Steps
     from carnet.client.ports import Clock, Transport
     from carnet.core.decision import Decision
     from carnet.core.lease_terms import HolderKind
+
+_MAX_WORKERS = 8
+"""Calls of ours that may hang at once beyond their budgets, in a name look-up for one; a further one is not begun."""
 
 
 class Carnet(Client):
@@ -62,6 +68,8 @@ class Carnet(Client):
         domain: str | None = None,
         max_offline_seconds: int | None = None,
         max_grace_seconds: int | None = None,
+        proxy: str | None = None,
+        ca_file: str | os.PathLike[str] | None = None,
         clock: Clock | None = None,
         transport: Transport | None = None,
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
@@ -84,11 +92,16 @@ class Carnet(Client):
             domain=domain,
             max_offline_seconds=max_offline_seconds,
             max_grace_seconds=max_grace_seconds,
+            proxy=proxy,
+            ca_file=ca_file,
             clock=clock,
             timeout_seconds=timeout_seconds,
         )
         self._transport = transport
-        self._background: Thread | None = None
+        self._own_transport: Transport | None = None
+        self._bell: Bell | None = None
+        self._events: EventThread | None = None
+        self._workers: list[Thread] = []
         self._lock = allocate_lock()
 
     def check(self) -> Decision:
@@ -106,26 +119,28 @@ class Carnet(Client):
 
     def start(self) -> Decision:
         """
-        Decide from the disk, and refresh in the background when it is due.
+        Decide from the disk, and from now on refresh in the background whenever it is due, until `close()`.
 
         Waits for the network only when the decision is not full access, and at most *timeout_seconds*. With nothing
         activated and a license key in the settings or in ``CARNET_LICENSE_KEY``, it activates within that time.
-        Where no server is named, as on air-gapped devices, it is `check()`.
+        Where no server is named, as on air-gapped devices, it is `check()`. May be called as often as one likes.
+
+        While the server cannot be reached, also across starts, it is asked ever more seldom, a few starts aside
+        (``asked_lately``); `refresh()` always asks. A forked child calls it again to be kept fresh.
 
         Raises:
             UsageError: A setting is missing or wrong.
         """
         decision, online = self._due()
-        if online is None:
-            return decision
-        if self._transport is None and (offline := self._without_server(decision)) is not None:
-            return offline
-        if decision.access != "full":
-            return self._run(online)
-        self._check_open()
-        with self._lock:
-            if self._background is None or not self._background.is_alive():
-                self._background = self._spawn(online, [])
+        if online is not None:
+            if self._transport is None and (offline := self._without_server(decision)) is not None:
+                return offline
+            self._check_open()
+            if decision.access != "full":
+                decision = self._run(online)
+                self._keep(is_start=False)
+                return decision
+        self._keep(is_start=True)
         return decision
 
     def activate(self, license_key: str, *, device_name: str | None = None, user: str | None = None) -> Decision:
@@ -154,7 +169,7 @@ class Carnet(Client):
 
     def refresh(self) -> Decision:
         """
-        Fetch fresh artifacts now.
+        Fetch fresh artifacts now. Of several threads and processes that do so at once, one asks.
 
         Returns:
             The new decision; without an authentic answer the one from disk, and `last_problem` says why.
@@ -162,7 +177,7 @@ class Carnet(Client):
         Raises:
             UsageError: A setting is missing or wrong.
         """
-        return self._run(lambda: self._steps("refresh"))
+        return self._run(self._refreshing)
 
     def deactivate(self) -> Decision:
         """
@@ -230,6 +245,7 @@ class Carnet(Client):
         from carnet.client.leases import Seat
 
         self._check_open()
+        self._begin()
         return Seat(
             self._device,
             self._connected,
@@ -257,11 +273,57 @@ class Carnet(Client):
         """The facts behind the decision: device, state, last contact. Reads only."""
         return self._info()
 
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """
+        Be told of what a user interface shows: see `Event`. From `start()` on also of what changes by itself.
+
+        Args:
+            listener: Called on a thread of ours (``carnet-events``), one event after the other; hand over to the UI's
+                own thread there. What it raises is logged and goes no further.
+
+        Returns:
+            A function that ends it.
+        """
+        self._begin()
+        remove = self._told().add(listener)
+        if self._bell is not None:
+            self._bell.ring()
+        return remove
+
+    def network_changed(self) -> None:
+        """
+        Tell that the network may be back, for hosts that are told so by their system or framework.
+
+        A refresh that is overdue is tried within two minutes; otherwise nothing happens. On Linux and macOS the SDK
+        hears of it by itself. Returns at once.
+        """
+        if self._upkeep is not None and self._bell is not None and not self._is_forked():
+            self._upkeep.nudge()
+            self._bell.ring()
+
+    def settle(self, seconds: float | None = None) -> bool:
+        """
+        Wait until no refresh is under way in the background: for a program that ends at once, and for tests.
+
+        Args:
+            seconds: At most; None is *timeout_seconds*.
+
+        Returns:
+            Whether nothing is under way.
+        """
+        if self._bell is None or self._is_forked():
+            return True
+        return self._bell.rested(self._timeout_seconds if seconds is None else seconds)
+
     def close(self) -> None:
-        """Let go of connections. What runs in the background ends by itself; `check()` still works."""
+        """Let go of connections, and end what runs in the background. `check()` still works."""
         self._is_closed = True
-        if self._transport is not None:
-            self._transport.close()
+        self._begin()
+        if self._bell is not None:
+            self._bell.close()
+        for transport in (self._transport, self._own_transport):
+            if transport is not None:
+                transport.close()
 
     def __enter__(self) -> Self:
         return self
@@ -279,9 +341,11 @@ class Carnet(Client):
         late still takes its answer in, for the next check.
         """
         self._check_open()
+        self._begin()
         outcomes: list[Outcome | CarnetError] = []
         worker = self._spawn(online, outcomes)
-        worker.join(self._timeout_seconds)
+        if worker is not None:
+            worker.join(self._timeout_seconds)
         if not outcomes:
             from carnet.client.device import with_problem
             from carnet.client.driving import out_of_time
@@ -289,11 +353,18 @@ class Carnet(Client):
             self.last_problem = out_of_time()
             return with_problem(self._check(), self.last_problem)
         (outcome,) = outcomes
+        if isinstance(outcome, TransportError):  # not an answer, and nobody's mistake
+            from carnet.client.device import with_problem
+
+            return with_problem(self._check(), outcome)
         if isinstance(outcome, CarnetError):
             raise outcome
+        if self._bell is not None:
+            self._bell.ring()
         return outcome.decision
 
-    def _spawn(self, online: Callable[[], Steps], outcomes: list[Outcome | CarnetError]) -> Thread:
+    def _spawn(self, online: Callable[[], Steps], outcomes: list[Outcome | CarnetError]) -> Thread | None:
+        """A worker on its way; None where too many others hang, or where no thread can be started any more."""
         from threading import Thread
 
         def work() -> None:
@@ -303,18 +374,89 @@ class Carnet(Client):
                 outcome = drive(online(), self._connected(), self._timeout_seconds)
                 self._learn(outcome)
                 outcomes.append(outcome)
-            except CarnetError as error:  # never raised into a host from a background thread (users-ask 58)
+            except CarnetError as error:
                 self.last_problem = error
                 outcomes.append(error)
+            except Exception as error:  # noqa: BLE001 - a disk or a library that fails in its own way is no answer
+                from carnet.client.background import failure
 
-        thread = Thread(target=work, name="carnet", daemon=True)
-        thread.start()
+                self.last_problem = failure(error)
+                outcomes.append(self.last_problem)
+
+        with self._lock:
+            self._workers = [worker for worker in self._workers if worker.is_alive()]
+            if len(self._workers) >= _MAX_WORKERS:
+                return None
+            thread = Thread(target=work, name="carnet-contact", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # the interpreter is going down
+                return None
+            self._workers.append(thread)
         return thread
+
+    def _keep(self, *, is_start: bool) -> None:
+        """See to it that the background runs, and let it look."""
+        self._begin()
+        if self._is_closed or (not self._listeners and not self._reaches_a_server()):
+            return
+        upkeep = self._planned(self._told())
+        if is_start:
+            upkeep.starting()
+        with self._lock:
+            if self._bell is not None and not self._bell.is_closed:
+                self._bell.ring()
+                return
+            from carnet.client.background import start
+
+            with suppress(RuntimeError):  # the interpreter is going down
+                self._bell = start(self, upkeep)
+
+    def _contact(self, online: Callable[[], Steps]) -> None:
+        """For the background: run an operation on its thread."""
+        from carnet.client.background import failure
+        from carnet.client.driving import drive
+
+        outcome = None
+        try:
+            outcome = drive(online(), self._connected(), self._timeout_seconds)
+            self._learn(outcome)
+        except CarnetError as error:
+            self.last_problem = error
+        except Exception as error:  # noqa: BLE001 - never raised into a host from the background (users-ask 58)
+            self.last_problem = failure(error)
+        if self._upkeep is not None:
+            self._upkeep.contacted(outcome)
+
+    def _told(self) -> Listeners:
+        with self._lock:
+            if self._listeners is None:
+                from carnet.client.events import EventThread, Listeners
+
+                self._events = EventThread()
+                self._listeners = Listeners(self._events.post)
+            return self._listeners
+
+    def _begin(self) -> None:
+        if self._is_forked():
+            self._forget_parent()
+            self._lock = allocate_lock()
+            self._bell = self._events = self._own_transport = None
+            self._workers = []
+
+    def _has_transport(self) -> bool:
+        return self._transport is not None
 
     def _connected(self) -> Transport:
         with self._lock:
-            if self._transport is None:
+            if self._transport is not None:
+                return self._transport
+            if self._own_transport is None:
                 from carnet.client.transport import HttpTransport
 
-                self._transport = HttpTransport(self._config.server_address())
-            return self._transport
+                self._own_transport = HttpTransport(
+                    self._config.server_address(),
+                    proxy=self._config.proxy_address(),
+                    ca_file=self._config.authority_file(),
+                )
+            return self._own_transport

@@ -2,14 +2,15 @@
 HTTP, the only module that knows a library for it; imported when a request is sent, never before (design.md §3).
 
 Proxies come from the environment and the system, certificate authorities from the operating system's own store
-(`httpx2` uses `truststore`), so a firewall that inspects TLS needs no setting (users-ask 55). Redirects are not
+(`httpx2` sees to that), so a firewall that inspects TLS needs no setting where the system knows its authority; both can
+also be named (users-ask 55, docs/how-to/proxies-and-certificates.md). Redirects are not
 followed and bodies are not decompressed: an answer proves itself by its signature or is none (SEC-30, REL-16).
 """
 
 from __future__ import annotations
 
 import time
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
 import httpx2
@@ -27,6 +28,8 @@ _HEADERS = {
 
 # Contacts are days apart: an idle connection would only be a file descriptor that the host application did not open.
 _LIMITS = httpx2.Limits(max_keepalive_connections=0)
+
+_Client = TypeVar("_Client", httpx2.Client, httpx2.AsyncClient)
 
 _PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".lan", ".home.arpa", ".test", ".svc")
 _PRIVATE_NETWORKS = (
@@ -84,20 +87,78 @@ def _is_private(host: str) -> bool:
     return any(address in ipaddress.ip_network(network) for network in _PRIVATE_NETWORKS)
 
 
+def _made(kind: type[_Client], proxy: str | None, ca_file: str | None) -> _Client:
+    options = _options(proxy, ca_file)
+    try:
+        return kind(**options)
+    except (ValueError, ImportError, httpx2.InvalidURL) as error:
+        # What the user's environment says of proxies is not the app's mistake: no answer, and the app goes on.
+        raise TransportError(
+            "proxy_unusable",
+            f"The proxy that this system names cannot be used ({type(error).__name__}).",
+            "Correct HTTPS_PROXY and ALL_PROXY, or set CARNET_PROXY to http://host:port, or to nothing for no proxy.",
+        ) from error
+
+
+def _options(proxy: str | None, ca_file: str | None) -> dict[str, Any]:
+    """What both clients are made with."""
+    trust = httpx2.create_ssl_context()
+    if ca_file is not None:
+        try:
+            trust.load_verify_locations(ca_file)
+        except OSError as error:  # ssl.SSLError is one: a file that holds no certificate
+            raise UsageError(
+                "bad_ca_file",
+                f"{ca_file} cannot be read as certificates ({error.strerror or type(error).__name__}).",
+                "Give a PEM file with the certificates of the authority.",
+            ) from error
+    options: dict[str, Any] = {"follow_redirects": False, "limits": _LIMITS, "verify": trust}
+    if proxy is None:
+        return options
+    options["trust_env"] = False
+    if proxy:
+        options["proxy"] = _check_proxy(proxy)
+    return options
+
+
+def _check_proxy(proxy: str) -> str:
+    try:
+        parts = urlsplit(proxy.strip())
+        is_right = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_right = False
+    if not is_right:
+        raise UsageError(
+            "bad_proxy",
+            "That is not the address of a proxy.",  # it may hold a password, so it is not repeated
+            "Give it as http://host:port, or http://user:password@host:port.",
+        )
+    return proxy.strip()
+
+
 class HttpTransport:
     """Requests over `httpx2`. Safe to use from several threads; connects when it first sends."""
 
-    def __init__(self, server: str, *, client: httpx2.Client | None = None) -> None:
+    def __init__(
+        self,
+        server: str,
+        *,
+        proxy: str | None = None,
+        ca_file: str | None = None,
+        client: httpx2.Client | None = None,
+    ) -> None:
         """
         Args:
             server: Base address of the license server.
-            client: An own client, for a proxy or a certificate authority that the system does not know.
+            proxy: A proxy's address; an empty text for none; None for what the environment and the system say.
+            ca_file: Certificates of an authority that is trusted beside the system's.
+            client: An own client, for what these do not say.
 
         Raises:
-            UsageError: ``bad_server``.
+            UsageError: ``bad_server``, ``bad_proxy``, ``bad_ca_file``.
         """
         self._server = check_server(server)
-        self._client = client or httpx2.Client(follow_redirects=False, limits=_LIMITS)
+        self._client = client or _made(httpx2.Client, proxy, ca_file)
 
     def send(self, request: HttpRequest, *, timeout_seconds: float) -> HttpAnswer:
         """As `carnet.client.ports.Transport.send`; `TransportError` ``server_unreachable`` or ``answer_too_large``."""
@@ -126,17 +187,17 @@ class HttpTransport:
 class AsyncHttpTransport:
     """As `HttpTransport`, on an event loop."""
 
-    def __init__(self, server: str, *, client: httpx2.AsyncClient | None = None) -> None:
-        """
-        Args:
-            server: Base address of the license server.
-            client: An own client, for a proxy or a certificate authority that the system does not know.
-
-        Raises:
-            UsageError: ``bad_server``.
-        """
+    def __init__(
+        self,
+        server: str,
+        *,
+        proxy: str | None = None,
+        ca_file: str | None = None,
+        client: httpx2.AsyncClient | None = None,
+    ) -> None:
+        """As `HttpTransport`."""
         self._server = check_server(server)
-        self._client = client or httpx2.AsyncClient(follow_redirects=False, limits=_LIMITS)
+        self._client = client or _made(httpx2.AsyncClient, proxy, ca_file)
 
     async def asend(self, request: HttpRequest, *, timeout_seconds: float) -> HttpAnswer:
         """As `carnet.client.ports.AsyncTransport.asend`."""

@@ -50,3 +50,9 @@ class HttpAnswer(Struct):
 
     def __repr__(self) -> str:
         return f"HttpAnswer(status={self.status}, {len(self.body)} bytes)"
+
+
+class Pause(Struct):
+    """A flow waits for somebody else, and sends nothing meanwhile."""
+
+    seconds: float

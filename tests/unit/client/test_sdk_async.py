@@ -78,9 +78,8 @@ def test_start_refreshes_in_a_task_of_the_loop(desk: Desk) -> None:
         desk.pass_time(2 * DAY)
         app = app_of(desk)
         before = await app.start()
-        assert app._background is not None
         assert await app.start() == before
-        await app._background
+        assert await app.settle()
         assert (await app.check()).offline_until != before.offline_until
         assert len(desk.transport.requests) == 2
         await app.start()
@@ -127,8 +126,7 @@ def test_closing_ends_what_runs_in_the_background(desk: Desk) -> None:
         app = app_of(desk, transport=Hanging(), timeout_seconds=60)
         assert (await app.start()).state == "active"
         await app.aclose()
-        assert app._background is not None
-        assert app._background.cancelled()
+        assert [task for task in asyncio.all_tasks() if task.get_name() == "carnet"] == []
         assert (await app.check()).state == "active"
 
     on_loop(story)
@@ -144,8 +142,7 @@ def test_users_ask_58_a_background_refresh_never_raises_into_the_host(desk: Desk
 
         app = app_of(desk, transport=MemoryTransport(broken))
         assert (await app.start()).state == "active"
-        assert app._background is not None
-        await app._background
+        assert await app.settle()
         assert app.last_problem is not None
         assert app.last_problem.code == "odd"
 

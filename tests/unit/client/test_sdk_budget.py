@@ -68,7 +68,7 @@ def test_an_answer_that_comes_after_the_budget_is_still_taken_in(expired: Desk) 
     assert app.start().state == "expired"
     network.go.set()
     for thread in threading.enumerate():
-        if thread.name == "carnet":
+        if thread.name == "carnet-contact":
             thread.join(20)
     assert app.check().state == "active"
 

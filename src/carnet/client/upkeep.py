@@ -1,0 +1,183 @@
+"""
+What the background does next: rest, or come to the server. Plans only; `session.py` and `aio.py` do it (issue 5).
+
+An app that is well rests until its next refresh is due at the policy's cadence; with a listener, also until the next
+moment at which what people see changes by itself. One whose refresh is overdue rests as the back-off says, and listens
+for a changed network meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from carnet.client.attempts import AttemptsFile
+from carnet.client.device import Device, View
+from carnet.client.events import Listeners
+from carnet.client.network import local_network
+from carnet.client.operations import Outcome, Steps, newest_grant
+from carnet.client.operations import refresh as refresh_steps
+from carnet.client.schedule import (
+    LEAST_SECONDS,
+    NEW_NETWORK_SPREAD_SECONDS,
+    due_at,
+    is_other_network,
+    may_ask,
+    next_change,
+)
+from carnet.client.turns import Turn, chance, in_turn
+from carnet.core._base import Struct
+from carnet.core.decision import Decision
+from carnet.core.instant import DAY, MAX_INSTANT
+from carnet.core.model import Grant
+from carnet.core.rules import decide
+from carnet.formats.encoding import sha256
+
+
+class Rest(Struct):
+    """
+    Sleep.
+
+    Attributes:
+        seconds: How long; None until somebody wakes the background.
+        watches: Whether a change of the network ends it.
+    """
+
+    seconds: float | None
+    watches: bool = False
+
+
+class Upkeep:
+    """
+    The plans of one client's background.
+
+    Attributes:
+        rounds: How often it was asked what to do: the wake-ups of the background.
+        network: What the way out looks like.
+        chance: Randomness, 0 to 1.
+    """
+
+    def __init__(
+        self,
+        device: Device,
+        attempts: AttemptsFile,
+        listeners: Listeners,
+        *,
+        can_go_online: bool,
+        budget_seconds: float,
+    ) -> None:
+        """
+        Args:
+            device: This device.
+            attempts: Its memory of attempts.
+            listeners: Told of decisions that change.
+            can_go_online: Whether there is a server to come to.
+            budget_seconds: For one contact.
+        """
+        self._device = device
+        self._attempts = attempts
+        self._listeners = listeners
+        self._can_go_online = can_go_online
+        self._budget_seconds = budget_seconds
+        self._is_starting = False
+        self._is_nudged = False
+        self._hurry_at: int | None = None
+        self._asked_at: int | None = None
+        self._quiet_until = 0
+        self.rounds = 0
+        self.network: Callable[[], str] = local_network
+        self.chance: Callable[[], float] = chance
+
+    def starting(self) -> None:
+        """The app was started: what is due is fetched at once, because it may be gone again in a moment."""
+        self._is_starting = True
+
+    def nudge(self) -> None:
+        """The host says that the network may be back."""
+        self._is_nudged = True
+
+    def next(self) -> Rest | Callable[[], Steps]:
+        """What to do now: rest, or run an operation and tell `contacted`."""
+        self.rounds += 1
+        is_start, self._is_starting = self._is_starting, False
+        device = self._device
+        view = device.look()
+        decision = device.judge(view)
+        device.checkpoint(view)
+        self._listeners.see(decision)
+        grant = newest_grant(device.evidence(view))
+        now = int(view.now)
+        due = self._due(view, decision, grant, is_start=is_start)
+        if due is None:
+            return self._until_change(view, now, None)
+        if self._asked_at is not None and self._asked_at <= now and not is_start:
+            due = max(due, self._asked_at + LEAST_SECONDS, self._quiet_until)
+        if due > now:
+            self._hurry_at, self._is_nudged = None, False
+            return self._until_change(view, now, due)
+        wait = self._wait(now, is_start=is_start)
+        if wait is not None:
+            return self._until_change(view, now, now + wait, watches=True)
+        turn = Turn(
+            attempts=self._attempts,
+            budget_seconds=self._budget_seconds,
+            is_start=is_start,
+            is_nudged=self._is_nudged,
+            network=self.network,
+            chance=self.chance,
+        )
+        self._asked_at, self._hurry_at, self._is_nudged = now, None, False
+        return lambda: in_turn(device, lambda: refresh_steps(device), turn)
+
+    def contacted(self, outcome: Outcome | None) -> None:
+        """
+        The operation ended with *outcome*; None: it failed.
+
+        An authentic answer that leaves the refresh due (a refusal, a clock that is years ahead) is not asked for again
+        before the policy's cadence.
+        """
+        if outcome is None or outcome.problem is not None or self._asked_at is None:
+            return
+        view = self._device.look()
+        grant = newest_grant(self._device.evidence(view))
+        cadence = DAY if grant is None else grant.policy.refresh_after_seconds
+        due = self._due(view, outcome.decision, grant, is_start=False)
+        self._quiet_until = self._asked_at + cadence if due is not None and due <= view.now else 0
+
+    def _due(self, view: View, decision: Decision, grant: Grant | None, *, is_start: bool) -> int | None:
+        """When a refresh is due; None where there is nothing to refresh, or nobody to ask."""
+        state = view.state
+        if state.license_key is None or state.device_seed is None or not self._can_go_online:
+            return None
+        if decision.access != "full" or grant is None:
+            return 0
+        jitter = 0.0 if is_start else int.from_bytes(sha256(grant.id.encode())[:4], "big") / 0xFFFFFFFF
+        return due_at(grant.issued_at, grant.policy.refresh_after_seconds, decision.offline_until, jitter)
+
+    def _wait(self, now: int, *, is_start: bool) -> int | None:
+        """How long a refresh that is due has to wait for its turn; None: it is its turn."""
+        known = self._attempts.read()
+        if known is None:
+            return None
+        network = self.network()
+        answer = may_ask(known, now, network, is_start=is_start, is_nudged=self._is_nudged)
+        if answer == "busy":
+            return min(max(known.busy_until - now, 1), 2)
+        has_changed = is_other_network(known, network, is_nudged=self._is_nudged)
+        if answer == "ask":
+            if is_start or now >= known.next_at or not has_changed or now < known.attempted_at:
+                return None
+            # Everyone behind one router comes back together: not at the same moment.
+            if self._hurry_at is None:
+                self._hurry_at = now + int(NEW_NETWORK_SPREAD_SECONDS * self.chance())
+            return None if now >= self._hurry_at else self._hurry_at - now
+        until = min(known.next_at, known.attempted_at + LEAST_SECONDS) if has_changed else known.next_at
+        return max(until - now, 1)
+
+    def _until_change(self, view: View, now: int, until: int | None, *, watches: bool = False) -> Rest:
+        """Rest until *until*; with listeners, no longer than until what they see changes by itself."""
+        if self._listeners:
+            evidence, host = self._device.evidence(view), self._device.config.host()
+            horizon = min(now + DAY if until is None else until, MAX_INSTANT)
+            change = next_change(lambda at: decide(evidence, at, host), now, horizon)
+            until = change if change is not None else until if until is not None else horizon
+        return Rest(seconds=None if until is None else max(until - now, 0), watches=watches)
