@@ -205,7 +205,7 @@ def due_at(
     if decision.notice is None:
         return None
     now = decision.checked_at
-    due = max((_due_after(shown, decision) for shown in memory if not _is_from_another_clock(shown, now)), default=now)
+    due = max((_due_after(shown, decision) for shown in memory if not is_from_another_clock(shown, now)), default=now)
     due = max(due, now)
     if quiet is not None and decision.access != "none":
         end = deadline(decision)
@@ -232,7 +232,7 @@ def _due_after(shown: Shown, decision: Decision) -> int:
     return due if shown.snoozed_until is None else max(due, shown.snoozed_until)
 
 
-def _is_from_another_clock(shown: Shown, now: Instant) -> bool:
+def is_from_another_clock(shown: Shown, now: Instant) -> bool:
     """Whether it was written under a clock that ran ahead; such a record would silence everything for years."""
     return shown.shown_at > now + DAY
 
