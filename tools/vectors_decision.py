@@ -494,6 +494,25 @@ def checks() -> Iterator[Scenario]:
     yield judged(
         "clock-suspect-and-expired", "5", "Stopping on the word of a clock that is in doubt.", clock, at(40 * DAY)
     )
+    counted = evidence(grant(clock_strictness="countdown"), clock_suspect_at=at(3 * DAY))
+    yield judged("clock-countdown", "4.6", "Limiting, or saying nothing, before the end.", counted, at(DAY))
+    yield judged("clock-countdown-last-day", "4.6", "Saying that no day is left.", counted, at(4 * DAY))
+    yield judged("clock-countdown-late", "5", "Showing another end before it.", counted, at(25 * DAY))
+    yield judged("clock-countdown-in-grace", "5", "Warning of the clock where more is lost.", counted, at(31 * DAY))
+    yield judged(
+        "clock-countdown-off",
+        "4.6",
+        "Warning where the policy does not ask for it.",
+        evidence(grant(), clock_suspect_at=at(3 * DAY)),
+        at(DAY),
+    )
+    yield judged(
+        "clock-countdown-over",
+        "4.6",
+        "Warning of what has come.",
+        replace(counted, clock_suspect=True),
+        at(3 * DAY),
+    )
     never_new = evidence(grant(max_revocation_age_seconds=0))
     yield judged("revocation-age-zero", "4.6", "Taking an age of 0 s for unset.", never_new, at(0))
     aged = evidence(grant(max_revocation_age_seconds=5 * DAY))

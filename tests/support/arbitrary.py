@@ -135,6 +135,7 @@ _HOSTILE_EVIDENCE = st.builds(
     foreign_state=st.booleans(),
     trusted_at=_maybe(INSTANTS),
     clock_suspect=st.booleans(),
+    clock_suspect_at=_maybe(INSTANTS),
     revocation_checked_at=_maybe(INSTANTS),
     license_status=st.sampled_from([None, None, "active", "suspended", "revoked"]),
 )
@@ -147,6 +148,7 @@ _MILD_EVIDENCE = st.builds(
     device=st.sampled_from([DEVICE, None]),
     trusted_at=_maybe(NEAR),
     clock_suspect=st.sampled_from([False, False, True]),
+    clock_suspect_at=_maybe(NEAR),
     revocation_checked_at=_maybe(NEAR),
 )
 

@@ -106,7 +106,7 @@ def evidence_from_json(value: Mapping[str, Any]) -> Evidence:
         "refusals": lambda items: tuple(_times(Refusal, item, "at") for item in items),
     }
     plain = {name: readers[name](member) if name in readers else member for name, member in value.items()}
-    return _times(Evidence, plain, "trusted_at", "revocation_checked_at")
+    return _times(Evidence, plain, "trusted_at", "clock_suspect_at", "revocation_checked_at")
 
 
 def _grant_from_json(value: Mapping[str, Any]) -> Grant:

@@ -18,6 +18,7 @@ from carnet.client.clock import (
     is_far_behind,
     is_suspect,
     observe,
+    suspect_at,
     trusted_now,
 )
 from carnet.client.config import Config
@@ -160,6 +161,7 @@ class Device:
             foreign_state=view.loaded.condition == "foreign",
             trusted_at=view.trusted_at,
             clock_suspect=is_suspect(view.clock, view.trusted_at, view.wall),
+            clock_suspect_at=suspect_at(view.clock, view.trusted_at, view.wall),
             issue_times_count=True,
         )
 
@@ -180,6 +182,7 @@ class Device:
             refusals=state.refusals,
             trusted_at=view.trusted_at,
             clock_suspect=is_suspect(view.clock, view.trusted_at, view.wall),
+            clock_suspect_at=suspect_at(view.clock, view.trusted_at, view.wall),
             issue_times_count=True,
         )
 

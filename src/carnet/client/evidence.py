@@ -71,6 +71,7 @@ def gather(
     foreign_state: bool = False,
     trusted_at: Instant | None = None,
     clock_suspect: bool = False,
+    clock_suspect_at: Instant | None = None,
     issue_times_count: bool = False,
 ) -> Evidence:
     """
@@ -89,6 +90,7 @@ def gather(
         foreign_state: The state directory was made on another device.
         trusted_at: A proven lower bound of the present time.
         clock_suspect: What the clock guard says.
+        clock_suspect_at: When it will say so, while the clock is counted down.
         issue_times_count: Whether the issue times of genuine artifacts raise `trusted_at`: they do where the present
             moment is judged (SEC-29), and not where a caller asks about another one.
 
@@ -135,6 +137,7 @@ def gather(
         foreign_state=foreign_state,
         trusted_at=trusted_at,
         clock_suspect=clock_suspect,
+        clock_suspect_at=clock_suspect_at,
     )
 
 

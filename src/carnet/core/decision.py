@@ -44,6 +44,7 @@ class Evidence(Struct):
         foreign_state: The state directory was made on another device (design.md §7).
         trusted_at: A proven lower bound of the present time, or None (SEC-29).
         clock_suspect: The clock guard asks for attention and the policy's `clock_strictness` decides.
+        clock_suspect_at: When it will, while the clock is counted down (specs/clock.md §6); None while it is not.
         revocation_checked_at: Issue time of the newest status list at hand, or None.
         license_status: The server's own record; None on a device.
     """
@@ -55,6 +56,7 @@ class Evidence(Struct):
     foreign_state: bool = False
     trusted_at: Instant | None = None
     clock_suspect: bool = False
+    clock_suspect_at: Instant | None = None
     revocation_checked_at: Instant | None = None
     license_status: LicenseStatus | None = None
 

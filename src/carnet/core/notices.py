@@ -66,6 +66,12 @@ NOTICES: dict[str, _Text] = {
         "The clock of this device has been set back. Please set it right and connect to the internet.",
         ("connect", "try_again"),
     ),
+    "clock_countdown": (
+        "warning",
+        "Check this device's clock",
+        "The clock of this device is behind. Please set it right to continue using all features.",
+        ("remind_later", "try_again"),
+    ),
     "edition_mismatch": (
         "warning",
         "License does not cover this edition",

@@ -70,6 +70,10 @@ REASONS: dict[str, tuple[str, str]] = {
         "This device's clock has been set back.",
         "Set the clock right and connect to the internet.",
     ),
+    "clock_countdown": (
+        "This device's clock is behind; the app will be limited{days}.",
+        "Set the clock right.",
+    ),
     "license_expired": (
         "The license expired{at}{grace_days}{as_of}.",
         "Renew the license; then connect to the internet, so that this device learns of it.",

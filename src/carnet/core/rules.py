@@ -99,8 +99,12 @@ def decide(evidence: Evidence, now: Instant, host: Host) -> Decision:
         facts.append(_fact("not_started", "not_yet_valid", start=main.not_before))
 
     # 6. The clock, the age of the last contact, the edition of the app.
-    if evidence.clock_suspect and policy.clock_strictness == "countdown":
-        facts.append(_fact("clock_suspect", "clock_suspect"))
+    if policy.clock_strictness == "countdown":
+        if evidence.clock_suspect:
+            facts.append(_fact("clock_suspect", "clock_suspect"))
+        elif evidence.clock_suspect_at is not None:
+            left = max(1, _days(evidence.clock_suspect_at - judged))  # counted by the bound; `judged` may be later
+            facts.append(_fact("expiring", "clock_countdown", days=left))
     if policy.max_revocation_age_seconds is not None:
         # Issuing is a check too: nothing is issued for a revoked license (SEC-28).
         checked_at = max(main.issued_at, evidence.revocation_checked_at or 0)

@@ -29,6 +29,7 @@ STATES_OF_CODES: dict[str, set[State]] = {
     "license_expired": {"grace", "expired"},
     "not_yet_valid": {"not_started"},
     "clock_suspect": {"clock_suspect"},
+    "clock_countdown": {"expiring"},
     "offline_window_over": {"grace", "expired"},
     "needs_refresh": {"needs_refresh"},
     "edition_mismatch": {"edition_mismatch"},

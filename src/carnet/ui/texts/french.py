@@ -56,6 +56,10 @@ FRENCH = Catalog(
             "Vérifiez l’horloge de cet appareil",
             "L’horloge de cet appareil a été retardée. Veuillez la régler et vous connecter à Internet.",
         ),
+        "clock_countdown": (
+            "Vérifiez l’horloge de cet appareil",
+            "L’horloge de cet appareil retarde. Veuillez la régler pour continuer à utiliser toutes les fonctions.",
+        ),
         "edition_mismatch": (
             "La licence ne couvre pas cette édition",
             (

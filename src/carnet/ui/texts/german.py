@@ -59,6 +59,10 @@ GERMAN = Catalog(
                 "Internet."
             ),
         ),
+        "clock_countdown": (
+            "Bitte die Uhr prüfen",
+            "Die Uhr dieses Geräts geht nach. Bitte stellen Sie sie richtig, um weiterhin alle Funktionen zu nutzen.",
+        ),
         "edition_mismatch": (
             "Lizenz gilt nicht für diese Edition",
             (
