@@ -37,6 +37,7 @@ def _command(where: Where, name: str, summary: str) -> Command:
 CATALOG: tuple[Command, ...] = (
     _command("vendor", "init", "make a new installation: root file, signing keys, database, admin token"),
     _command("vendor", "serve", "run the server"),
+    _command("vendor", "worker", "do the jobs of the server in a process of their own"),
     _command("vendor", "backup", "make, check and restore backups"),
     _command("vendor", "db", "bring the database to this version, or say which one it has"),
     _command("vendor", "product", "what you sell"),
@@ -49,6 +50,7 @@ CATALOG: tuple[Command, ...] = (
     _command("vendor", "lease", "who holds floating seats, and what pools allow"),
     _command("vendor", "apikey", "tokens for the admin API"),
     _command("vendor", "audit", "who changed what, and when"),
+    _command("vendor", "events", "what happened, where it is told, and what could not be delivered"),
     _command("vendor", "doctor", "find out what is wrong with this installation, and how to fix it"),
     _command("vendor", "demo", "the boarding-pass story: activate once, then decide offline"),
     _command("device", "fingerprint", "this device's identifier, and exactly what would be sent"),

@@ -44,9 +44,13 @@ Database: TypeAlias = Path | PostgresAddress
 """The embedded database's file, or a PostgreSQL database."""
 
 
-def postgres_address(text: str) -> PostgresAddress:
+def postgres_address(text: str, *, name: str = "CARNET_DATABASE_URL") -> PostgresAddress:
     """
     The address that *text* is.
+
+    Args:
+        text: The address.
+        name: The setting that it is from, for messages.
 
     Raises:
         UsageError: ``bad_setting``: it is none, or names no database. The message never repeats it.
@@ -60,7 +64,7 @@ def postgres_address(text: str) -> PostgresAddress:
     if not is_address or not unquote(parts.path).strip("/"):
         raise UsageError(
             "bad_setting",
-            "CARNET_DATABASE_URL is not the address of a PostgreSQL database.",
+            f"{name} is not the address of a PostgreSQL database.",
             "Write postgresql://user:password@host:5432/carnet, or unset it: then carnet.db in the data directory"
             " holds everything.",
         )

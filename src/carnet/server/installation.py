@@ -22,6 +22,7 @@ from carnet.server.domain.apikeys.service import ApiKeyService
 from carnet.server.domain.artifacts.service import ArtifactService
 from carnet.server.domain.artifacts.signed_keys import SignedKeys
 from carnet.server.domain.audit.service import AuditService
+from carnet.server.domain.bulk.importing import ImportService
 from carnet.server.domain.bulk.service import BulkService
 from carnet.server.domain.clock.guard import ClockGuard, ClockSeen, GuardedKeys, Running
 from carnet.server.domain.clock.service import ClockService
@@ -38,12 +39,17 @@ from carnet.server.domain.licenses.service import LicenseService
 from carnet.server.domain.licenses.vault import KeyVault
 from carnet.server.domain.limits.service import RateLimiter
 from carnet.server.domain.metering.service import MeteringService
+from carnet.server.domain.outbox.sending import Sender
+from carnet.server.domain.outbox.service import Outbox
 from carnet.server.domain.policies.service import PolicyService
 from carnet.server.domain.products.service import ProductService
 from carnet.server.domain.statistics.flushing import Flusher
 from carnet.server.domain.statistics.service import Statistics
 from carnet.server.domain.status.allocation import StatusAllocator
 from carnet.server.domain.trust.service import TrustService
+from carnet.server.domain.upkeep import Upkeep
+from carnet.server.domain.watching.pools import PoolWatch
+from carnet.server.domain.watching.terms import TermWatch
 from carnet.server.layout import Layout
 from carnet.server.machine_clock import SystemClock, SystemRunning, read_seen, write_seen
 from carnet.server.opening import OpenedFiles, open_database, open_files, open_storage
@@ -75,6 +81,8 @@ class Installation:
         created_at: When `carnet init` made it.
         roots: Every root file, version 1 first, as text.
         ring: Public keys by role under the newest root: for checking own output.
+        store: The storage, for the runner of jobs.
+        time: What time it is.
     """
 
     def __init__(
@@ -107,7 +115,6 @@ class Installation:
         self.flusher = Flusher(
             self.limiter.flush,
             self.statistics.flush,
-            self.idempotency.flush,
             self.keep_mark,
             self.keep_clock,
             seconds=settings.flush_seconds,
@@ -152,6 +159,7 @@ class Installation:
         self.apikeys = ApiKeyService(storage, clock, ids, vault, random, statistics=self.statistics)
         self.reach = ReachService(storage)
         self.bulk = BulkService(storage, clock, ids, vault, signed_keys=signed_keys)
+        self.imports = ImportService(storage, clock, ids, vault, signed_keys=signed_keys)
         private = CompatibilityKeyFiles(Layout(data=settings.data).keys, opened.keys.kek, random)
         self.keys = KeyService(storage, clock, ids, private, opened.ring, check_clock=guard.check)
         self.artifacts = ArtifactService(
@@ -174,6 +182,11 @@ class Installation:
             schema=REVISION,
             secret=opened.seal,
         )
+        self.store, self.time = storage, clock
+        self.outbox = Outbox(storage, clock)
+        self.sender = Sender(storage, clock, ids, random)
+        self.upkeep = Upkeep(storage, clock, keep_events_days=settings.keep_events_days)
+        self.terms, self.pools = TermWatch(storage, clock, ids), PoolWatch(storage, clock, ids)
         self.trust = TrustService(
             roots=opened.roots,
             ring=opened.ring,

@@ -27,6 +27,7 @@ from carnet.server.api.logs import configure_logs, log
 from carnet.server.api.protocol import BoundedProtocol
 from carnet.server.app import create_app
 from carnet.server.installation import open_installation
+from carnet.server.jobs.running import running_jobs
 from carnet.server.layout import Layout, read_record
 from carnet.server.settings import Settings
 from carnet.server.workers import Post, Workers
@@ -115,6 +116,8 @@ def serve(
     stream = sys.stderr if out is None else out
     configure_logs(stream)
     _check_workers(settings)
+    for name in settings.unused:
+        log.warning("setting.unused", name=name, note="Carnet needs no such service; unset it.")
     raise_limit()
     listening = bind(settings.host, settings.port)
     with contextlib.closing(listening):
@@ -184,7 +187,7 @@ async def _run(
     def say(sentence: str) -> None:
         log.info("server.starting", note=sentence)
 
-    async with open_installation(settings, say=say) as installation:
+    async with open_installation(settings, say=say) as installation, running_jobs(installation):
         # The root's own keys were proved by opening. One product's broken key is no reason to fail all of them.
         for broken in await installation.keys.prove():
             log.error("key.broken", kid=broken.kid, product=broken.product, code=broken.code)

@@ -13,18 +13,32 @@ from typing import TypeVar
 
 from carnet.core._base import Struct
 from carnet.core.errors import UsageError
+from carnet.core.instant import DAY, HOUR
 from carnet.server.database import Database, PostgresAddress, postgres_address
 from carnet.server.domain.limits.addresses import Network, networks_from_text
 from carnet.server.domain.limits.rules import RateLimits, rate_limits_from_text
 from carnet.server.domain.statistics.flushing import FLUSH_SECONDS
+from carnet.server.domain.upkeep import KEEP_EVENTS_DAYS
 
 _T = TypeVar("_T")
 
 DEFAULT_DATA = "./carnet-data"
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8787
+REPLICA_LAG_SECONDS = 10
+UNUSED = ("CARNET_REDIS_URL",)
+"""Known names that nothing needs: said when they are set, not passed over (users-ask 5)."""
+
 MAX_SECRET_BYTES = 4096
 """A passphrase or token file larger than this is a mistake, not a secret."""
+
+
+class BackupSchedule(Struct):
+    """Backups by the clock: where to, how often, how many are kept."""
+
+    directory: Path
+    every_seconds: int = DAY
+    keep: int = 14
 
 
 class Settings(Struct):
@@ -44,6 +58,13 @@ class Settings(Struct):
         trusted_proxies: Whose ``X-Forwarded-For`` is believed (SEC-35). None unless somebody says so.
         rate_limits: How often an address, a key or a product may ask (SEC-35).
         flush_seconds: How much of the statistics a crash may lose, 1 … 60.
+        replica: A streaming replica of `postgres` that validation may read; None: none.
+        replica_lag_seconds: How far behind it may be, 5 … 3,600: so long a revoked license may be called valid.
+        jobs: Whether `carnet serve` does the jobs too; False leaves them to `carnet worker`.
+        event_log: The file that events are appended to; None: none.
+        keep_events_days: How long events that every destination got are kept, 1 … 3,650.
+        backups: Backups by the clock; None: none.
+        unused: Variables that are set and that nothing needs (docs/decisions/0063).
     """
 
     data: Path
@@ -57,6 +78,13 @@ class Settings(Struct):
     trusted_proxies: tuple[Network, ...] = ()
     rate_limits: RateLimits = RateLimits()
     flush_seconds: int = FLUSH_SECONDS
+    replica: PostgresAddress | None = None
+    replica_lag_seconds: int = REPLICA_LAG_SECONDS
+    jobs: bool = True
+    event_log: Path | None = None
+    keep_events_days: int = KEEP_EVENTS_DAYS
+    backups: BackupSchedule | None = None
+    unused: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Settings(data={str(self.data)!r}, host={self.host!r}, port={self.port})"  # never the secrets
@@ -100,6 +128,13 @@ def settings_from_environment(environ: Mapping[str, str]) -> Settings:
         trusted_proxies=_explained("CARNET_TRUSTED_PROXIES", networks_from_text, environ, ()),
         rate_limits=_explained("CARNET_RATE_LIMITS", rate_limits_from_text, environ, RateLimits()),
         flush_seconds=_whole(environ, "CARNET_FLUSH_SECONDS", FLUSH_SECONDS, 1, 60),
+        replica=_replica(environ),
+        replica_lag_seconds=_whole(environ, "CARNET_REPLICA_LAG_SECONDS", REPLICA_LAG_SECONDS, 5, 3600),
+        jobs=_choice(environ, "CARNET_JOBS", {"on": True, "off": False}, default=True),
+        event_log=_path(environ, "CARNET_EVENT_LOG"),
+        keep_events_days=_whole(environ, "CARNET_KEEP_EVENTS_DAYS", KEEP_EVENTS_DAYS, 1, 3650),
+        backups=_backups(environ),
+        unused=tuple(name for name in UNUSED if environ.get(name)),
     )
 
 
@@ -143,6 +178,44 @@ def _base_url(environ: Mapping[str, str]) -> str | None:
 def _postgres(environ: Mapping[str, str]) -> PostgresAddress | None:
     text = _secret_text(environ, "CARNET_DATABASE_URL")
     return None if text is None or text == "sqlite" else postgres_address(text)
+
+
+def _replica(environ: Mapping[str, str]) -> PostgresAddress | None:
+    text = _secret_text(environ, "CARNET_DATABASE_REPLICA_URL")
+    if text is None:
+        return None
+    if _postgres(environ) is None:
+        raise _bad(
+            "CARNET_DATABASE_REPLICA_URL",
+            "is set, and the database is the embedded one, which has no replica",
+            "Unset it, or keep the data in PostgreSQL with CARNET_DATABASE_URL.",
+        )
+    return postgres_address(text, name="CARNET_DATABASE_REPLICA_URL")
+
+
+def _backups(environ: Mapping[str, str]) -> BackupSchedule | None:
+    directory = _path(environ, "CARNET_BACKUP_DIRECTORY")
+    if directory is None:
+        return None
+    return BackupSchedule(
+        directory=directory,
+        every_seconds=_whole(environ, "CARNET_BACKUP_HOURS", 24, 1, 8760) * HOUR,
+        keep=_whole(environ, "CARNET_BACKUP_KEEP", 14, 1, 10_000),
+    )
+
+
+def _path(environ: Mapping[str, str], name: str) -> Path | None:
+    text = environ.get(name)
+    return Path(text) if text else None
+
+
+def _choice(environ: Mapping[str, str], name: str, choices: Mapping[str, bool], *, default: bool) -> bool:
+    text = environ.get(name)
+    if not text:
+        return default
+    if text not in choices:
+        raise _bad(name, f"is neither of: {', '.join(choices)}", f"Set it to one of them: {', '.join(choices)}.")
+    return choices[text]
 
 
 def _secret(environ: Mapping[str, str], name: str) -> bytes | None:

@@ -171,7 +171,7 @@ def test_rel_02_a_key_is_forgotten_after_a_day(vendor: Vendor) -> None:
         assert again.json()["id"] != first["id"]
         assert admin(vendor, "/customers", {"name": product}, key).json() == again.json()
         before = len(rows(vendor, "SELECT 1 FROM remembered_requests"))
-        vendor.on_the_servers_loop(vendor.installation.idempotency.flush())
+        vendor.on_the_servers_loop(vendor.installation.upkeep.forget_requests())
     assert 0 < len(rows(vendor, "SELECT 1 FROM remembered_requests")) < before
 
 

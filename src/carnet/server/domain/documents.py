@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from carnet.server.domain.enrolment.commands import EnrolmentView
     from carnet.server.domain.licenses.commands import CreatedLicense, LicenseView
     from carnet.server.domain.metering.commands import MeterView, UseResult
-    from carnet.server.records import AuditEntry, CompatibilityKey, Customer, Product, StoredPolicy
+    from carnet.server.ports import Delivery
+    from carnet.server.records import AuditEntry, CompatibilityKey, Customer, Event, Product, StoredPolicy
 
 
 def text_of(instant: Instant | None) -> str | None:
@@ -203,6 +204,34 @@ def key_json(key: CompatibilityKey) -> dict[str, Any]:
         "created_at": str(key.created_at),
         "replaced_at": text_of(key.replaced_at),
         "retired_at": text_of(key.retired_at),
+    }
+
+
+def event_json(event: Event) -> dict[str, Any]:
+    """Something that happened, as it leaves."""
+    return {
+        "id": event.id,
+        "seq": event.seq,
+        "at": str(event.at),
+        "kind": event.kind,
+        "object_id": event.object_id,
+        "product": event.product,
+        "data": dict(event.payload),
+    }
+
+
+def delivery_json(delivery: Delivery) -> dict[str, Any]:
+    """An event on its way to a destination."""
+    return {
+        "id": str(delivery.seq),
+        "destination": delivery.destination,
+        "state": delivery.state,
+        "attempts": delivery.attempts,
+        "first_tried_at": text_of(delivery.first_tried_at),
+        "due_at": str(delivery.due_at) if delivery.state == "waiting" else None,
+        "ended_at": text_of(delivery.ended_at),
+        "problem": delivery.problem,
+        "event": event_json(delivery.event),
     }
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from carnet.core.instant import Instant
-from carnet.core.overage import SeatMark
+from carnet.core.overage import LEVELS, SeatMark
 from carnet.server.domain.ids import Ids
 from carnet.server.records import Event, License
 
@@ -26,11 +26,17 @@ EVENT_KINDS: Final[dict[str, str]] = {
     "license.seats_near_limit": "The share of seats was reached from which the vendor wants to know.",
     "license.seats_at_limit": "The last seat that was sold was taken.",
     "license.seats_over_limit": "A seat above those that were sold was taken.",
+    "license.floating_near_limit": "So many floating seats are held that the vendor wants to know.",
+    "license.floating_at_limit": "The last floating seat is held.",
+    "license.expiring": "A license ends in 30 days, in 7 days or tomorrow.",
+    "license.expired": "A license's term has ended.",
     "license.usage_over_limit": "A meter went over its limit.",
     "activation.created": "A device took a seat.",
     "activation.deactivated": "A seat was given back or taken back.",
     "activation.replaced": "A seat was given up for another device.",
     "trial.started": "A device began its one trial of a product.",
+    "trial.ending": "A trial ends in 30 days, in 7 days or tomorrow.",
+    "trial.ended": "A trial's term has ended.",
     "enrolment.used": "A device came with an enrolment token.",
 }
 """Kind -> what happened."""
@@ -40,6 +46,9 @@ SEAT_EVENTS: Final[dict[SeatMark, str]] = {
     "at_limit": "license.seats_at_limit",
     "over_limit": "license.seats_over_limit",
 }
+
+SEAT_LEVELS: Final[dict[str, int]] = {kind: LEVELS[mark] for mark, kind in SEAT_EVENTS.items()}
+"""The kinds that are held down (users-ask 60), and how bad each is."""
 
 
 def event(ids: Ids, now: Instant, kind: str, object_id: str, product: str | None, **payload: Any) -> Event:

@@ -46,3 +46,7 @@ class BulkStore(Protocol):
     async def known_keys(self, lookups: tuple[bytes, ...]) -> frozenset[bytes]:
         """Those of the keyed hashes that a license has."""
         ...
+
+    async def known_customers(self, ids: tuple[str, ...], within: tuple[str, ...] | None) -> frozenset[str]:
+        """Those of the ids that are customers'; with *within*, that `AccessStore.customer_within` is true of."""
+        ...

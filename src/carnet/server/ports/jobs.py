@@ -22,7 +22,6 @@ class JobRow(Struct):
         ran_at: When it ended last.
         ok_at: When it ended well last.
         problem: What went wrong the last time; None when all went well.
-        state: The job's own memory.
     """
 
     name: str
@@ -30,7 +29,6 @@ class JobRow(Struct):
     ran_at: Instant | None
     ok_at: Instant | None
     problem: str | None
-    state: str
 
 
 class JobReport(Struct):
@@ -49,10 +47,11 @@ class JobsKept(Struct):
 
 
 class PoolLevel(Struct):
-    """A license with floating seats: how many are held, and what was told."""
+    """A license with floating seats: how many are held, how many may be (None: any number), and what was told."""
 
     license: License
     held: int
+    limit: int | None
     mark: LimitMark | None
 
 
@@ -89,6 +88,10 @@ class JobStore(Protocol):
         """Every job that was ever held, and the time."""
         ...
 
+    async def job_memory(self, name: str) -> str:
+        """A job's memory, as `move_job` left it; empty at first."""
+        ...
+
     async def move_job(
         self, name: str, *, was: str, state: str, events: tuple[Event, ...] = (), marks: tuple[LimitMark, ...] = ()
     ) -> bool:
@@ -103,14 +106,14 @@ class JobStore(Protocol):
         """Licenses that ever gave a lease, by id, behind *after*."""
         ...
 
-    async def forget_charges(self, *, now_ns: int) -> None:
-        """Forget rate limits' buckets that are empty."""
+    async def forget_charges(self, *, now_ns: int, limit: int) -> int:
+        """Forget rate limits' buckets that are empty, so many at most; how many."""
         ...
 
-    async def forget_proofs(self, now: Instant) -> None:
-        """Forget used device proofs that could not be fresh any more."""
+    async def forget_proofs(self, now: Instant, *, limit: int) -> int:
+        """Forget used device proofs that could not be fresh any more, so many at most; how many."""
         ...
 
-    async def forget_counts(self, *, before_day: int) -> None:
-        """Forget counts of days before, given in days since 1970."""
+    async def forget_counts(self, *, before_day: int, limit: int) -> int:
+        """Forget counts of days before, given in days since 1970, so many at most; how many."""
         ...

@@ -23,8 +23,6 @@ KEY_SHOWN_SECONDS: Final = 900
 
 MAX_KEY: Final = 255
 
-_FORGET_EVERY_SECONDS: Final = 600
-
 
 class _Digest(Protocol):
     def update(self, data: bytes, /) -> None: ...
@@ -45,7 +43,6 @@ class IdempotencyService:
         self._clock = clock
         self._secret = hashlib.blake2b(b"carnet/v1/idempotency\0" + secret, digest_size=32).digest()
         self._under_way: dict[bytes, bytes] = {}
-        self._forgot_at = Instant(0)
 
     def request(self, *, key: str, caller: str, operation: str, path: str, body: bytes) -> Once:
         """
@@ -110,13 +107,6 @@ class IdempotencyService:
     def shows_keys(self, remembered: Remembered) -> bool:
         """Whether a repeated answer may show a license key again."""
         return self._clock.now() < remembered.at + KEY_SHOWN_SECONDS
-
-    async def flush(self) -> None:
-        """Every ten minutes, forget what is over. Belongs to `Flusher`."""
-        now = self._clock.now()
-        if abs(now - self._forgot_at) >= _FORGET_EVERY_SECONDS:
-            self._forgot_at = now
-            await self._store.forget_remembered(now)
 
 
 def key_not_shown_again(license_id: str) -> UsageError:

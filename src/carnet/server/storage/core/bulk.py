@@ -14,8 +14,9 @@ from carnet.server.ports.bulk import Chosen
 from carnet.server.records import License, StoredPolicy
 from carnet.server.storage import rows
 from carnet.server.storage.core.licenses import LICENSE, changed
+from carnet.server.storage.core.reach import customer_is_within
 from carnet.server.storage.core.unit import CoreUnits
-from carnet.server.storage.tables import licenses, policies
+from carnet.server.storage.tables import customers, licenses, policies
 
 _ARRAYS: Final = {
     sa.Text: "text[]",
@@ -77,6 +78,20 @@ class BulkPart(CoreUnits):
             for begin in range(0, len(lookups), _AT_ONCE):
                 some = licenses.c.key_lookup.in_(lookups[begin : begin + _AT_ONCE])
                 found.update(bytes(key) for key in connection.scalars(sa.select(licenses.c.key_lookup).where(some)))
+            return frozenset(found)
+
+        return await self._read(work)
+
+    async def known_customers(self, ids: tuple[str, ...], within: tuple[str, ...] | None) -> frozenset[str]:
+        """See `ports.Storage`."""
+
+        def work(connection: sa.Connection) -> frozenset[str]:
+            found: set[str] = set()
+            for begin in range(0, len(ids), _AT_ONCE):
+                query = sa.select(customers.c.id).where(customers.c.id.in_(ids[begin : begin + _AT_ONCE]))
+                if within is not None:
+                    query = query.where(customer_is_within(customers.c.id, within))
+                found.update(connection.scalars(query))
             return frozenset(found)
 
         return await self._read(work)

@@ -20,10 +20,12 @@ from carnet.server.storage.core.licenses import LICENSE
 from carnet.server.storage.core.outbox import put_marks
 from carnet.server.storage.core.unit import CoreUnits, add_events, insert
 from carnet.server.storage.rows import outbox as outbox_rows
+from carnet.server.storage.rows.leases import lease_terms_of
 from carnet.server.storage.tables import (
     day_counts,
     jobs,
     lease_pools,
+    lease_terms,
     leases,
     licenses,
     limit_marks,
@@ -31,12 +33,21 @@ from carnet.server.storage.tables import (
     seen_proofs,
 )
 
-NO_STATE: Final = ""
 _NOW: Final = {
     "sqlite": sa.text("SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"),
     "postgresql": sa.text("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"),
 }
 _MAX_PROBLEM: Final = 500
+
+_OWN = lease_terms.alias("own")
+_POLICYS = lease_terms.alias("policys")
+_POOL = (
+    LICENSE.add_columns(sa.func.coalesce(_OWN.c.terms, _POLICYS.c.terms))
+    .join(lease_pools, lease_pools.c.license_id == licenses.c.id)
+    .outerjoin(_OWN, _OWN.c.subject_id == licenses.c.id)
+    .outerjoin(_POLICYS, _POLICYS.c.subject_id == licenses.c.policy_id)
+)
+"""Licenses that gave a lease, with the terms of their pool behind them."""
 
 
 class JobPart(CoreUnits):
@@ -68,7 +79,7 @@ class JobPart(CoreUnits):
             known = set(connection.scalars(sa.select(jobs.c.name)))
             for name in names:
                 if name not in known:
-                    insert(connection, jobs, {"name": name, "holder": "", "held_until": 0, "state": NO_STATE})
+                    insert(connection, jobs, {"name": name, "holder": "", "held_until": 0, "state": ""})
             found = connection.execute(query.with_for_update()).all()
             now = _now(connection) if at_ms is None else at_ms  # after the wait for the lock
             ours = [row for row in found if _may_hold(row, holder, now, lease_seconds)]
@@ -106,6 +117,11 @@ class JobPart(CoreUnits):
 
         return await self._read(work)
 
+    async def job_memory(self, name: str) -> str:
+        """See `ports.JobStore`."""
+        found = await self._one(sa.select(jobs.c.state).where(jobs.c.name == name), lambda row: str(row[0]))
+        return found or ""
+
     async def move_job(
         self, name: str, *, was: str, state: str, events: tuple[Event, ...] = (), marks: tuple[LimitMark, ...] = ()
     ) -> bool:
@@ -134,14 +150,9 @@ class JobPart(CoreUnits):
         service_now = await self.service_seconds()
 
         def work(connection: sa.Connection) -> tuple[PoolLevel, ...]:
-            chosen = (
-                LICENSE.join(lease_pools, lease_pools.c.license_id == licenses.c.id)
-                .where(licenses.c.id > after)
-                .order_by(licenses.c.id)
-                .limit(limit)
-            )
-            found = [rows.license_from(row) for row in connection.execute(chosen)]
-            ids = [each.id for each in found]
+            chosen = _POOL.where(licenses.c.id > after).order_by(licenses.c.id).limit(limit)
+            found = [(rows.license_from(row[:-1]), row[-1]) for row in connection.execute(chosen)]
+            ids = [each.id for each, _ in found]
             is_held = sa.and_(
                 leases.c.license_id.in_(ids),
                 leases.c.id.is_not(None),
@@ -152,30 +163,43 @@ class JobPart(CoreUnits):
             held = {row[0]: row[1] for row in connection.execute(counted)}
             marked = sa.select(limit_marks).where(limit_marks.c.what == "leases", limit_marks.c.license_id.in_(ids))
             marks = {row[0]: outbox_rows.mark_from(row) for row in connection.execute(marked)}
-            return tuple(PoolLevel(license=each, held=held.get(each.id, 0), mark=marks.get(each.id)) for each in found)
+            return tuple(
+                PoolLevel(
+                    license=each,
+                    held=held.get(each.id, 0),
+                    limit=None if terms is None else lease_terms_of(terms).limit,
+                    mark=marks.get(each.id),
+                )
+                for each, terms in found
+            )
 
         return await self._read(work)
 
-    async def forget_charges(self, *, now_ns: int) -> None:
+    async def forget_charges(self, *, now_ns: int, limit: int) -> int:
         """See `ports.JobStore`."""
-        await self._forget_rows(rate_limits, rate_limits.c.empty_at_ns <= now_ns)
+        return await self._forget_rows(rate_limits, rate_limits.c.empty_at_ns <= now_ns, limit)
 
-    async def forget_proofs(self, now: Instant) -> None:
+    async def forget_proofs(self, now: Instant, *, limit: int) -> int:
         """See `ports.JobStore`."""
-        await self._forget_rows(seen_proofs, seen_proofs.c.expires_at <= int(now))
+        return await self._forget_rows(seen_proofs, seen_proofs.c.expires_at <= int(now), limit)
 
-    async def forget_counts(self, *, before_day: int) -> None:
+    async def forget_counts(self, *, before_day: int, limit: int) -> int:
         """See `ports.JobStore`."""
-        await self._forget_rows(day_counts, day_counts.c.day < before_day)
+        return await self._forget_rows(day_counts, day_counts.c.day < before_day, limit)
 
-    async def _forget_rows(self, table: sa.Table, is_over: sa.ColumnElement[bool]) -> None:
-        if not await self._one(sa.select(sa.literal(1)).select_from(table).where(is_over).limit(1), bool):
-            return
+    async def _forget_rows(self, table: sa.Table, is_over: sa.ColumnElement[bool], limit: int) -> int:
+        # Those that a request has under its hands are left for the next time.
+        key = tuple(table.primary_key.columns)
+        some = sa.select(*key).where(is_over).limit(limit)
+        if not await self._one(some.limit(1), bool):
+            return 0
 
-        def work(connection: sa.Connection) -> None:
-            connection.execute(sa.delete(table).where(is_over))
+        def work(connection: sa.Connection) -> int:
+            chosen = connection.execute(some.with_for_update(skip_locked=True)).all()
+            is_chosen = sa.tuple_(*key).in_([tuple(row) for row in chosen])
+            return connection.execute(sa.delete(table).where(is_chosen, is_over)).rowcount
 
-        await self._write(work)
+        return await self._write(work)
 
 
 def _now(connection: sa.Connection) -> int:

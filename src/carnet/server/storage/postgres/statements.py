@@ -174,9 +174,3 @@ def change(kind: Kind, rest: tuple[tuple[Rest, int], ...]) -> str:
             f" SELECT given.* FROM seat, (VALUES {', '.join(tuples)}) AS given ({names}))"
         )
     return f"WITH {', '.join(parts)} SELECT count(*) FROM seat"  # noqa: S608 - as above
-
-
-FORGET_PROOFS: Final = (
-    "DELETE FROM seen_proofs WHERE jti = ANY (ARRAY("
-    "SELECT jti FROM seen_proofs WHERE expires_at <= $1 ORDER BY expires_at LIMIT 5000 FOR UPDATE SKIP LOCKED))"
-)

@@ -8,7 +8,6 @@ a connection from a device.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Final, TypeVar
 
@@ -17,7 +16,6 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from carnet.core.instant import Instant
 from carnet.server.database import PostgresAddress
 from carnet.server.ports import (
     IndexPlace,
@@ -40,7 +38,7 @@ from carnet.server.storage.postgres.errors import DRIVER_ERRORS, driver_error, i
 from carnet.server.storage.postgres.leases import PostgresLeasePart
 from carnet.server.storage.postgres.numbers import NEXT_BLOCKS, OutOfNumbersError, StatusNumbers, blocks_for
 from carnet.server.storage.postgres.pool import POOL_SIZE, HotPool
-from carnet.server.storage.postgres.statements import FORGET_PROOFS, columns
+from carnet.server.storage.postgres.statements import columns
 from carnet.server.storage.tables import api_keys
 
 _T = TypeVar("_T")
@@ -51,9 +49,6 @@ ADMIN_CONNECTIONS: Final = 4
 _ADMIN_WAIT_SECONDS: Final = 10
 _TRIES: Final = 4
 """How often a unit that others were in the way of is done anew."""
-
-FORGET_EVERY_SECONDS: Final = 60
-"""How often a process removes used proofs that are out of date; the hot statements never do (design.md §2 rule 9)."""
 
 _API_KEY: Final = f"SELECT {columns(api_keys)} FROM api_keys WHERE token_hash = $1"  # noqa: S608 - our own names
 _PING: Final = "SELECT pg_is_in_recovery(), current_setting('transaction_read_only') FROM installation"
@@ -91,8 +86,6 @@ class PostgresStorage(PostgresLeasePart, CoreStore):
         )
         self._written = 0
         self._failed = 0
-        self._forgot_at = Instant(0)
-        self._forgetting: asyncio.Task[None] | None = None
 
     @classmethod
     async def open(
@@ -122,8 +115,6 @@ class PostgresStorage(PostgresLeasePart, CoreStore):
         """See `ports.Storage`."""
         await self.stop_service_clock()
         await self._pool.close()
-        if self._forgetting is not None:
-            await self._forgetting
         await self._engine.dispose()
 
     # ── what devices wait for ────────────────────────────────────────────────────────────────────────────────────────
@@ -136,23 +127,12 @@ class PostgresStorage(PostgresLeasePart, CoreStore):
 
     async def change_seat(self, query: SeatQuery, decide: Callable[[SeatFacts, NextIndex], SeatChanges[_T]]) -> _T:
         """See `ports.Storage`."""
-        used: list[Instant] = []
-
-        def deciding(facts: SeatFacts, next_index: NextIndex) -> SeatChanges[_T]:
-            changes = decide(facts, next_index)
-            if changes.proof_use is not None:
-                used.append(changes.proof_use.at)
-            return changes
-
         async with self._pool.operation():
             try:
                 async with self._counted():
-                    outcome = await seats.change(self._pool, self._numbers, query, deciding, self._place)
+                    return await seats.change(self._pool, self._numbers, query, decide, self._place)
             except seats.CareNeededError:
-                outcome = await self.change_seat_with_care(query, deciding)
-        if used:
-            self._forget_proofs(used[-1])
-        return outcome
+                return await self.change_seat_with_care(query, decide)
 
     async def api_key_by_hash(self, token_hash: bytes) -> ApiKey | None:
         """See `ports.Storage`."""
@@ -232,21 +212,6 @@ class PostgresStorage(PostgresLeasePart, CoreStore):
 
     def _counted(self) -> _Counted:
         return _Counted(self)
-
-    def _forget_proofs(self, now: Instant) -> None:
-        """Once a minute, remove used proofs that could not be fresh any more; no request waits for it."""
-        is_running = self._forgetting is not None and not self._forgetting.done()
-        if is_running or abs(now - self._forgot_at) < FORGET_EVERY_SECONDS:
-            return
-        self._forgot_at = now
-        self._forgetting = asyncio.create_task(self._forget(now))
-
-    async def _forget(self, now: Instant) -> None:
-        try:
-            async with self._pool.operation():
-                await self._pool.write(FORGET_PROOFS, int(now))
-        except (*DRIVER_ERRORS, StorageError):
-            return  # the next minute's will
 
 
 class _Counted:
