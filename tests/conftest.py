@@ -27,6 +27,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items[:] = [item for item in items if not (item.get_closest_marker("sqlite_file") and _is_on(item, "postgres"))]
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What tests counted, each by its name: races, kills, histories."""
+    counted = [each for each in terminalreporter.getreports("passed") if each.user_properties]
+    if counted:
+        terminalreporter.section("counts")
+    for each in sorted(counted, key=lambda report: report.nodeid):
+        said = "; ".join(f"{name}: {value}" for name, value in each.user_properties)
+        terminalreporter.write_line(f"{each.nodeid.rpartition('/')[2]}: {said}")
+
+
 def _is_on(item: pytest.Item, kind: Kind) -> bool:
     call = getattr(item, "callspec", None)
     return call is not None and call.params.get("database") == kind

@@ -143,14 +143,19 @@ def cluster() -> Cluster:
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID") or f"pid-{os.getpid()}"
     folder = Path(tempfile.gettempdir()) / f"carnet-pg-{run}"
     folder.mkdir(mode=0o755, exist_ok=True)
-    atexit.register(_remove, folder)  # runs after the server's own end, which is registered later
+    removed_at_exit(folder)
     with FileLock(folder / "starting"):
         return Cluster(folder)
 
 
-def _remove(folder: Path) -> None:
-    if not (folder / "pg").exists():  # the last one has gone
-        shutil.rmtree(folder, ignore_errors=True)
+def removed_at_exit(folder: Path, *, always: bool = False) -> None:
+    """Remove *folder* at the end of this process: when no server is in it any more, or *always*."""
+
+    def remove() -> None:
+        if always or not (folder / "pg").exists():  # the last one has gone
+            shutil.rmtree(folder, ignore_errors=True)
+
+    atexit.register(remove)  # runs after a server's own end, which is registered later
 
 
 _kind: Kind = "sqlite"
