@@ -275,7 +275,7 @@ async def open_installation(
     opened = await asyncio.to_thread(open_files, settings, layout)
     await asyncio.to_thread(open_database, settings.database, opened.record, say)
     status = StatusAllocator(opened.status, settings.base_url)
-    storage = await open_storage(settings.database, status.place, running)
+    storage = await open_storage(settings, status.place, running)
     try:
         check_life(await storage.life(), await asyncio.to_thread(read_mark, layout.high_water))
         guard = ClockGuard(

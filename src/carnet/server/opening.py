@@ -105,12 +105,12 @@ def open_database(database: Database, record: InstallationRecord, say: Callable[
         raise database_of_another(database)
 
 
-async def open_storage(database: Database, place: IndexPlace, running: Callable[[], float] | None) -> Storage:
+async def open_storage(settings: Settings, place: IndexPlace, running: Callable[[], float] | None) -> Storage:
     """
-    The storage over *database*.
+    The storage over an installation's database.
 
     Args:
-        database: A file, or where PostgreSQL answers; of this version's schema.
+        settings: Where it is, a file or where PostgreSQL answers; of this version's schema. Its replica, if any.
         place: Where status list indices lie.
         running: Seconds by which leases run out; None is the machine's running clock on SQLite and the database's time
             on PostgreSQL.
@@ -118,12 +118,19 @@ async def open_storage(database: Database, place: IndexPlace, running: Callable[
     Raises:
         StateError: ``database_not_durable``, ``storage_unavailable``, ``storage_busy``.
     """
+    database = settings.database
     if isinstance(database, Path):
         return await SqliteStorage.open(database, place, running=running or time.monotonic)
     from carnet.server.storage.postgres.store import PostgresStorage  # only then is its driver loaded
 
     database_ms = None if running is None else lambda: int(running() * 1000)
-    return await PostgresStorage.open(database, place, database_ms=database_ms)
+    return await PostgresStorage.open(
+        database,
+        place,
+        database_ms=database_ms,
+        replica=settings.replica,
+        replica_lag_seconds=settings.replica_lag_seconds,
+    )
 
 
 def _secret(path: Path) -> bytes:

@@ -54,6 +54,7 @@ from carnet.server.ports.outbox import (
 from carnet.server.ports.outside import Clock, PrivateKeys, Random, SecretBox, SigningKeys
 from carnet.server.ports.seats import (
     MAX_HOLDERS,
+    MAX_SIMILAR,
     Care,
     ProofUse,
     SeatChanges,
@@ -63,10 +64,11 @@ from carnet.server.ports.seats import (
     needs_care,
 )
 from carnet.server.ports.statistics import DayCount, LastSeen, Seen, StatisticsStore
-from carnet.server.ports.storage import Storage, StorageStats
+from carnet.server.ports.storage import ReplicaStats, Storage, StorageStats
 
 __all__ = [
     "MAX_HOLDERS",
+    "MAX_SIMILAR",
     "ONCE",
     "AccessStore",
     "ApiKeyChange",
@@ -114,6 +116,7 @@ __all__ = [
     "ProofUse",
     "Random",
     "Remembered",
+    "ReplicaStats",
     "SeatChanges",
     "SeatFacts",
     "SeatQuery",

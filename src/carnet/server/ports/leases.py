@@ -13,7 +13,8 @@ from carnet.core._base import Struct
 from carnet.core.instant import Instant
 from carnet.core.lease_terms import LeaseHolder, LeaseTerms
 from carnet.core.leases import Lease, LeaseEnding, PoolFacts, Wanted
-from carnet.server.records import AuditEntry
+from carnet.core.progress import Begun, Progress
+from carnet.server.records import AuditEntry, Event
 
 _T = TypeVar("_T")
 _T_co = TypeVar("_T_co", covariant=True)
@@ -51,11 +52,13 @@ class LeaseFacts(Struct):
         product_known: The named product exists.
         pool: None: no license has that key or lease.
         mark: Digest of the terms in force; 0 without terms.
+        waiting: Where the license stands, if its term has not begun; `pool` says that it starts at the end of time.
     """
 
     product_known: bool
     pool: PoolFacts | None = None
     mark: int = 0
+    waiting: Progress | None = None
 
 
 class LeaseChanges(Struct, Generic[_T_co]):
@@ -69,7 +72,9 @@ class LeaseChanges(Struct, Generic[_T_co]):
         free: A lease whose slot is free from now on; its `released_at` is set.
         ending: Why, where the vendor did it.
         mark: The terms' mark, for `take` and `keep`.
+        begins: The license's term, which begins with this lease.
         audit: Rows for the audit.
+        events: For the outbox.
     """
 
     outcome: _T_co
@@ -78,18 +83,27 @@ class LeaseChanges(Struct, Generic[_T_co]):
     free: Lease | None = None
     ending: LeaseEnding | None = None
     mark: int = 0
+    begins: Begun | None = None
     audit: tuple[AuditEntry, ...] = ()
+    events: tuple[Event, ...] = ()
+
+
+ANY_SLOT = -1
+"""The number of a lease's slot where the statement that takes it finds the slot, too."""
 
 
 class LeaseRule(Protocol[_T_co]):
-    """The domain's part of a change. Pure; runs inside the transaction, possibly in another thread."""
+    """
+    The domain's part of a change. Pure; runs possibly in another thread, and again where others were faster: only what
+    it said last is written.
+    """
 
     def judge(self, facts: LeaseFacts) -> Wanted | LeaseChanges[_T_co]:
         """What happens, or for which areas a slot is wanted."""
         ...
 
     def grant(self, facts: LeaseFacts, wanted: Wanted, slot: int) -> LeaseChanges[_T_co]:
-        """The slot was found."""
+        """The slot was found, or `ANY_SLOT`."""
         ...
 
     def refuse(self, facts: LeaseFacts, holders: tuple[Lease, ...]) -> LeaseChanges[_T_co]:
@@ -151,7 +165,7 @@ class LeaseStore(Protocol):
 
     async def change_lease(self, query: LeaseQuery, rule: LeaseRule[_T]) -> _T:
         """
-        Lock, read, decide, find a slot, write, commit; then the outcome.
+        Read, decide, find a slot and write, all of it as if at one moment, commit; then the outcome.
 
         Raises:
             StateError: ``seat_guard``: the decision takes a slot that the database knows is not free; nothing written.

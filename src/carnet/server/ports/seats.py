@@ -20,6 +20,10 @@ MAX_HOLDERS = 50
 """How many seat holders a refusal lists; more would help nobody and cost every refused request."""
 
 
+MAX_SIMILAR = 8
+"""How many activations a changed device is compared with; of machines cloned so often, none is told from the others."""
+
+
 class SeatQuery(Struct):
     """
     Which license and which device's activation a call is about.
@@ -36,6 +40,7 @@ class SeatQuery(Struct):
         replaces: Ids of held activations that the device asks to take the seats of.
         replaces_all: It asks for those of all others.
         enrolment: Keyed hash of an enrolment token, where the typed key may be one; asked if no license has that key.
+        strong: Digests of the strong components of a device that asks for a seat (`core.devices`).
     """
 
     product: str
@@ -48,6 +53,7 @@ class SeatQuery(Struct):
     replaces: tuple[str, ...] = ()
     replaces_all: bool = False
     enrolment: bytes | None = None
+    strong: tuple[str, ...] = ()
 
 
 class SeatFacts(Struct):
@@ -64,8 +70,12 @@ class SeatFacts(Struct):
         replaced: The held activations that the query names to be replaced, other devices' only.
         trial_license: The license of the trial that the device had of the license's product, for a trial.
         enrolment: The enrolment token that was typed, or that the activation came with.
+        similar: Held activations of other fingerprints in which one of the query's strong digests occurs, the newest
+            first, at most `MAX_SIMILAR`; only where the device never had an activation.
+        is_behind: They come from a replica, and may be some seconds old: fit to say yes by, never to write by.
 
-    The last four are filled where `needs_care` says so, and then all of it is read under the license's lock.
+    Those from `user_seat` to `similar` are filled where `needs_care` says so, and then all of it is read under the
+    license's lock.
     """
 
     product_known: bool
@@ -77,6 +87,8 @@ class SeatFacts(Struct):
     replaced: tuple[Activation, ...] = ()
     trial_license: str | None = None
     enrolment: Enrolment | None = None
+    similar: tuple[Activation, ...] = ()
+    is_behind: bool = False
 
 
 def needs_care(query: SeatQuery, facts: SeatFacts) -> bool:
@@ -91,7 +103,10 @@ def needs_care(query: SeatQuery, facts: SeatFacts) -> bool:
         return query.enrolment is not None
     if query.replaces or query.replaces_all or facts.enrolment is not None or facts.license.needs_care:
         return True
-    return facts.activation is not None and facts.activation.enrolment is not None
+    if facts.activation is None:
+        # A new device beside others: it may be one of them, with parts changed.
+        return bool(query.strong) and facts.license.seats_used > 0
+    return facts.activation.enrolment is not None
 
 
 class ProofUse(Struct):
@@ -109,7 +124,7 @@ class SeatChanges(Struct, Generic[_T_co]):
     Attributes:
         outcome: Given back by `change_seat` once everything is durable.
         take: A new activation that takes a seat; storage counts it against the limit once more.
-        update: An activation whose changeable columns are written.
+        update: An activation whose changeable columns are written; with care, its fingerprint too.
         free: An activation to give its seat back; its `deactivated_at` is set.
         issuances: Claims that will be signed after the commit.
         audit: Rows for the audit.
@@ -155,6 +170,13 @@ class SeatStore(Protocol):
 
     async def find_seat(self, query: SeatQuery) -> SeatFacts:
         """The facts, from one read."""
+        ...
+
+    async def look_at_seat(self, query: SeatQuery) -> SeatFacts:
+        """
+        The facts for an answer that decides nothing, from a replica where there is one that keeps up: without holders,
+        and no older than the stated bound.
+        """
         ...
 
     async def change_seat(self, query: SeatQuery, decide: Callable[[SeatFacts, NextIndex], SeatChanges[_T]]) -> _T:

@@ -23,6 +23,25 @@ from carnet.server.ports.seats import SeatStore
 from carnet.server.ports.statistics import StatisticsStore
 
 
+class ReplicaStats(Struct):
+    """
+    What reading from a replica came to since start.
+
+    Attributes:
+        reads: Answers that were used.
+        behind: Answers that were too old, or whose age nobody could tell.
+        failures: Reads that brought none.
+        age_seconds: How old the last used answer was, at most.
+        problem: Why it is not used now; None: it is.
+    """
+
+    reads: int = 0
+    behind: int = 0
+    failures: int = 0
+    age_seconds: float = 0.0
+    problem: str | None = None
+
+
 class StorageStats(Struct):
     """Counters of the writer since start, for metrics: jobs per commit is how well grouping works."""
 
@@ -31,6 +50,7 @@ class StorageStats(Struct):
     failed_jobs: int = 0
     largest_group: int = 0
     waiting: int = 0
+    replica: ReplicaStats | None = None
 
 
 class Storage(
@@ -61,6 +81,10 @@ class Storage(
 
     async def ping(self) -> None:
         """Prove that a write transaction can begin and end."""
+        ...
+
+    async def check_replica(self) -> str | None:
+        """What is wrong with the replica now; None: nothing, or there is none."""
         ...
 
     def stats(self) -> StorageStats:

@@ -9,7 +9,8 @@ suspended (SEC-34).
 from __future__ import annotations
 
 from carnet.core._base import replace
-from carnet.core.decision import Refused
+from carnet.core.decision import Decision, Refused
+from carnet.core.devices import strong_digests
 from carnet.core.instant import Instant
 from carnet.core.starts import PendingTerm, Term, begins_with
 from carnet.formats.answer import Action
@@ -110,6 +111,7 @@ class ActivationService(VendorSeats):
             replaces=command.replaces,
             replaces_all=command.replaces_all,
             enrolment=enrolment,
+            strong=strong_digests(command.device.components),
         )
 
         def decide(facts: SeatFacts, next_index: NextIndex) -> SeatChanges[Decided]:
@@ -118,7 +120,12 @@ class ActivationService(VendorSeats):
         return self._answer_seat("activate", command, await self._storage.change_seat(query, decide), now)
 
     async def validate(self, command: ValidateCommand) -> Answered[ValidationResult]:
-        """Decide by the server's own records; one read. Refused only when key and product name no license."""
+        """
+        Decide by the server's own records; one read. Refused only when key and product name no license.
+
+        A replica may be read: for some seconds it may not know of a revocation yet. It never says no: what it does not
+        grant, the primary is asked about, so that a license or seat that was just made is known at once.
+        """
         now = self._clock.now()
         _check_request(command)
         fingerprint = None
@@ -127,23 +134,18 @@ class ActivationService(VendorSeats):
             fingerprint = command.device.fingerprint
         lookups, enrolment = self._typed(command.license_key)
         query = SeatQuery(product=command.product, lookups=lookups, fingerprint=fingerprint, enrolment=enrolment)
-        facts = await self._storage.find_seat(query)
+        facts = await self._storage.look_at_seat(query)
+        decision = self._judge(command, facts, fingerprint, now)
+        if facts.is_behind and not decision:
+            facts = await self._storage.find_seat(query)
+            decision = self._judge(command, facts, fingerprint, now)
         license_ = facts.license
         result: ValidationResult | Refused
         if license_ is None:
             result = refuse("license_not_found")
-        elif license_.product != command.product:
+        elif decision is None:
             result = refuse("wrong_product", product=command.product, license_id=license_.id)
         else:
-            decision = judge(
-                license_,
-                facts.activation,
-                issuer=self._issuer,
-                fingerprint=fingerprint,
-                domain=command.domain,
-                app_version=command.app_version,
-                now=now,
-            )
             if decision and license_.progress.pending is not None:
                 license_ = await self._begun_by_use(query, license_, now)
             over_until = await self._quota.spend(license_, now)
@@ -172,6 +174,22 @@ class ActivationService(VendorSeats):
                 refused=refused,
             )
         return Answered(result=result, proof=proof)
+
+    def _judge(
+        self, command: ValidateCommand, facts: SeatFacts, fingerprint: str | None, now: Instant
+    ) -> Decision | None:
+        """What the records say; None where key and product name no license."""
+        if facts.license is None or facts.license.product != command.product:
+            return None
+        return judge(
+            facts.license,
+            facts.activation,
+            issuer=self._issuer,
+            fingerprint=fingerprint,
+            domain=command.domain,
+            app_version=command.app_version,
+            now=now,
+        )
 
     async def refresh(self, command: RefreshCommand) -> Answered[ActivationResult]:
         """Fresh artifacts for a held seat."""

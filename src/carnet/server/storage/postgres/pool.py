@@ -41,11 +41,14 @@ class HotPool:
     Args:
         address: The database.
         size: At most this many connections.
+        is_primary: Whether it commits; a replica's connections commit nothing that had to be durable, and are made
+            when they are needed first.
     """
 
-    def __init__(self, address: PostgresAddress, *, size: int = POOL_SIZE) -> None:
+    def __init__(self, address: PostgresAddress, *, size: int = POOL_SIZE, is_primary: bool = True) -> None:
         self._address = address
         self._size = size
+        self._is_primary = is_primary
         self._pool: Any = None
         self._closed = False
         self._under_way = 0
@@ -54,7 +57,7 @@ class HotPool:
 
     async def open(self) -> None:
         """
-        Make the first connection.
+        Make the first connection, where it is to a primary.
 
         Raises:
             StateError: ``storage_unavailable``, ``storage_busy``, ``database_not_durable``.
@@ -64,12 +67,13 @@ class HotPool:
                 self._address.url,
                 min_size=0,  # no connection but for somebody: else the driver keeps trying while the server is away
                 max_size=self._size,
-                init=make_durable,
+                init=make_durable if self._is_primary else None,
                 reset=_reset,
                 **options(HOT_SECONDS),
             )
-            async with self._pool.acquire():
-                pass
+            if self._is_primary:
+                async with self._pool.acquire():
+                    pass
         except DRIVER_ERRORS as error:
             raise storage_error(error) from error
 

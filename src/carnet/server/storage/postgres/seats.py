@@ -39,6 +39,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
+from carnet.core._base import replace
 from carnet.server.ports import ONCE, NextIndex, Once, Remembered, SeatChanges, SeatFacts, SeatQuery, needs_care
 from carnet.server.records import Activation, License
 from carnet.server.storage import rows
@@ -81,6 +82,14 @@ async def find(pool: HotPool, query: SeatQuery) -> SeatFacts:
     """The facts of `ports.Storage.find_seat`, in one statement."""
     sql, values = _question(query)
     return _facts(await pool.read(sql, *values))
+
+
+async def find_with_source(pool: HotPool, query: SeatQuery) -> tuple[SeatFacts, str | None, int | None]:
+    """The facts, and in the same snapshot the issuer of the installation and its service clock in milliseconds."""
+    sql, values = _question(replace(query, with_holders=False), with_source=True)
+    found = await pool.read(sql, *values)
+    *facts, issuer, ran_ms = found[0]
+    return _facts([facts]), issuer, ran_ms
 
 
 async def change(
@@ -152,9 +161,9 @@ async def _have_numbers(pool: HotPool, numbers: StatusNumbers) -> None:
 # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _question(query: SeatQuery) -> tuple[str, tuple[Any, ...]]:
+def _question(query: SeatQuery, *, with_source: bool = False) -> tuple[str, tuple[Any, ...]]:
     by_key = query.activation_id is None
-    sql = statements.find(by_key=by_key, with_holders=query.with_holders)
+    sql = statements.find(by_key=by_key, with_holders=query.with_holders, with_source=with_source)
     if not by_key:
         return sql, (query.product, query.proof_id, query.activation_id)
     lookups = query.lookups or (b"",)

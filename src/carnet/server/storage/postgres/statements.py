@@ -63,10 +63,19 @@ ORDER BY h.id
 """  # noqa: S608 - as above
 
 
+_SOURCE: Final = ", (SELECT issuer FROM installation WHERE id = 1), (SELECT ran_ms FROM service_clock WHERE id = 1)"
+
+
 @cache
-def find(*, by_key: bool, with_holders: bool) -> str:
+def find(*, by_key: bool, with_holders: bool, with_source: bool = False) -> str:
     """
     The statement that reads the facts of a seat.
+
+    Args:
+        by_key: Whether the license is found by its key.
+        with_holders: Rows of holders beside the facts, where no seat is free.
+        with_source: Which installation the database is of and how far its service clock is, as the last columns; not
+            together with holders.
 
     Parameters: product, proof id, then typed and canonical look-up hash and fingerprint (*by_key*) or activation id.
     """
@@ -82,7 +91,7 @@ def find(*, by_key: bool, with_holders: bool) -> str:
     else:
         license_ = "(SELECT license_id FROM activations WHERE id = $3)"
         activation = "activations a ON a.id = $3"
-    holders = f", {columns(activations, 'h.')}" if with_holders else ""
+    holders = f", {columns(activations, 'h.')}" if with_holders else _SOURCE if with_source else ""
     text = _FACTS.format(license=license_, activation=activation, holders=holders)
     return text + _HOLDERS if with_holders else text
 

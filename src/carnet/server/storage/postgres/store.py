@@ -38,6 +38,7 @@ from carnet.server.storage.postgres.errors import DRIVER_ERRORS, driver_error, i
 from carnet.server.storage.postgres.leases import PostgresLeasePart
 from carnet.server.storage.postgres.numbers import NEXT_BLOCKS, OutOfNumbersError, StatusNumbers, blocks_for
 from carnet.server.storage.postgres.pool import POOL_SIZE, HotPool
+from carnet.server.storage.postgres.replica import Replica
 from carnet.server.storage.postgres.statements import columns
 from carnet.server.storage.tables import api_keys
 
@@ -51,6 +52,7 @@ _TRIES: Final = 4
 """How often a unit that others were in the way of is done anew."""
 
 _API_KEY: Final = f"SELECT {columns(api_keys)} FROM api_keys WHERE token_hash = $1"  # noqa: S608 - our own names
+_ISSUER: Final = "SELECT issuer FROM installation"
 _PING: Final = "SELECT pg_is_in_recovery(), current_setting('transaction_read_only') FROM installation"
 
 
@@ -84,6 +86,7 @@ class PostgresStorage(PostgresLeasePart, CoreStore):
             pool_timeout=_ADMIN_WAIT_SECONDS,
             pool_pre_ping=True,  # the first unit after a restart of the database works
         )
+        self._replica: Replica | None = None
         self._written = 0
         self._failed = 0
 
@@ -95,9 +98,19 @@ class PostgresStorage(PostgresLeasePart, CoreStore):
         *,
         pool_size: int = POOL_SIZE,
         database_ms: Callable[[], int] | None = None,
+        replica: PostgresAddress | None = None,
+        replica_lag_seconds: int = 0,
     ) -> PostgresStorage:
         """
         Open the database.
+
+        Args:
+            address: As for the class, and those that follow.
+            place: Sequence number to status list position.
+            pool_size: Connections for what devices wait for, to each of primary and replica.
+            database_ms: The database's time in milliseconds.
+            replica: A streaming replica that `look_at_seat` may read.
+            replica_lag_seconds: How far behind it may be.
 
         Raises:
             StateError: ``storage_unavailable``, ``storage_busy``, ``database_not_durable``.
@@ -106,13 +119,22 @@ class PostgresStorage(PostgresLeasePart, CoreStore):
         await storage._pool.open()
         try:
             await storage.start_service_clock()
+            if replica is not None:
+                await storage._follow(replica, replica_lag_seconds, pool_size)
         except BaseException:
             await storage.close()
             raise
         return storage
 
+    async def _follow(self, address: PostgresAddress, lag_seconds: int, size: int) -> None:
+        issuer = (await self._pool.read(_ISSUER))[0][0]
+        self._replica = Replica(address, self._service_clock, issuer=issuer, lag_seconds=lag_seconds, size=size)
+        await self._replica.open()
+
     async def close(self) -> None:
         """See `ports.Storage`."""
+        if self._replica is not None:
+            await self._replica.close()
         await self.stop_service_clock()
         await self._pool.close()
         await self._engine.dispose()
@@ -124,6 +146,14 @@ class PostgresStorage(PostgresLeasePart, CoreStore):
         async with self._pool.operation():
             facts = await seats.find(self._pool, query)
             return await self.find_seat_with_care(query) if needs_care(query, facts) else facts
+
+    async def look_at_seat(self, query: SeatQuery) -> SeatFacts:
+        """See `ports.Storage`."""
+        if self._replica is not None:
+            facts = await self._replica.find(query)
+            if facts is not None and not needs_care(query, facts):
+                return facts
+        return await self.find_seat(query)
 
     async def change_seat(self, query: SeatQuery, decide: Callable[[SeatFacts, NextIndex], SeatChanges[_T]]) -> _T:
         """See `ports.Storage`."""
@@ -151,6 +181,10 @@ class PostgresStorage(PostgresLeasePart, CoreStore):
                         "Point CARNET_DATABASE_URL at the primary.",
                     )
 
+    async def check_replica(self) -> str | None:
+        """See `ports.Storage`."""
+        return None if self._replica is None else await self._replica.check()
+
     def stats(self) -> StorageStats:
         """See `ports.Storage`; each operation is its own commit here."""
         return StorageStats(
@@ -159,6 +193,7 @@ class PostgresStorage(PostgresLeasePart, CoreStore):
             failed_jobs=self._failed,
             largest_group=min(1, self._written),
             waiting=self._pool.waiting,
+            replica=None if self._replica is None else self._replica.stats,
         )
 
     # ── how SQLAlchemy Core gets its connection ──────────────────────────────────────────────────────────────────────

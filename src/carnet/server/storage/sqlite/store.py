@@ -117,6 +117,10 @@ class SqliteStorage(SqliteLeasePart, CoreStore):
             raise storage_error(error) from error
         return await self.find_seat_with_care(query) if needs_care(query, facts) else facts
 
+    async def look_at_seat(self, query: SeatQuery) -> SeatFacts:
+        """See `ports.Storage`."""
+        return await self.find_seat(query)
+
     async def change_seat(self, query: SeatQuery, decide: Callable[[SeatFacts, NextIndex], SeatChanges[_T]]) -> _T:
         """See `ports.Storage`."""
         try:
@@ -137,6 +141,10 @@ class SqliteStorage(SqliteLeasePart, CoreStore):
     async def ping(self) -> None:
         """See `ports.Storage`."""
         await self._writer.submit(lambda connection: connection.execute("SELECT 1 FROM installation").fetchone())
+
+    async def check_replica(self) -> str | None:
+        """See `ports.Storage`; there is none."""
+        return None
 
     def stats(self) -> StorageStats:
         """See `ports.Storage`."""
