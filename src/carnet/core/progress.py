@@ -27,12 +27,14 @@ class Progress(Struct):
         updates_until: First second after the update window; None where there is none.
         activations: New seats taken in the running period of the activation budget.
         moves: Seats that the key's owner took from other devices in the running year.
+        rebinds: Seats that followed a device whose parts were changed, in the running year (`core.devices`).
     """
 
     pending: PendingTerm | None = None
     updates_until: Instant | None = None
     activations: Tally = Tally()
     moves: Tally = Tally()
+    rebinds: Tally = Tally()
 
 
 NOTHING = Progress()
@@ -88,7 +90,7 @@ def progress_to_json(progress: Progress) -> dict[str, Any]:
         plain["pending"] = pending_to_json(progress.pending)
     if progress.updates_until is not None:
         plain["updates_until"] = int(progress.updates_until)
-    for member in ("activations", "moves"):
+    for member in ("activations", "moves", "rebinds"):
         tally: Tally = getattr(progress, member)
         if tally.began_at is not None:
             plain[member] = [tally.count, int(tally.began_at)]
@@ -104,6 +106,7 @@ def progress_from_json(value: Mapping[str, Any]) -> Progress:
         updates_until=None if until is None else Instant(until),
         activations=_tally(value.get("activations")),
         moves=_tally(value.get("moves")),
+        rebinds=_tally(value.get("rebinds")),
     )
 
 

@@ -1,8 +1,9 @@
 """
 Device fingerprints: the native one, and what any of them must not be; specs/fingerprint.md.
 
-Belongs here: hashing an anchor for a product, and refusing values that many devices share. Does not belong here:
-finding the anchor (`carnet.client.fingerprint`), or comparing fingerprints (exact equality, SEC-05).
+Belongs here: hashing an anchor for a product and a part for a license, and refusing values that many devices share.
+Does not belong here: finding them (`carnet.client.fingerprint`), or comparing: fingerprints are compared exactly
+(SEC-05), parts by `carnet.core.devices`.
 
 Invariants: a raw hardware identifier never leaves this module (SEC-19); a native fingerprint is always 64 lower-case
 hexadecimal digits, so that `license key ‖ fingerprint` splits in one way only (SEC-16).
@@ -16,6 +17,9 @@ from carnet.core.errors import MalformedError, UsageError
 from carnet.formats.encoding import sha256_hex
 
 FINGERPRINT_CHARACTERS = 64
+COMPONENT_CHARACTERS = 32
+
+_COMPONENT_LABEL = b"carnet/v1/device-component\0"
 
 _HEX = frozenset("0123456789abcdef")
 _REPEATED = 4
@@ -110,6 +114,37 @@ def native_fingerprint(product: str, anchor: str) -> str:
             "Give the device an identity: set CARNET_DEVICE_ID, or mount one into the container.",
         )
     return hmac.digest(key, message, "sha256").hex()
+
+
+def component_digest(product: str, license_key: str, kind: str, value: str) -> str:
+    """
+    The digest of one part of a device, for one license of one product (specs/fingerprint.md §4, SEC-19, R-86).
+
+    Keyed with the license key, it can be compared within a license, which is all that is needed: nobody without the key
+    can find the value by trying, and two licenses do not show that they are used on one machine.
+
+    Args:
+        product: The product id.
+        license_key: As it is stored: the canonical spelling where it has one.
+        kind: What kind of part, for example ``disk-serial``.
+        value: What identifies the part, exactly as read, without surrounding blanks.
+
+    Returns:
+        32 lower-case hexadecimal digits.
+
+    Raises:
+        UsageError: ``bad_anchor``: a blank value, or a placeholder that many devices share (SEC-16).
+    """
+    import hmac
+
+    if is_placeholder(value) or value != value.strip() or not _utf8(value):
+        raise UsageError(
+            "bad_anchor",
+            "This device offers no identity of its own: the value is blank or shared by many devices.",
+            "Give the device an identity: set CARNET_DEVICE_ID, or mount one into the container.",
+        )
+    key = hmac.digest(_utf8(license_key), _COMPONENT_LABEL + _utf8(product), "sha256")
+    return hmac.digest(key, _utf8(kind) + b"\0" + _utf8(value), "sha256").hex()[:COMPONENT_CHARACTERS]
 
 
 def check_fingerprint(text: str) -> str:

@@ -33,6 +33,7 @@ EVENT_KINDS: Final[dict[str, str]] = {
     "license.usage_over_limit": "A meter went over its limit.",
     "activation.created": "A device took a seat.",
     "activation.deactivated": "A seat was given back or taken back.",
+    "activation.rebound": "A seat followed its device, whose parts were changed.",
     "activation.replaced": "A seat was given up for another device.",
     "trial.started": "A device began its one trial of a product.",
     "trial.ending": "A trial ends in 30 days, in 7 days or tomorrow.",

@@ -14,6 +14,7 @@ from carnet.core.seats import decide_refresh
 from carnet.server.domain.activations.admitting import Asked, admit, begun_by, came_with_token, effects
 from carnet.server.domain.activations.commands import ActivateCommand, DeviceClaim, RefreshCommand
 from carnet.server.domain.activations.issuing import Issuing, Prepared
+from carnet.server.domain.activations.rebinding import drifted, rebound
 from carnet.server.domain.activations.refusals import refuse
 from carnet.server.domain.activations.requests import Authorized, held_seats, license_facts, seat_request
 from carnet.server.domain.audit.entries import entry
@@ -89,9 +90,13 @@ class SeatDecisions:
         license_ = facts.license
         if license_ is None:
             return _nothing(refuse("license_not_found"), facts)
+        request = seat_request(command.product, command.device, command.domain)
+        moved = drifted(facts, command.device, now)
+        if moved is not None:  # from here on, the device that it was asks
+            facts, request = moved.facts, replace(request, device=moved.seat.fingerprint)
         asked = Asked(
             query=query,
-            request=seat_request(command.product, command.device, command.domain),
+            request=request,
             user=command.user,
             address=command.address,
         )
@@ -108,8 +113,11 @@ class SeatDecisions:
             # Who knows the license key and the fingerprint may register a new device key (a reinstalled app lost the
             # old one), but not do without one: that would undo SEC-45 for whoever has the old key.
             user = command.user or held.user
-            activation = _told(replace(held, public_key=public_key or held.public_key, user=user), command)
+            activation = replace(held, public_key=public_key or held.public_key, user=user)
+            activation = _told(replace(activation, fingerprint=command.device.fingerprint), command)
         with_it = effects(self._ids, license_, facts, admitted, asked=asked, actor=actor, now=now)
+        if moved is not None:
+            with_it = rebound(self._ids, with_it, moved, command.device, actor=actor, now=now)
         license_ = with_it.license
         token = facts.enrolment if came_with_token(query, facts) else None
         activation = replace(

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from carnet.core.progress import progress_to_json
-from carnet.server.ports import MAX_HOLDERS, Care, NextIndex, SeatChanges, SeatFacts, SeatQuery
+from carnet.server.ports import MAX_HOLDERS, MAX_SIMILAR, Care, NextIndex, SeatChanges, SeatFacts, SeatQuery
 from carnet.server.records import Activation, Enrolment, License
 from carnet.server.storage import rows
 from carnet.server.storage.core.licenses import LICENSE
@@ -113,6 +113,7 @@ def _facts(connection: sa.Connection, query: SeatQuery, *, is_locked: bool) -> S
         replaced=replaced,
         trial_license=_trial(connection, license_, query.fingerprint if own is None else own.fingerprint),
         enrolment=_enrolment(connection, license_, own, query, is_locked=is_locked),
+        similar=() if own is not None else seats.similar(held, query.strong),
     )
 
 
@@ -157,6 +158,14 @@ class _Seats:
         ended = sa.case((activations.c.deactivated_at.is_(None), 0), else_=1)
         found = self._read(sa.select(activations).where(condition).order_by(ended, activations.c.id.desc()), 1)
         return next(iter(found), None)
+
+    def similar(self, held: sa.ColumnElement[bool], strong: tuple[str, ...]) -> tuple[Activation, ...]:
+        """The newest held activations in whose components one of the digests *strong* occurs."""
+        if not strong:
+            return ()
+        occurs = sa.or_(*(activations.c.components.contains(digest, autoescape=True) for digest in strong))
+        found = sa.select(activations).where(held, occurs).order_by(activations.c.id.desc())
+        return self._read(found, MAX_SIMILAR)
 
     def _read(self, query: sa.Select[Any], most: int | None) -> tuple[Activation, ...]:
         query = query if most is None else query.limit(most)
@@ -279,6 +288,7 @@ def _take(connection: sa.Connection, activation: Activation, sequences: dict[int
 def _update(connection: sa.Connection, activation: Activation) -> None:
     values = dict(zip(activations.c.keys(), rows.activation_values(activation), strict=True))
     chosen = (
+        "fingerprint",
         "device_name",
         "platform",
         "public_key",
