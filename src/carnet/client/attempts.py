@@ -136,7 +136,7 @@ class AttemptsFile:
     ) -> tuple[Answer, Attempts | None]:
         from filelock import FileLock, Timeout
 
-        from carnet.client.state_writing import LOCK
+        from carnet.client.state_locking import LOCK
 
         with self._lock:
             try:

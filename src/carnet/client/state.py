@@ -20,7 +20,9 @@ COPIES = ("state.0", "state.1")
 LOCK_SECONDS = 10.0
 """How long a write waits for another process's; each holds the lock for a few milliseconds."""
 
-_BINARY = getattr(os, "O_BINARY", 0)
+_READING = (
+    os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+)  # not blocking: something else than a file may lie there, and a check never waits
 
 
 class Loaded(Struct):
@@ -127,7 +129,7 @@ class StateStore:
     def _read(self, name: str) -> tuple[Condition, bytes]:
         path = os.path.join(self.directory, name)
         try:
-            handle = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | _BINARY)
+            handle = os.open(path, _READING)
         except FileNotFoundError:
             return "absent", b""
         except OSError:
@@ -137,6 +139,8 @@ class StateStore:
             if size > MAX_STATE:
                 return "damaged", b""
             data = os.read(handle, size)
+            while len(data) < size and (more := os.read(handle, size - len(data))):
+                data += more  # a network file system may give less at a time
         except OSError:
             return "unreadable", b""
         finally:

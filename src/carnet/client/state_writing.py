@@ -16,10 +16,9 @@ from contextlib import contextmanager, suppress
 from carnet.client.fingerprint.values import Anchor
 from carnet.client.state import Loaded, StateStore
 from carnet.client.state_file import KEY_BYTES, MAX_SEQUENCE, DeviceState
+from carnet.client.state_locking import locked
 from carnet.client.state_sealing import seal_copy
 from carnet.core.errors import StateError
-
-LOCK = "lock"
 
 _OWNER_ONLY_DIRECTORY = 0o700
 _OWNER_ONLY_FILE = 0o600
@@ -48,7 +47,7 @@ class StateWriter:
 
     def update(self, change: Callable[[Loaded], DeviceState | None], lock_seconds: float) -> Loaded:
         """As `StateStore.update`, which calls it."""
-        with self._writing(), self._locked(lock_seconds):
+        with self._writing(), locked(self._store.directory, lock_seconds):
             loaded, copy, order = self._store.load_all(self._anchors)
             state = change(loaded)
             if state is None:
@@ -128,22 +127,6 @@ class StateWriter:
                 f"The state directory {self._store.directory} cannot be written: {error.strerror or error}.",
                 "Free some space, give this user write access, or set CARNET_STATE to a directory that has it.",
             ) from error
-
-    @contextmanager
-    def _locked(self, seconds: float) -> Iterator[None]:
-        from filelock import FileLock, Timeout
-
-        lock = FileLock(os.path.join(self._store.directory, LOCK), timeout=seconds, mode=_OWNER_ONLY_FILE)
-        try:
-            lock.acquire()
-        except Timeout as error:
-            raise StateError(
-                "state_busy", "Another process is writing the license state.", "Try again in a moment."
-            ) from error
-        try:
-            yield
-        finally:
-            lock.release()
 
 
 def _rename(source: str, target: str) -> None:
