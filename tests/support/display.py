@@ -21,7 +21,9 @@ from typing import Any, Self
 
 RECORD = Path(sys.prefix) / "display" / "display.json"
 PREPARED: dict[str, Any] = (
-    json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.is_file() else {"missing": "make test prepares the display"}
+    json.loads(RECORD.read_text(encoding="utf-8"))
+    if RECORD.is_file()
+    else {"missing": "make test prepares the display"}
 )
 MISSING: str | None = PREPARED.get("missing")
 """Why there is no display on this machine, or None."""
@@ -58,7 +60,7 @@ class Display:
                 *("-screen", "0", f"{WIDTH}x{HEIGHT}x24"),
                 *("-xkbdir", PREPARED["keyboards"]),
                 *("-fbdir", self._directory),
-                *("-dpi", "96", "-nolisten", "tcp", "-noreset"),
+                *("-dpi", "96", "-nolisten", "tcp", "-noreset", "-nocursor"),
             ],
             cwd=PREPARED["directory"],
             env=environment(),
