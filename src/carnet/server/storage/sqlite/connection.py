@@ -52,6 +52,7 @@ def connect(path: Path, *, factory: type[sqlite3.Connection] = sqlite3.Connectio
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")  # REL-03: acknowledged means durable
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA temp_store = MEMORY")  # no change needs another file, nor a place for one (REL-06)
     except sqlite3.Error:
         connection.close()
         raise
