@@ -72,6 +72,15 @@ class Running:
             return False
         return True
 
+    def descriptors(self) -> int:
+        """How many it has open; Linux only."""
+        return sum(1 for _ in Path(f"/proc/{self.pid}/fd").iterdir())
+
+    def cpu_seconds(self) -> float:
+        """What it has used of the processors; Linux only."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def memory_kib(self) -> int:
         """What it holds of the machine's memory; 0 where the system does not say."""
         try:
@@ -190,7 +199,20 @@ def _no_sync() -> None:
     setattr(store, "connect", without)  # noqa: B010 - it is not the module's own name
 
 
-_PLANTS: Final = {"late commit": _late_commit, "no sync": _no_sync}
+def _loop_accepts() -> None:
+    """The planted fault: the event loop takes connections by itself, and one shortage is its last."""
+    import uvicorn
+
+    from carnet.server.serve import Server
+
+    async def startup(self: Any, sockets: Any = None) -> None:
+        await uvicorn.Server.startup(self, sockets)
+        self.on_started()
+
+    Server.startup = startup  # type: ignore[method-assign]
+
+
+_PLANTS: Final = {"late commit": _late_commit, "no sync": _no_sync, "loop accepts": _loop_accepts}
 
 
 def _serve(order: dict[str, Any], out: int) -> int:

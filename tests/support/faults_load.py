@@ -22,6 +22,9 @@ from support.vendor import fingerprint
 _AGAIN: Final = frozenset({409, 429, 500, 502, 503, 507})
 _RETRY_SECONDS: Final = 0.05
 
+PATIENCE_SECONDS: Final = 30
+"""A request that is not answered in this time hangs: that is never right, whatever happens to the server."""
+
 
 class Target:
     """Where the server is at the moment: it may be started anew elsewhere."""
@@ -38,9 +41,9 @@ class Target:
             self.generation += 1
             self._changed.notify_all()
 
-    def connect(self) -> http.client.HTTPConnection:
-        """A connection to where it is now."""
-        return http.client.HTTPConnection("127.0.0.1", self._port, timeout=20)
+    def connect(self, seconds: float) -> http.client.HTTPConnection:
+        """A connection to where it is now; a silence of *seconds* is a `TimeoutError`."""
+        return http.client.HTTPConnection("127.0.0.1", self._port, timeout=seconds)
 
     def wait(self, generation: int) -> None:
         """Until it is somewhere else, or a moment."""
@@ -58,6 +61,7 @@ class Client:
         self._connection: http.client.HTTPConnection | None = None
         self._generation = 0
         self.attempts = 0
+        self.patience_seconds: float = PATIENCE_SECONDS
 
     def once(
         self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
@@ -73,7 +77,7 @@ class Client:
             self.close()
         if self._connection is None:
             self._generation = self._target.generation
-            self._connection = self._target.connect()
+            self._connection = self._target.connect(self.patience_seconds)
         sent = {"Content-Type": "application/json", **(headers or {})}
         if path.startswith("/v1/admin"):
             sent["Authorization"] = f"Bearer {self._token}"
@@ -95,6 +99,9 @@ class Client:
             generation = self._target.generation
             try:
                 status, answer = self.once(method, path, body, headers)
+            except TimeoutError:
+                self._ledger.unexpected.append(f"{what[0]}: no answer in {self.patience_seconds} s")
+                continue
             except (OSError, http.client.HTTPException):
                 self._target.wait(generation)
                 continue

@@ -1,8 +1,9 @@
 """
 Taking connections off a listening socket, for a process whose descriptors are bounded (REL-06, docs/decisions/0057).
 
-Why not the event loop's own: under uvloop a listening socket that meets "too many open files" once is closed for ever
-and in silence, and its clients hang in the kernel's queue while the process looks alive.
+Why not the event loop's own: uvloop answers "too many open files" by asking again without a pause, so that a shortage
+takes a whole processor while newcomers hang in the kernel's queue; and connections that nobody uses may take every
+descriptor, the database's too.
 
 Invariants:
 * connections leave `RESERVED` descriptors to the databases and files of the process, by the limit in force now;

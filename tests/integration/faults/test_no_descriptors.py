@@ -1,0 +1,136 @@
+"""
+REL-06: no file descriptors. Connections that are only held cannot keep out those who ask; where nothing can be opened
+nobody hangs, nothing is acknowledged that is not durable, and it is over when there are descriptors again.
+"""
+
+from __future__ import annotations
+
+import random
+import resource
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from support.campaigns import LONG
+from support.databases import Kind
+from support.faults import Running, faults_in
+from support.faults_killing import admin_token, rows_of
+from support.faults_load import Client, Shop, load
+from support.faults_stalls import UNREACHED, limit, stalled
+from support.installations import settings_in
+from support.ledger import Ledger
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the system does not say what another process has open")
+
+HELD = 200
+PLACES = range(-12, 4)
+"""Where the limit falls, counted from the descriptors in use: also below what the process cannot do without."""
+
+SQUEEZES = 200 if LONG else 12
+
+
+@contextmanager
+def held(server: Running, count: int) -> Iterator[None]:
+    """Connections that say nothing; the server may close them."""
+    with ExitStack() as stack:
+        for _ in range(count):
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=10))
+        yield
+
+
+@contextmanager
+def squeezed(server: Running, most: int) -> Iterator[None]:
+    """At most so many descriptors for the length of a `with`."""
+    before = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)[0]
+    limit(server.pid, resource.RLIMIT_NOFILE, most)
+    try:
+        yield
+    finally:
+        limit(server.pid, resource.RLIMIT_NOFILE, before)
+
+
+def test_rel_06_connections_that_are_held_make_room_for_those_who_ask(tmp_path: Path, database: Kind) -> None:
+    with stalled(settings_in(tmp_path)) as stall:
+        server = stall.servers.running
+        assert server is not None
+        with squeezed(server, 64), held(server, HELD):
+            for number in range(20):
+                stall.client.close()  # each comes anew
+                stall.again(f"device {number}")
+            assert server.descriptors() <= 64
+        assert "connections.short" in stall.servers.said()
+        stall.client.close()
+        assert stall.once("after") == 201
+    print(f"REL-06 {database}, {HELD} connections held: {stall.told()}")  # noqa: T201 - the campaign's counts
+
+
+def test_rel_06_without_descriptors_nobody_hangs_and_it_is_over_when_there_are_some(
+    tmp_path: Path, database: Kind
+) -> None:
+    with stalled(settings_in(tmp_path)) as stall:
+        server = stall.servers.running
+        assert server is not None
+        for place in PLACES:
+            stall.again(f"before {place}")
+            with squeezed(server, server.descriptors() + place), held(server, 20):
+                used = server.cpu_seconds()
+                for number in range(3):
+                    stall.once(f"on the connection that is there, {place}, {number}", may_be_unreached=True)
+                for number in range(3):
+                    stall.client.close()
+                    stall.once(f"anew, {place}, {number}", may_be_unreached=True)
+                assert server.cpu_seconds() - used < 1, "it turns for nothing"
+            stall.client.close()
+            stall.again(f"after {place}")
+        assert stall.tally[UNREACHED] + stall.tally[503] > 0
+    print(f"REL-06 {database}, no descriptors at {len(PLACES)} places: {stall.told()}")  # noqa: T201
+
+
+def test_rel_06_seats_on_sqlite_are_changed_without_opening_any_file(tmp_path: Path) -> None:
+    with stalled(settings_in(tmp_path)) as stall:
+        server = stall.servers.running
+        assert server is not None
+        with squeezed(server, server.descriptors()):
+            assert {stall.once(f"device {number}") for number in range(20)} == {201}
+
+
+def test_rel_06_squeezed_under_load_nothing_acknowledged_is_lost(tmp_path: Path, database: Kind) -> None:
+    settings = settings_in(tmp_path)
+    ledger, token = Ledger(), admin_token(settings)
+    chance, moment = random.Random(6), threading.Event()  # noqa: S311 - where the limit falls
+    with faults_in(settings) as servers:
+        server = servers.start()
+        opening = Client(servers.target, ledger, token)
+        shop = Shop(opening)
+        opening.close()
+        with load(servers.target, ledger, token, shop):
+            for _ in range(SQUEEZES):
+                ledger.wait_for(ledger.acknowledged + chance.randint(1, 40))
+                with (
+                    squeezed(server, server.descriptors() + chance.choice(PLACES)),
+                    held(server, chance.randint(0, 40)),
+                ):
+                    moment.wait(chance.uniform(0, 0.1))
+            ledger.wait_for(ledger.acknowledged + 40)
+        server.terminate()
+        assert ledger.unexpected == []
+        assert ledger.compare(rows_of(settings)) == []
+    print(f"REL-06 {database}, {SQUEEZES} shortages under load: {ledger.acknowledged} acknowledged, 0 lost")  # noqa: T201
+
+
+def test_rel_06_tooth_check_a_loop_that_takes_connections_itself_turns_for_nothing_while_newcomers_hang(
+    tmp_path: Path,
+) -> None:
+    with faults_in(settings_in(tmp_path)) as servers:
+        server = servers.start("loop accepts")
+        client = Client(servers.target, Ledger(), "")
+        client.patience_seconds = 3
+        used = server.cpu_seconds()
+        with squeezed(server, server.descriptors() - 10), pytest.raises(TimeoutError):
+            client.once("GET", "/livez")
+        assert server.cpu_seconds() - used > 0.3
