@@ -29,11 +29,14 @@ from carnet.server.api.logs import tell_alert, tell_clock
 from carnet.server.api.metrics import Metrics
 from carnet.server.api.openapi import document
 from carnet.server.api.problems import EXCEPTION_HANDLERS
+from carnet.server.api.scraping import Scraping
+from carnet.server.api.spool import SpoolRoom
 from carnet.server.api.v1.devices import DEVICE_HANDLERS, hot_device_calls
 from carnet.server.api.v1.leases import LEASE_HANDLERS, hot_lease_calls
 from carnet.server.api.v1.trust import TRUST_HANDLERS, Published
 from carnet.server.api.v1.usage import USAGE_HANDLERS
 from carnet.server.installation import Installation
+from carnet.server.siblings import Siblings
 
 
 def _given(value: object) -> Provide:
@@ -41,12 +44,13 @@ def _given(value: object) -> Provide:
     return Provide(lambda: value, sync_to_thread=False)
 
 
-def create_app(installation: Installation) -> EdgeApp:
+def create_app(installation: Installation, siblings: Siblings | None = None) -> EdgeApp:
     """
     The server's ASGI application over an open installation.
 
     Args:
         installation: Open for as long as the application answers; whoever opened it closes it.
+        siblings: The other processes that answer on the same address; None: there are none.
 
     Returns:
         A Litestar application that answers on any host name (users-ask 2). It reads no environment and holds no state
@@ -79,6 +83,8 @@ def create_app(installation: Installation) -> EdgeApp:
             "audit": _given(installation.audit),
             "apikeys": _given(installation.apikeys),
             "bulk": _given(installation.bulk),
+            "imports": _given(installation.imports),
+            "spools": _given(SpoolRoom(installation.settings.data)),
             "leases": _given(installation.leases),
             "activations": _given(installation.activations),
             "changes": _given(installation.changes),
@@ -111,7 +117,7 @@ def create_app(installation: Installation) -> EdgeApp:
             "trust": _given(installation.trust),
             "published": _given(Published(installation.trust)),
             "readiness": _given(Readiness(installation)),
-            "counters": _given(metrics),
+            "scraping": _given(Scraping(metrics, installation.store, siblings)),
             "contract": Provide(the_contract, sync_to_thread=False),
         },
         exception_handlers=EXCEPTION_HANDLERS,

@@ -50,6 +50,7 @@ from carnet.server.domain.trust.service import TrustService
 from carnet.server.domain.upkeep import Upkeep
 from carnet.server.domain.watching.pools import PoolWatch
 from carnet.server.domain.watching.terms import TermWatch
+from carnet.server.jobs.health import background_checks
 from carnet.server.layout import Layout
 from carnet.server.machine_clock import SystemClock, SystemRunning, read_seen, write_seen
 from carnet.server.opening import OpenedFiles, open_database, open_files, open_storage
@@ -198,8 +199,9 @@ class Installation:
         )
 
     async def checks(self) -> tuple[Check, ...]:
-        """Whether each part works now, as `readiness.check_parts` tells."""
-        return await check_parts(self._storage, self._keys, self.ring, self.keys, self.clock.guard)
+        """Whether each part works now, as `readiness.check_parts` and `jobs.health.background_checks` tell."""
+        parts = await check_parts(self._storage, self._keys, self.ring, self.keys, self.clock.guard)
+        return (*parts, *await background_checks(self._storage))
 
     async def keep_mark(self) -> None:
         """

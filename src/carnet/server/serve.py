@@ -16,7 +16,9 @@ import logging
 import os
 import socket
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import IO, Any, Final
 
 import uvicorn
@@ -30,6 +32,7 @@ from carnet.server.installation import open_installation
 from carnet.server.jobs.running import running_jobs
 from carnet.server.layout import Layout, read_record
 from carnet.server.settings import Settings
+from carnet.server.siblings import Siblings
 from carnet.server.workers import Post, Workers
 
 STOP_SECONDS: Final = 10
@@ -124,15 +127,18 @@ def serve(
         if settings.workers == 1:
             return _serve_alone(settings, listening, stream, ready or _nobody)
 
-        def work(post: Post) -> int:
-            return _serve_alone(settings, listening, None, post.ready, lifeline=post.lifeline)
-
         def first_ready(address: str) -> None:
             _announce(settings, address, stream)
             if ready is not None:
                 ready(address)
 
-        return Workers(settings.workers, work).run(first_ready)
+        with tempfile.TemporaryDirectory(prefix="carnet-", ignore_cleanup_errors=True) as folder:
+
+            def work(post: Post) -> int:
+                siblings = Siblings(Path(folder), post.number, settings.workers)
+                return _serve_alone(settings, listening, None, post.ready, lifeline=post.lifeline, siblings=siblings)
+
+            return Workers(settings.workers, work).run(first_ready)
 
 
 def _check_workers(settings: Settings) -> None:
@@ -161,9 +167,10 @@ def _serve_alone(
     ready: Callable[[str], None],
     *,
     lifeline: int | None = None,
+    siblings: Siblings | None = None,
 ) -> int:
     with contextlib.closing(Spare()) as spare, asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(_run(settings, listening, spare, banner, ready, lifeline=lifeline))
+        return runner.run(_run(settings, listening, spare, banner, ready, lifeline=lifeline, siblings=siblings))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -183,6 +190,7 @@ async def _run(
     ready: Callable[[str], None],
     *,
     lifeline: int | None,
+    siblings: Siblings | None,
 ) -> int:
     def say(sentence: str) -> None:
         log.info("server.starting", note=sentence)
@@ -191,7 +199,8 @@ async def _run(
         # The root's own keys were proved by opening. One product's broken key is no reason to fail all of them.
         for broken in await installation.keys.prove():
             log.error("key.broken", kid=broken.kid, product=broken.product, code=broken.code)
-        server = Server(create_app(installation), spare)
+        app = create_app(installation, siblings)
+        server = Server(app, spare)
         address = _address(listening)
 
         def started() -> None:
@@ -205,7 +214,8 @@ async def _run(
         # What is there now stays: the collector need not walk through it again and again.
         gc.collect()
         gc.freeze()
-        await server.serve(sockets=[listening])
+        async with contextlib.nullcontext() if siblings is None else siblings.answering(app.metrics.render):
+            await server.serve(sockets=[listening])
         log.info("server.stopped", cut_off=server.cut_off)
         return 1 if server.cut_off else 0
 

@@ -44,6 +44,11 @@ class Post(Protocol):
     """What a worker has of its parent."""
 
     @property
+    def number(self) -> int:
+        """Which worker it is, from 0; one that is started anew takes the number of the one that died."""
+        ...
+
+    @property
     def lifeline(self) -> int:
         """A file descriptor that ends when the parent does."""
         ...
@@ -54,7 +59,8 @@ class Post(Protocol):
 
 
 class _Post:
-    def __init__(self, lifeline: int, telling: int) -> None:
+    def __init__(self, number: int, lifeline: int, telling: int) -> None:
+        self.number = number
         self.lifeline = lifeline
         self._telling = telling
 
@@ -71,11 +77,12 @@ class _Post:
 
 
 class _Worker(Struct):
-    """A running worker: its process, its end of the pipe for what it tells, and when it was started."""
+    """A running worker: its process, its end of the pipe for what it tells, when it was started, and its number."""
 
     pid: int
     told: int
     since: float
+    number: int = 0
 
 
 class Workers:
@@ -151,17 +158,19 @@ class Workers:
 
     def _start(self) -> _Worker:
         told, telling = os.pipe()
+        taken = {worker.number for worker in self._running.values()}
+        number = min(set(range(len(taken) + 1)) - taken)
         # Until the worker has put the parent's handlers away, a signal must not be lost in them.
         signal.pthread_sigmask(signal.SIG_BLOCK, (*_STOPPING, signal.SIGCHLD))
         try:
             pid = os.fork()
             if pid == 0:
                 os.close(told)
-                self._become_worker(_Post(self._lifeline, telling))
+                self._become_worker(_Post(number, self._lifeline, telling))
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, (*_STOPPING, signal.SIGCHLD))
         os.close(telling)
-        worker = _Worker(pid=pid, told=told, since=time.monotonic())
+        worker = _Worker(pid=pid, told=told, since=time.monotonic(), number=number)
         self._running[pid] = worker
         log.info("worker.started", pid=pid)
         return worker

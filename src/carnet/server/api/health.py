@@ -1,4 +1,4 @@
-"""Whether this process lives, whether it can serve, and what it counts (REL-14)."""
+"""Whether this process lives, whether it can serve, and what the server counts (REL-14)."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from litestar.di import NamedDependency
 from carnet._version import __version__
 from carnet.server.api.caching import Cacheable
 from carnet.server.api.logs import log
-from carnet.server.api.metrics import CONTENT_TYPE, Metrics
+from carnet.server.api.metrics import CONTENT_TYPE
 from carnet.server.api.openapi import reply
+from carnet.server.api.scraping import Scraping
 from carnet.server.installation import Installation
 
 READY_SECONDS: Final = 5.0
@@ -116,9 +117,13 @@ async def readyz(readiness: NamedDependency[Readiness]) -> Response[Ready]:
     media_type=MediaType.TEXT,
     response_description="Prometheus text format.",
 )
-async def metrics(counters: NamedDependency[Metrics]) -> Response[str]:
-    """Show the counters of this process, for Prometheus. Holds no keys, ids or addresses."""
-    return Response(counters.render().decode(), media_type=CONTENT_TYPE)
+async def metrics(scraping: NamedDependency[Scraping]) -> Response[str]:
+    """
+    Show the counters of every process of this server, and how outbox and jobs are, for Prometheus.
+
+    Holds no keys, ids or addresses. With several processes each sample names its one as `worker`.
+    """
+    return Response((await scraping.render()).decode(), media_type=CONTENT_TYPE)
 
 
 @get("/openapi.json", operation_id="openapi", tags=_TAGS, response_description="This document.")

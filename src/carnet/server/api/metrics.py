@@ -22,7 +22,7 @@ from carnet._version import __version__
 from carnet.server.domain.statistics.anomalies import AlertKind
 from carnet.server.domain.statistics.flushing import Flusher
 from carnet.server.domain.statistics.service import Statistics
-from carnet.server.ports import StorageStats
+from carnet.server.ports import ReplicaStats, StorageStats
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST.partition("; charset")[0]
 UNMATCHED: Final = "unmatched"
@@ -49,6 +49,18 @@ class _StorageCollector(Collector):
             "carnet_storage_largest_group", "Most changes in one commit.", value=stats.largest_group
         )
         yield GaugeMetricFamily("carnet_storage_waiting", "Changes waiting to be written.", value=stats.waiting)
+        if stats.replica is not None:
+            yield from _replica_metrics(stats.replica)
+
+
+def _replica_metrics(stats: ReplicaStats) -> Iterator[Metric]:
+    reads = CounterMetricFamily("carnet_replica_reads", "Reads of the replica, by outcome.", labels=("outcome",))
+    for outcome, count in (("used", stats.reads), ("behind", stats.behind), ("failed", stats.failures)):
+        reads.add_metric((outcome,), count)
+    yield reads
+    yield GaugeMetricFamily(
+        "carnet_replica_age_seconds", "How old the last state read from it was, at most.", value=stats.age_seconds
+    )
 
 
 class _StatisticsCollector(Collector):
@@ -140,7 +152,7 @@ class Metrics:
             self._activations.labels(_outcome(status)).observe(seconds)
 
     def render(self) -> bytes:
-        """The text that Prometheus reads."""
+        """What this process counts, as Prometheus reads it."""
         return generate_latest(self.registry)
 
 

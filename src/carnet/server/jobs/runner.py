@@ -200,9 +200,8 @@ class Runner:
             for name, state in self._states.items()
             if state.ran_at is not None
         )
-        kept = await self._store.keep_jobs(
-            self.holder, tuple(self._jobs), lease_seconds=self._lease_seconds, reports=reports
-        )
+        wanted = {job.name: job.every_seconds for job in self._jobs.values()}
+        kept = await self._store.keep_jobs(self.holder, wanted, lease_seconds=self._lease_seconds, reports=reports)
         for row in kept.held:
             state = self._states[row.name]
             state.until = asked_at + _MARGIN * self._lease_seconds
@@ -220,8 +219,8 @@ class Runner:
     def _take_over(self, state: _State, row: JobRow, now: int, asked_at: float) -> None:
         """Go on where the last holder was. A time that is ahead of the database's own is none."""
         state.ran_at, state.problem = None, row.problem
-        ago = None if row.ok_at is None else now - row.ok_at
-        state.done_at = None if ago is None or ago < 0 else asked_at - ago
+        ago = now - row.ok_at
+        state.done_at = None if row.ran_at is None or ago < 0 else asked_at - ago
 
     def _is_held(self, name: str) -> bool:
         return self._running() < self._states[name].until

@@ -4,6 +4,7 @@ Who does which job, and what jobs ask the storage: a job is held by one runner a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from carnet.core._base import Struct
@@ -19,16 +20,22 @@ class JobRow(Struct):
     Attributes:
         name: The job's.
         holder: The runner that does it; empty when nobody does.
-        ran_at: When it ended last.
-        ok_at: When it ended well last.
+        every_seconds: How long after it was done it is due again.
+        ran_at: When it ended last; None: never.
+        ok_at: When it ended well last; when it was known first, until then.
         problem: What went wrong the last time; None when all went well.
     """
 
     name: str
     holder: str
+    every_seconds: int
     ran_at: Instant | None
-    ok_at: Instant | None
+    ok_at: Instant
     problem: str | None
+
+    def late_seconds(self, now: Instant) -> int:
+        """For how long it has been due; 0: it is not, or its time is ahead of *now*."""
+        return max(0, now - self.ok_at - self.every_seconds)
 
 
 class JobReport(Struct):
@@ -61,18 +68,18 @@ class JobStore(Protocol):
     async def keep_jobs(
         self,
         holder: str,
-        names: tuple[str, ...],
+        jobs: Mapping[str, int],
         *,
         lease_seconds: int,
         reports: tuple[JobReport, ...] = (),
         at_ms: int | None = None,
     ) -> JobsKept:
         """
-        Go on holding what *holder* holds of *names*, take what nobody holds, and write *reports* of what it holds.
+        Go on holding what *holder* holds of *jobs*, take what nobody holds, and write *reports* of what it holds.
 
         Args:
             holder: Who asks.
-            names: The jobs that it would do.
+            jobs: What it would do: names, and how many seconds after it was done each is due again.
             lease_seconds: For how long it holds them from now on unless it asks again.
             reports: How runs ended.
             at_ms: Milliseconds since 1970, for tests; None: the database's time on PostgreSQL, this machine's on

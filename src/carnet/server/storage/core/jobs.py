@@ -7,6 +7,7 @@ one machine.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -23,7 +24,6 @@ from carnet.server.storage.rows import outbox as outbox_rows
 from carnet.server.storage.rows.leases import lease_terms_of
 from carnet.server.storage.tables import (
     day_counts,
-    jobs,
     lease_pools,
     lease_terms,
     leases,
@@ -32,6 +32,7 @@ from carnet.server.storage.tables import (
     rate_limits,
     seen_proofs,
 )
+from carnet.server.storage.tables import jobs as _jobs
 
 _NOW: Final = {
     "sqlite": sa.text("SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"),
@@ -56,19 +57,19 @@ class JobPart(CoreUnits):
     async def keep_jobs(
         self,
         holder: str,
-        names: tuple[str, ...],
+        jobs: Mapping[str, int],
         *,
         lease_seconds: int,
         reports: tuple[JobReport, ...] = (),
         at_ms: int | None = None,
     ) -> JobsKept:
         """See `ports.JobStore`."""
-        query = sa.select(jobs).where(jobs.c.name.in_(names)).order_by(jobs.c.name)
+        query = sa.select(_jobs).where(_jobs.c.name.in_(jobs)).order_by(_jobs.c.name)
 
         def look(connection: sa.Connection) -> tuple[Instant, bool]:
             now = _now(connection) if at_ms is None else at_ms
             found = connection.execute(query).all()
-            is_all = len(found) == len(names)
+            is_all = len(found) == len(jobs)
             return Instant(now // 1000), is_all and not any(_may_hold(row, holder, now, lease_seconds) for row in found)
 
         at, is_none_for_us = await self._read(look)
@@ -76,41 +77,37 @@ class JobPart(CoreUnits):
             return JobsKept(at=at, held=())
 
         def work(connection: sa.Connection) -> JobsKept:
-            known = set(connection.scalars(sa.select(jobs.c.name)))
-            for name in names:
-                if name not in known:
-                    insert(connection, jobs, {"name": name, "holder": "", "held_until": 0, "state": ""})
+            _make_known(connection, jobs, _now(connection) if at_ms is None else at_ms)
             found = connection.execute(query.with_for_update()).all()
             now = _now(connection) if at_ms is None else at_ms  # after the wait for the lock
-            ours = [row for row in found if _may_hold(row, holder, now, lease_seconds)]
             ended = {report.name: report for report in reports}
-            for row in ours:
-                values = {"holder": holder, "held_until": now + 1000 * lease_seconds}
-                values |= _reported(ended.get(row.name) if row.holder == holder else None, now // 1000)
-                connection.execute(sa.update(jobs).where(jobs.c.name == row.name).values(values))
-            kept = connection.execute(query.where(jobs.c.holder == holder))
-            held = {row.name for row in ours}
-            return JobsKept(
-                at=Instant(now // 1000), held=tuple(outbox_rows.job_from(row) for row in kept if row.name in held)
-            )
+            held = {row.name for row in found if _may_hold(row, holder, now, lease_seconds)}
+            for row in found:
+                if row.name in held:
+                    until = now + 1000 * lease_seconds
+                    values = {"holder": holder, "held_until": until, "every_seconds": jobs[row.name]}
+                    values |= _reported(ended.get(row.name) if row.holder == holder else None, now // 1000)
+                    connection.execute(sa.update(_jobs).where(_jobs.c.name == row.name).values(values))
+            kept = [outbox_rows.job_from(row) for row in connection.execute(query) if row.name in held]
+            return JobsKept(at=Instant(now // 1000), held=tuple(kept))
 
         return await self._write(work)
 
     async def release_jobs(self, holder: str) -> None:
         """See `ports.JobStore`."""
-        is_ours = jobs.c.holder == holder
+        is_ours = _jobs.c.holder == holder
 
         def work(connection: sa.Connection) -> None:
-            connection.execute(sa.update(jobs).where(is_ours).values(holder="", held_until=0))
+            connection.execute(sa.update(_jobs).where(is_ours).values(holder="", held_until=0))
 
-        if await self._one(sa.select(jobs.c.name).where(is_ours).limit(1), bool):
+        if await self._one(sa.select(_jobs.c.name).where(is_ours).limit(1), bool):
             await self._write(work)
 
     async def jobs(self) -> JobsKept:
         """See `ports.JobStore`."""
 
         def work(connection: sa.Connection) -> JobsKept:
-            found = connection.execute(sa.select(jobs).order_by(jobs.c.name))
+            found = connection.execute(sa.select(_jobs).order_by(_jobs.c.name))
             return JobsKept(
                 at=Instant(_now(connection) // 1000), held=tuple(outbox_rows.job_from(row) for row in found)
             )
@@ -119,7 +116,7 @@ class JobPart(CoreUnits):
 
     async def job_memory(self, name: str) -> str:
         """See `ports.JobStore`."""
-        found = await self._one(sa.select(jobs.c.state).where(jobs.c.name == name), lambda row: str(row[0]))
+        found = await self._one(sa.select(_jobs.c.state).where(_jobs.c.name == name), lambda row: str(row[0]))
         return found or ""
 
     async def move_job(
@@ -128,8 +125,8 @@ class JobPart(CoreUnits):
         """See `ports.JobStore`."""
 
         def work(connection: sa.Connection) -> bool:
-            is_as_known = sa.and_(jobs.c.name == name, jobs.c.state == was)
-            if connection.execute(sa.update(jobs).where(is_as_known).values(state=state)).rowcount != 1:
+            is_as_known = sa.and_(_jobs.c.name == name, _jobs.c.state == was)
+            if connection.execute(sa.update(_jobs).where(is_as_known).values(state=state)).rowcount != 1:
                 return False
             add_events(connection, events)
             put_marks(connection, marks)
@@ -200,6 +197,14 @@ class JobPart(CoreUnits):
             return connection.execute(sa.delete(table).where(is_chosen, is_over)).rowcount
 
         return await self._write(work)
+
+
+def _make_known(connection: sa.Connection, jobs: Mapping[str, int], now: int) -> None:
+    known = set(connection.scalars(sa.select(_jobs.c.name)))
+    for name, every_seconds in jobs.items():
+        if name not in known:
+            new = {"name": name, "holder": "", "held_until": 0, "state": "", "ok_at": now // 1000}
+            insert(connection, _jobs, {**new, "every_seconds": every_seconds})
 
 
 def _now(connection: sa.Connection) -> int:

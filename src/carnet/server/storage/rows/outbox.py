@@ -73,4 +73,11 @@ def mark_values(mark: LimitMark) -> Mapping[str, Any]:
 
 def job_from(row: Sequence[Any]) -> JobRow:
     """A row of `jobs`."""
-    return JobRow(name=row[0], holder=row[1], ran_at=instant(row[3]), ok_at=instant(row[4]), problem=row[5])
+    return JobRow(
+        name=row[0],
+        holder=row[1],
+        every_seconds=row[3],
+        ran_at=instant(row[4]),
+        ok_at=Instant(row[5]),
+        problem=row[6],
+    )

@@ -26,8 +26,10 @@ jobs = Table(
     Column("name", Text, primary_key=True),
     Column("holder", Text, nullable=False),
     Column("held_until", BigInteger, nullable=False),
+    Column("every_seconds", BigInteger, nullable=False),
     Column("ran_at", BigInteger),
-    Column("ok_at", BigInteger),
+    # When it was made, until it has gone well once.
+    Column("ok_at", BigInteger, nullable=False),
     Column("problem", Text),
     Column("state", Text, nullable=False),
 )
