@@ -143,10 +143,16 @@ def _rename(source: str, target: str) -> None:
 
 
 def _sync_directory(path: str) -> None:
-    """Make the new name durable. Windows offers no such call; its renames are journalled."""
+    """
+    Make the new name durable. Windows offers no such call; its renames are journalled.
+
+    A failure is let go: the name is in place by now, so the state is the new one whatever is said of it, and some
+    network file systems cannot sync a directory at all.
+    """
     if sys.platform != "win32":
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        with suppress(OSError):
+            handle = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
