@@ -39,7 +39,7 @@ def test_rel_15_months_and_anchor_days(office: Shop) -> None:
     sold = office.license("--starts-at", "2027-01-31T10:00:00Z", "--months", "1")
     assert sold["expires_at"] == "2027-02-28T10:00:00Z"
     renewed = office.vendor("license", "renew", sold["id"], "--months", "1", "--basis", "anchor_day")
-    assert renewed["expires_at"] == "2027-03-28T10:00:00Z"
+    assert renewed["expires_at"] == "2027-03-31T10:00:00Z"
     converted = office.vendor("license", "convert", sold["id"], "--type", "perpetual", "--set", "seat_limit=7")
     assert (converted["type"], converted["expires_at"], converted["seats"]["limit"]) == ("perpetual", None, 7)
     kept = office.vendor("license", "convert", sold["id"], "--condition", "overage_percent=50", "--keep-term")

@@ -52,6 +52,9 @@ def _format(options: argparse.Namespace, path: str) -> Literal["csv", "jsonl"]:
 
 
 def _import(options: argparse.Namespace, out: Output) -> int:
+    import io
+
+    from carnet.server.domain.bulk.commands import ImportOptions
     from carnet.server.records import OPERATOR
 
     text = _text_of(options.file)
@@ -60,16 +63,15 @@ def _import(options: argparse.Namespace, out: Output) -> int:
     async def work(installation: Installation) -> Imported:
         names_none = options.product is None and len((await installation.products.list(limit=2)).items) != 1
         product = None if names_none else await only_product(installation, options.product)
-        return await installation.bulk.import_lines(
-            text,
-            form,
-            OPERATOR,
+        wanted = ImportOptions(
+            form=form,
             product=product,
             policy=options.policy,
             skip_known=options.skip_known,
             skip_bad=options.skip_bad,
             dry_run=options.dry_run,
         )
+        return await installation.imports.import_lines(lambda: io.StringIO(text, newline=""), OPERATOR, wanted)
 
     made = administer(options, out, work)
     document = {

@@ -21,6 +21,8 @@ MAX_BUNDLE = 8 * MIB
 
 MAX_PUBLIC_BODY = 16 * KIB
 MAX_ADMIN_BODY = MIB
+MAX_IMPORT_BODY = 64 * MIB
+"""A file of licenses to take over; it is read in pieces and never held in memory."""
 
 MAX_JSON_DEPTH = 20
 MAX_JSON_VALUES = 4096

@@ -378,7 +378,7 @@ def test_a_storage_that_fails_in_the_middle_is_told(vendor: Vendor, monkeypatch:
 
     installation: Installation = vendor.installation
     product = vendor.product()
-    real, calls = installation.bulk._store, []
+    real, calls = installation.imports._store, []
 
     async def failing(lot: Any, actor: Any, batch: str) -> int:
         calls.append(len(lot))
@@ -386,7 +386,7 @@ def test_a_storage_that_fails_in_the_middle_is_told(vendor: Vendor, monkeypatch:
             raise StateError("storage_unavailable", "The disk is full.", "")
         return await real(lot, actor, batch)
 
-    monkeypatch.setattr(installation.bulk, "_store", failing)
+    monkeypatch.setattr(installation.imports, "_store", failing)
     text = two_policies(product, 20)
     answer = send(vendor, text, f"format=csv&product={product}").json()
     assert (answer["done"], answer["imported"]) == (False, 10)

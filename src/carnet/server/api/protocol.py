@@ -6,6 +6,8 @@ It also never changes protocol: offers of HTTP/2 or WebSocket are declined by an
 A request must arrive whole within `RECEIVE_SECONDS`, its head within `MAX_HEAD_BYTES`, and a refused body is drained
 only up to `MAX_DRAINED_BYTES`; otherwise the connection is closed. An idle connection costs one timer and no thread, so
 hundreds of slow ones do not stop anybody else.
+
+A file to import may be larger, and has a second more for each 64 KiB of it that came.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ from typing import Any, Final
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from carnet.formats.limits import MAX_IMPORT_BODY
 
 RECEIVE_SECONDS: Final = 20.0
 """16 KiB in 20 s is 7 kbit/s: slower than any link that activates software."""
@@ -27,6 +31,12 @@ MAX_DRAINED_BYTES: Final = 8 * 1024 * 1024
 How much of a body is read at most. Bodies that are refused for their size are drained so far, so that the sender reads
 the refusal instead of a reset connection (RFC 9112 §9.6).
 """
+
+_FILES: Final = frozenset({b"/v1/admin/licenses/import"})
+"""Where a body is a file: `MAX_IMPORT_BODY` of it, until it is answered."""
+
+_SLOWEST_FILE: Final = 64 * 1024
+"""Bytes a second."""
 
 _TOO_SLOW: Final = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _TOO_LONG: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
@@ -43,6 +53,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unparsed_bytes = 0
         self._head_bytes = 0
         self._body_bytes = 0
+        self._is_file = False
         self._refused = False
         self._receiving_since: float | None = None
         self._watch: asyncio.TimerHandle | None = None
@@ -115,7 +126,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """A request line starts."""
-        self._in_head, self._head_bytes, self._body_bytes = True, 0, 0
+        self._in_head, self._head_bytes, self._body_bytes, self._is_file = True, 0, 0, False
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
@@ -133,6 +144,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             return
         self._in_head, self._unparsed_bytes = False, 0
+        self._is_file = self.url.partition(b"?")[0] in _FILES
         if self._head_bytes > MAX_HEAD_BYTES:
             self._refuse(_TOO_LONG)
         else:
@@ -143,7 +155,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             return
         self._body_bytes += len(body)
-        if self._body_bytes > MAX_DRAINED_BYTES:
+        is_taken = self._is_file and not (bool(self.cycle) and self.cycle.response_started)
+        if self._body_bytes > (MAX_IMPORT_BODY + MAX_DRAINED_BYTES if is_taken else MAX_DRAINED_BYTES):
             self._refuse(b"")
         if not self._refused:
             super().on_body(body)
@@ -164,13 +177,15 @@ class BoundedProtocol(HttpToolsProtocol):
     def _look(self) -> None:
         since = self._receiving_since
         now = self.loop.time()
-        if since is not None and now - since >= self.receive_seconds:
+        patience = self.receive_seconds + (self._body_bytes / _SLOWEST_FILE if self._is_file else 0)
+        if since is not None and now - since >= patience:
             # `cycle` belongs to the last request whose head was whole; only an answer under way forbids another.
             answering = bool(self.cycle) and self.cycle.response_started and not self.cycle.response_complete
             self._refuse(b"" if answering else _TOO_SLOW)
             return
-        wait = self.receive_seconds if since is None else since + self.receive_seconds - now
-        self._watch = self.loop.call_later(wait, self._look)
+        wait = self.receive_seconds if since is None else since + patience - now
+        # Soon enough also for a request that follows a file on the same connection.
+        self._watch = self.loop.call_later(min(wait, self.receive_seconds), self._look)
 
     def _refuse(self, answer: bytes) -> None:
         self._refused = True

@@ -12,19 +12,23 @@ from litestar.params import JSONBody, QueryParameter
 from litestar.response import Stream
 from msgspec import Meta
 
-from carnet.core.errors import CarnetError, MalformedError
+from carnet.core.errors import CarnetError
 from carnet.core.model import LicenseStatus
+from carnet.core.renewals import RenewalBasis
+from carnet.formats.limits import MAX_IMPORT_BODY
 from carnet.formats.strict_json import dump_json
 from carnet.server.api import wire
 from carnet.server.api.admin import views
+from carnet.server.api.admin.license_model_bodies import Months
+from carnet.server.api.admin.licenses import license_command
 from carnet.server.api.admin.models import CreateLicensesRequest, Why
 from carnet.server.api.auth import actor_of
 from carnet.server.api.reach import within
+from carnet.server.api.spool import SpoolRoom
 from carnet.server.api.wire import Seconds, WrittenTime
-from carnet.server.domain.artifacts.commands import SignedKeyOptions
-from carnet.server.domain.bulk.commands import MAX_CHANGED, BulkAction, ChangeLicenses
+from carnet.server.domain.bulk.commands import MAX_CHANGED, BulkAction, ChangeLicenses, ImportOptions
+from carnet.server.domain.bulk.importing import MAX_ROWS, ImportService
 from carnet.server.domain.bulk.service import BulkService
-from carnet.server.domain.licenses.commands import CreateLicense
 from carnet.server.domain.licenses.service import LicenseService
 from carnet.server.ports import LicenseFilter
 from carnet.server.records import Actor
@@ -51,7 +55,8 @@ class BulkIssueRequest(CreateLicensesRequest, kw_only=True, forbid_unknown_field
 class BulkChangeRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """
     One thing to do to many licenses: to all of them or to none. `ids`, or filters (`product`, `policy`, `customer`,
-    `status`) of which at least one, say which. `expires_at` and `duration_seconds` are for `renew`.
+    `status`) of which at least one, say which. `expires_at`, `duration_seconds`, `duration_months` and `basis` are for
+    `renew`.
     """
 
     example: ClassVar[dict[str, Any]] = {"action": "suspend", "product": "hustl", "reason": "unpaid", "dry_run": True}
@@ -65,6 +70,8 @@ class BulkChangeRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True
     reason: Why | None = None
     expires_at: WrittenTime | None = None
     duration_seconds: Seconds | None = None
+    duration_months: Months | None = None
+    basis: RenewalBasis | None = None
     dry_run: bool = False
 
 
@@ -136,20 +143,7 @@ async def bulk_issue(
     Each lot is stored whole, and sent once it is durable. An answer whose last line is not `done` was cut off: the
     licenses that came are there, and the audit lists the others of the last lot under the same batch.
     """
-    command = CreateLicense(
-        product=data.product,
-        policy=data.policy,
-        customer=data.customer,
-        type=data.type,
-        starts_at=wire.instant(data.starts_at),
-        expires_at=wire.instant(data.expires_at),
-        duration_seconds=data.duration_seconds,
-        overrides=None if data.overrides is None else data.overrides.given(),
-        metadata=data.metadata,
-        signed=None
-        if data.signed is None
-        else SignedKeyOptions(device=data.signed.device, revocable=data.signed.revocable),
-    )
+    command = license_command(data)
     lots = licenses.create_many(command, data.count, actor_of(request))
     first = await anext(lots)  # whatever is wrong with the request is found here, and answered as a problem
 
@@ -193,6 +187,8 @@ async def bulk_change(
         reason=data.reason,
         expires_at=wire.instant(data.expires_at),
         duration_seconds=data.duration_seconds,
+        duration_months=data.duration_months,
+        basis=data.basis,
         dry_run=data.dry_run,
         within=within(request),
     )
@@ -213,6 +209,7 @@ async def bulk_change(
 @post(
     "/licenses/import",
     status_code=200,
+    request_max_body_size=MAX_IMPORT_BODY,
     operation_id="importLicenses",
     tags=_TAGS,
     response_description="What was imported, and every line that was not.",
@@ -221,7 +218,8 @@ async def bulk_change(
 async def import_licenses(
     request: Request[Any, Any, Any],
     *,
-    bulk: NamedDependency[BulkService],
+    imports: NamedDependency[ImportService],
+    spools: NamedDependency[SpoolRoom],
     form: FormatParameter = "csv",
     product: Annotated[
         str | None, QueryParameter(name="product", max_length=100, description="For lines that name none.")
@@ -241,25 +239,21 @@ async def import_licenses(
     Take over licenses of another system, with their keys as they are.
 
     Columns: `key` and any of `product`, `policy`, `customer`, `type`, `status`, `starts_at`, `expires_at`,
-    `duration_seconds`, `seat_limit`, `metadata`. Every line is looked at before the first is imported.
+    `duration_seconds`, `seat_limit`, `metadata`. Up to 64 MiB and 250,000 lines. Every line is looked at before the
+    first is imported; then they are stored 1,000 at a time. The same file again with `skip_known` does what is left.
     """
-    if request.headers.get("content-encoding", "identity").strip().lower() not in {"identity", ""}:
-        raise CarnetError("compressed_body", "The body is compressed.", "Send it without a Content-Encoding.")
-    try:
-        text = (await request.body()).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise MalformedError("bad_utf8", "The file is not UTF-8.", "Save it as UTF-8.") from error
-    made = await bulk.import_lines(
-        text,
-        form,
-        actor_of(request),
+    options = ImportOptions(
+        form=form,
         product=product,
         policy=policy,
         skip_known=skip_known,
         skip_bad=skip_bad,
         dry_run=dry_run,
+        most=MAX_ROWS,
         within=within(request),
     )
+    with await spools.receive(request) as spool:
+        made = await imports.import_lines(spool.text, actor_of(request), options)
     return Response(
         ImportReply(
             done=made.done,

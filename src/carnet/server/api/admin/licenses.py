@@ -8,10 +8,10 @@ from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody, QueryParameter
 
+from carnet.core._base import replace
 from carnet.core.model import LicenseStatus
 from carnet.server.api import wire
 from carnet.server.api.admin import views
-from carnet.server.api.admin.artifact_models import SignedKeyRequest
 from carnet.server.api.admin.models import (
     ActivationReply,
     ActivationsReply,
@@ -78,21 +78,7 @@ async def create_license(
 
     The key is shown here; later only `revealKey` shows it, and the audit says to whom.
     """
-    command = CreateLicense(
-        product=data.product,
-        policy=data.policy,
-        customer=data.customer,
-        type=data.type,
-        starts_at=wire.instant(data.starts_at),
-        expires_at=wire.instant(data.expires_at),
-        duration_seconds=data.duration_seconds,
-        duration_months=data.duration_months,
-        overrides=None if data.overrides is None else data.overrides.given(),
-        conditions=None if data.conditions is None else data.conditions.given(),
-        metadata=data.metadata,
-        signed=_signed(data.signed),
-        license_key=data.license_key,
-    )
+    command = replace(license_command(data), license_key=data.license_key)
     made = await licenses.create(command, actor_of(request))
     return Response(views.created_license(made), headers={"Location": f"/v1/admin/licenses/{made.license.id}"})
 
@@ -108,20 +94,7 @@ async def create_licenses(
     request: Request[Any, Any, Any], data: JSONBody[CreateLicensesRequest], licenses: NamedDependency[LicenseService]
 ) -> Response[CreatedLicensesReply]:
     """Create several licenses of one kind, all of them or none, each with its keys."""
-    command = CreateLicense(
-        product=data.product,
-        policy=data.policy,
-        customer=data.customer,
-        type=data.type,
-        starts_at=wire.instant(data.starts_at),
-        expires_at=wire.instant(data.expires_at),
-        duration_seconds=data.duration_seconds,
-        duration_months=data.duration_months,
-        overrides=None if data.overrides is None else data.overrides.given(),
-        conditions=None if data.conditions is None else data.conditions.given(),
-        metadata=data.metadata,
-        signed=_signed(data.signed),
-    )
+    command = license_command(data)
     made = [each async for lot in licenses.create_many(command, data.count, actor_of(request)) for each in lot]
     return Response(CreatedLicensesReply(items=[views.issued_license(each) for each in made]))
 
@@ -359,8 +332,23 @@ def _why(data: ReasonRequest | None) -> str | None:
     return None if data is None else data.reason
 
 
-def _signed(asked: SignedKeyRequest | None) -> SignedKeyOptions | None:
-    return None if asked is None else SignedKeyOptions(device=asked.device, revocable=asked.revocable)
+def license_command(data: CreateLicenseRequest | CreateLicensesRequest) -> CreateLicense:
+    """What a license, or each of several, is to be: all that the bodies of one and of many have in common."""
+    signed = data.signed
+    return CreateLicense(
+        product=data.product,
+        policy=data.policy,
+        customer=data.customer,
+        type=data.type,
+        starts_at=wire.instant(data.starts_at),
+        expires_at=wire.instant(data.expires_at),
+        duration_seconds=data.duration_seconds,
+        duration_months=data.duration_months,
+        overrides=None if data.overrides is None else data.overrides.given(),
+        conditions=None if data.conditions is None else data.conditions.given(),
+        metadata=data.metadata,
+        signed=None if signed is None else SignedKeyOptions(device=signed.device, revocable=signed.revocable),
+    )
 
 
 LICENSE_HANDLERS: Final = (

@@ -7,7 +7,9 @@ from typing import Literal
 from carnet.core._base import Struct
 from carnet.core.instant import Instant
 from carnet.core.model import LicenseStatus
+from carnet.core.renewals import RenewalBasis
 
+Format = Literal["csv", "jsonl"]
 BulkAction = Literal["suspend", "reinstate", "revoke", "renew"]
 
 MAX_CHANGED = 10_000
@@ -28,6 +30,8 @@ class ChangeLicenses(Struct):
         reason: Why, for the audit.
         expires_at: For `renew`: the new end; not with `duration_seconds`.
         duration_seconds: For `renew`: how much longer; None takes what is usual.
+        duration_months: For `renew`: the same in months.
+        basis: For `renew`: from where; None takes what each license's conditions say.
         dry_run: Only say what would happen.
         within: Licenses of other products are as if they were not there; None: of all.
     """
@@ -41,6 +45,8 @@ class ChangeLicenses(Struct):
     reason: str | None = None
     expires_at: Instant | None = None
     duration_seconds: int | None = None
+    duration_months: int | None = None
+    basis: RenewalBasis | None = None
     dry_run: bool = False
     within: tuple[str, ...] | None = None
 
@@ -73,6 +79,31 @@ class ChangedLicenses(Struct):
     refused_total: int
     missing: tuple[str, ...]
     done: bool
+
+
+class ImportOptions(Struct):
+    """
+    How to import a file.
+
+    Attributes:
+        form: Its form.
+        product: For lines that name none.
+        policy: For lines that name none.
+        skip_known: Pass over keys that a license has already, instead of telling them as bad.
+        skip_bad: Import the good lines although there are bad ones.
+        dry_run: Only look.
+        most: How many lines it may have; None: any number.
+        within: Other products, and customers that are not theirs, are as if they were not there; None: all are.
+    """
+
+    form: Format
+    product: str | None = None
+    policy: str | None = None
+    skip_known: bool = False
+    skip_bad: bool = False
+    dry_run: bool = False
+    most: int | None = None
+    within: tuple[str, ...] | None = None
 
 
 class BadLine(Struct):

@@ -10,16 +10,15 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final, TextIO
 
 from carnet.core._base import Struct
 from carnet.core.errors import CarnetError, MalformedError
 from carnet.core.instant import parse_instant
 from carnet.formats.limits import MAX_METADATA, MAX_PUBLIC_BODY
 from carnet.formats.strict_json import dump_json, parse_json, parse_object
+from carnet.server.domain.bulk.commands import Format
 from carnet.server.domain.licenses.commands import CreateLicense
-
-Format = Literal["csv", "jsonl"]
 
 COLUMNS: Final = (
     "key", "product", "policy", "customer", "type", "status", "starts_at", "expires_at", "duration_seconds",
@@ -58,22 +57,22 @@ class Unreadable(Struct):
 
 
 def read_lines(
-    text: str, form: Format, *, product: str | None = None, policy: str | None = None
+    text: TextIO, form: Format, *, product: str | None = None, policy: str | None = None
 ) -> Iterator[Line | Unreadable]:
     """
-    The licenses of *text*, in order.
+    The licenses of *text*, in order, one at a time: whatever it holds, no more than a line of it is kept.
 
     Args:
-        text: The file; a byte order mark and any line ends are taken.
+        text: The file from its beginning, opened with ``newline=""``; a byte order mark and any line ends are taken.
         form: Its form.
         product: For lines that name none.
         policy: For lines that name none.
 
     Raises:
-        MalformedError: ``bad_import``: a CSV file whose header names an unknown column, or no `key`.
+        MalformedError: ``bad_import``: a CSV file whose header names an unknown column, or no `key`; ``bad_utf8``.
     """
     members = _csv_members if form == "csv" else _json_members
-    for number, found in members(text.removeprefix("\ufeff")):
+    for number, found in members(text):
         if isinstance(found, CarnetError):
             yield Unreadable(number=number, error=found)
             continue
@@ -83,8 +82,46 @@ def read_lines(
             yield Unreadable(number=number, error=error)
 
 
-def _csv_members(text: str) -> Iterator[tuple[int, dict[str, Any] | CarnetError]]:
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+def _pieces(text: TextIO) -> Iterator[str]:
+    """Lines with their ends; of one that is too long, its first `_MAX_LINE` characters and then the others."""
+    first = True
+    while True:
+        try:
+            piece = text.readline(_MAX_LINE)
+        except UnicodeDecodeError as error:
+            raise MalformedError("bad_utf8", "The file is not UTF-8.", "Save it as UTF-8.") from error
+        if first:
+            piece, first = piece.removeprefix("\ufeff"), False
+        if not piece:
+            return
+        yield piece
+
+
+class _RowLines:
+    """What a CSV reader takes one row from: lines of text, and not more of them than a row may have."""
+
+    def __init__(self, text: TextIO) -> None:
+        self._pieces = _pieces(text)
+        self._left = _MAX_LINE
+
+    def begin_row(self) -> None:
+        """From here on, it is another row."""
+        self._left = _MAX_LINE
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        piece = next(self._pieces)
+        self._left -= len(piece)
+        if self._left < 0 or (len(piece) == _MAX_LINE and piece[-1:] not in "\r\n"):
+            raise csv.Error
+        return piece
+
+
+def _csv_members(text: TextIO) -> Iterator[tuple[int, dict[str, Any] | CarnetError]]:
+    lines = _RowLines(text)
+    reader = csv.reader(lines, strict=True)
     try:
         header = [name.strip() for name in next(reader, [])]
     except csv.Error as error:
@@ -98,6 +135,7 @@ def _csv_members(text: str) -> Iterator[tuple[int, dict[str, Any] | CarnetError]
         )
     while True:
         number = reader.line_num + 1
+        lines.begin_row()
         try:
             cells = next(reader)
         except StopIteration:
@@ -114,12 +152,22 @@ def _csv_members(text: str) -> Iterator[tuple[int, dict[str, Any] | CarnetError]
 
 
 def _no_csv() -> MalformedError:
-    return MalformedError("bad_import", "It is no CSV: a quotation mark is not closed, or stands alone.", "Correct it.")
+    return MalformedError(
+        "bad_import",
+        "It is no CSV: a quotation mark is not closed or stands alone, or the line is too long.",
+        "Correct it.",
+    )
 
 
-def _json_members(text: str) -> Iterator[tuple[int, dict[str, Any] | CarnetError]]:
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
+def _json_members(text: TextIO) -> Iterator[tuple[int, dict[str, Any] | CarnetError]]:
+    number, is_new = 0, True
+    for line in _pieces(text):
+        begins, is_new = is_new, line[-1:] in "\r\n"
+        number += begins
+        is_cut = not is_new and len(line) == _MAX_LINE
+        if begins and is_cut:
+            yield number, MalformedError("bad_import", "The line is too long.", "Correct it.")
+        if not begins or is_cut or not line.strip():
             continue
         try:
             found = parse_object(line.strip().encode("utf-8", "surrogatepass"), max_bytes=_MAX_LINE, what="The line")

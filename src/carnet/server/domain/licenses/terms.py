@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from carnet.core._base import Struct, replace
 from carnet.core.conditions import MAX_TERM_MONTHS, Conditions
+from carnet.core.dates import civil, days_in_month
 from carnet.core.errors import UsageError
 from carnet.core.instant import MAX_INSTANT, Instant
 from carnet.core.model import LicenseType
@@ -133,6 +134,10 @@ def renewed(old: License, wanted: Wanted, basis: RenewalBasis | None, policy: St
     if old.progress.pending is not None:
         raise _conflict("The term of this license has not begun.", "Renew it once it is in use.")
     conditions = old.conditions
+    end_so_far = old.progress.updates_until if old.expires_at is None else old.expires_at
+    if conditions.anchor_day is None and end_so_far is not None:
+        day = cycle_day(end_so_far, began=old.created_at if old.starts_at is None else old.starts_at)
+        conditions = replace(conditions, anchor_day=day)
     chosen = conditions.renewal_basis if basis is None else basis
     if old.expires_at is not None:
         end = _later(
@@ -159,6 +164,17 @@ def renewed(old: License, wanted: Wanted, basis: RenewalBasis | None, policy: St
         effective=with_updates(effective, until),
         progress=replace(old.progress, updates_until=until),
     )
+
+
+def cycle_day(end: Instant, *, began: Instant) -> int:
+    """
+    The day of the month on which a license is paid for, where its conditions name none: that of its end; but where the
+    end is the last day of a month that has no such day, the day on which it began. So 31 January is followed by
+    28 February and 31 March, and not by 28 March (users-ask 64; specs/decision.md §7.2).
+    """
+    last, first = civil(end), civil(began)
+    is_cut = last.day == days_in_month(last.year, last.month)
+    return max(first.day, last.day) if is_cut else last.day
 
 
 def usual_term(wanted: Wanted, policy: StoredPolicy, conditions: Conditions) -> Term:
