@@ -2,7 +2,8 @@
 What happens to leases, written once: generators that yield a statement and are sent its rows (style.md §2 principle 2).
 
 A driver runs them, in a transaction where they change something: SQLite holds its write lock from the beginning
-(design.md §2 rule 6); PostgreSQL locks the pool's row first and reads after it, so that what is read is what is there.
+(design.md §2 rule 6); PostgreSQL, where `postgres.lease_guards` does not serve, locks the pool's row first and reads
+after it, so that what is read is what is there.
 A free slot is found by index, the one that lapsed longest first; a new one has the number after its area's highest: a
 claim costs the same in a pool of ten and of ten thousand. Every statement that gives a slot asks once more whether it
 is free, and the table's own keys stand behind it.
@@ -14,14 +15,17 @@ from collections.abc import Generator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from carnet.core.instant import Instant
-from carnet.core.lease_slots import Area, areas, settle
+from carnet.core.lease_slots import GENERAL, Area, areas, settle
 from carnet.core.leases import Lease, LeaseEnding, PoolFacts, Wanted
+from carnet.core.progress import Begun, Progress, progress_from_json, progress_to_json
 from carnet.server.ports import MAX_HOLDERS
 from carnet.server.ports.leases import LeaseChanges, LeaseFacts, LeaseQuery, LeaseRenewal, LeaseRenewed, LeaseRule
 from carnet.server.storage import lease_statements as sql
 from carnet.server.storage import rows
 from carnet.server.storage.errors import seat_guard
 from carnet.server.storage.rows import leases as lease_rows
+from carnet.server.storage.rows.models import EVENT_COLUMNS
+from carnet.server.storage.rows.values import read_json, write_json
 
 _T = TypeVar("_T")
 
@@ -39,6 +43,11 @@ ENDINGS_KEPT_SECONDS = 400 * 86400
 """How long the holder of a lease that was taken away can still learn why; longer than any lease or cool-down."""
 
 _NO_END = 2**62
+_LEAST_SPARE = 15
+
+
+class OvertakenError(Exception):
+    """Another transaction changed the license meanwhile; to be undone and done again."""
 
 
 def renew(renewal: LeaseRenewal, service_now: int) -> Steps[LeaseRenewed | None]:
@@ -90,19 +99,24 @@ def query_values(query: LeaseQuery) -> dict[str, Any]:
 
 def find(query: LeaseQuery, service_now: int) -> Steps[LeaseFacts]:
     """`ports.LeaseStore.find_lease`: one statement, and one more where borrowed leases are counted."""
-    statement = sql.FACTS[way_to_license(query), query.lease_id is not None]
-    ((known, *row),) = yield Statement(statement, query_values(query))
-    if row[0] is None:
-        return LeaseFacts(product_known=bool(known))
+    (row,) = yield Statement(sql.FACTS[way_to_license(query), query.lease_id is not None], query_values(query))
     borrowed = 0
-    if query.with_borrowed:
+    if query.with_borrowed and row[1] is not None:
         ((borrowed,),) = yield Statement(
-            sql.BORROWED, {"license": row[0], "service": service_now, "now": int(query.at)}
+            sql.BORROWED, {"license": row[1], "service": service_now, "now": int(query.at)}
         )
-    lease_at, ending_at = sql.FIRST_LEASE - 1, sql.FIRST_ENDING - 1
-    terms, mark, is_registered = row[lease_at - 3 : lease_at]
+    return facts_from(row, service_now, borrowed=borrowed)
+
+
+def facts_from(row: Sequence[Any], service_now: int, *, borrowed: int = 0) -> LeaseFacts:
+    """The facts that a row of `lease_statements.FACTS` holds."""
+    known = bool(row[0])
+    if row[1] is None:
+        return LeaseFacts(product_known=known)
+    lease_at, ending_at = sql.FIRST_LEASE, sql.FIRST_ENDING
+    waiting, terms, mark, is_registered = row[lease_at - 4 : lease_at]
     pool = PoolFacts(
-        license=lease_rows.license_facts_from(row),
+        license=lease_rows.license_facts_from(row[1:]),
         terms=None if terms is None else lease_rows.lease_terms_of(terms),
         service_now=service_now,
         lease=None if row[lease_at] is None else lease_rows.lease_from(row[lease_at:]),
@@ -110,11 +124,23 @@ def find(query: LeaseQuery, service_now: int) -> Steps[LeaseFacts]:
         is_registered=bool(is_registered),
         borrowed=borrowed,
     )
-    return LeaseFacts(product_known=bool(known), pool=pool, mark=mark or 0)
+    progress = None if waiting is None else progress_from_json(read_json(waiting))
+    return LeaseFacts(product_known=known, pool=pool, mark=mark or 0, waiting=progress)
 
 
-def change(query: LeaseQuery, rule: LeaseRule[_T], service_now: int) -> Steps[_T]:
-    """`ports.LeaseStore.change_lease`, inside a transaction that holds the pool's lock."""
+def change(query: LeaseQuery, rule: LeaseRule[_T], service_now: int, *, spare: int = 0) -> Steps[_T]:
+    """
+    `ports.LeaseStore.change_lease`, inside a transaction that holds the pool's lock.
+
+    Args:
+        query: As there.
+        rule: As there.
+        service_now: The service clock.
+        spare: How many free slots a pool that grows gets beside the one that is taken; fewer while it is small.
+
+    Raises:
+        OvertakenError: The license's term was begun, or changed, by another; only where no lock of all writers is held.
+    """
     facts = yield from find(query, service_now)
     step = rule.judge(facts)
     if isinstance(step, LeaseChanges):
@@ -122,7 +148,7 @@ def change(query: LeaseQuery, rule: LeaseRule[_T], service_now: int) -> Steps[_T
     else:
         changes = yield from _find_slot(query, rule, facts, step)
     if facts.pool is not None:
-        yield from _write(changes, facts.pool, query.at)
+        yield from _write(changes, facts, query.at, spare)
     return changes.outcome
 
 
@@ -197,16 +223,20 @@ def _settle(mark: int, pool: PoolFacts, clock: Mapping[str, Any]) -> Steps[None]
 # ── writing ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _write(changes: LeaseChanges[Any], pool: PoolFacts, now: Instant) -> Steps[None]:
+def _write(changes: LeaseChanges[Any], facts: LeaseFacts, now: Instant, spare: int) -> Steps[None]:
+    pool = facts.pool
+    assert pool is not None  # noqa: S101 - only a license's leases change
+    if changes.begins is not None and facts.waiting is not None:
+        yield from _begin(changes.begins, facts.waiting, pool)
     if changes.take is not None:
-        yield from _take(changes.take, changes.mark, pool, now)
+        yield from _take(changes.take, changes.mark, pool, now, spare)
     if changes.keep is not None:
-        kept = yield Statement(sql.KEEP, _values(changes.keep, changes.mark, pool, now))
+        kept = yield Statement(sql.KEEP, lease_values(changes.keep, changes.mark, pool, now))
         if not kept:
             raise seat_guard("goes on with a lease that is not held")
     if changes.free is not None:
         lease = changes.free
-        values = {"released": lease.released_at, **_values(lease, changes.mark, pool, now)}
+        values = {"released": lease.released_at, **lease_values(lease, changes.mark, pool, now)}
         freed = yield Statement(sql.FREE, values)
         if not freed:
             raise seat_guard("frees a slot that is not held")
@@ -214,20 +244,41 @@ def _write(changes: LeaseChanges[Any], pool: PoolFacts, now: Instant) -> Steps[N
         yield from _end(changes.ending)
     for entry in changes.audit:
         yield Statement(sql.AUDIT, rows.audit_values(entry))
+    for event in changes.events:
+        columns = zip(EVENT_COLUMNS, rows.event_values(event), strict=True)
+        yield Statement(sql.EVENT, {f"event_{name}": value for name, value in columns})
 
 
-def _take(lease: Lease, mark: int, pool: PoolFacts, now: Instant) -> Steps[None]:
+def _begin(begun: Begun, waiting: Progress, pool: PoolFacts) -> Steps[None]:
+    values = {
+        "license": pool.license.id,
+        "was": write_json(progress_to_json(waiting)),
+        "progress": write_json(progress_to_json(begun.progress)),
+        "starts": int(begun.starts_at),
+        "ends": int(begun.expires_at),
+    }
+    if not (yield Statement(sql.BEGIN_TERM, values)):
+        raise OvertakenError
+
+
+def _take(lease: Lease, mark: int, pool: PoolFacts, now: Instant, spare: int) -> Steps[None]:
     every = () if pool.terms is None else areas(pool.terms)
     area = next((each.name for each in every if each.holds(lease.slot)), None)
-    values = {**_values(lease, mark, pool, now), "area": area}
+    values = {**lease_values(lease, mark, pool, now), "area": area}
     if pool.lease is not None:  # the slot that it had before, if that is another
         yield Statement(sql.FORGET_HOLDER, values)
     taken = yield Statement(sql.TAKE_FREE, values)
     if not taken:
         yield Statement(sql.TAKE_NEW, values)  # a slot that is held refuses: it has its row already
+        limit = _NO_END if pool.terms is None or pool.terms.limit is None else pool.terms.limit
+        last = min(lease.slot + min(spare, max(_LEAST_SPARE, lease.slot)), limit - 1)
+        if spare and area == GENERAL and last > lease.slot:
+            spared = {"license": lease.license_id, "area": area, "limit": values["limit"]}
+            yield Statement(sql.MAKE_SPARE, {**spared, "first": lease.slot + 1, "last": last})
 
 
-def _values(lease: Lease, mark: int, pool: PoolFacts, now: Instant) -> dict[str, Any]:
+def lease_values(lease: Lease, mark: int, pool: PoolFacts, now: Instant) -> dict[str, Any]:
+    """The values of the statements that give, keep and free a slot."""
     return {
         "license": lease.license_id,
         "slot": lease.slot,

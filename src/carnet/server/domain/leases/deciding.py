@@ -24,10 +24,12 @@ from carnet.core.leases import (
     decide_renew,
     refuse_full,
 )
+from carnet.core.progress import Begun, begin_term
 from carnet.server.domain.audit.entries import entry
+from carnet.server.domain.events import event
 from carnet.server.domain.ids import Ids
 from carnet.server.ports.leases import LeaseChanges, LeaseFacts
-from carnet.server.records import Actor, AuditEntry
+from carnet.server.records import Actor, AuditEntry, Event
 
 ALWAYS_ASK = 0
 """A mark that no terms have: the next renewal asks the rule again."""
@@ -86,10 +88,20 @@ class Seating:
         if pool is None:
             return _refusal(unknown_license(), facts)
         decide = decide_claim if self._lease_id is None else decide_renew
+        begun = self._begun(facts)
+        if begun is not None:
+            started = replace(pool.license, starts_at=begun.starts_at, expires_at=begun.expires_at)
+            pool = replace(pool, license=started)
         decided = decide(pool, self._request, self._now)
         if isinstance(decided, Refused):
             return _refusal(decided, facts)
         return decided if isinstance(decided, Wanted) else self._go_on(facts, decided)
+
+    def _begun(self, facts: LeaseFacts) -> Begun | None:
+        """The term that a claim begins, if it is granted (R-01; decision.md §7.2): nothing is begun by a refusal."""
+        if self._lease_id is not None or facts.waiting is None:
+            return None
+        return begin_term(facts.waiting, "activation", self._now)
 
     def grant(self, facts: LeaseFacts, wanted: Wanted, slot: int) -> LeaseChanges[LeaseOutcome]:
         """See `ports.LeaseRule`."""
@@ -115,11 +127,14 @@ class Seating:
             kid=self._kid,
         )
         action = "lease.borrowed" if wanted.is_borrowed else "lease.claimed" if keep is None else "lease.resumed"
+        begun, audit, events = self._beginning(facts)
         return LeaseChanges(
             outcome=_held(facts, lease, wanted.window, created=keep is None),
             take=lease,
             mark=_mark(facts),
-            audit=(self._audit(lease, action),),
+            begins=begun,
+            audit=(*audit, self._audit(lease, action)),
+            events=events,
         )
 
     def refuse(self, facts: LeaseFacts, holders: tuple[Lease, ...]) -> LeaseChanges[LeaseOutcome]:
@@ -143,12 +158,26 @@ class Seating:
             kid=self._kid,
         )
         is_new = decided.is_borrowed and not held.is_borrowed
+        begun, audit, events = self._beginning(facts)
         return LeaseChanges(
             outcome=_held(facts, lease, window, created=False),
             keep=lease,
             mark=_mark(facts),
-            audit=(self._audit(lease, "lease.borrowed"),) if is_new else (),
+            begins=begun,
+            audit=(*audit, self._audit(lease, "lease.borrowed")) if is_new else audit,
+            events=events,
         )
+
+    def _beginning(self, facts: LeaseFacts) -> tuple[Begun | None, tuple[AuditEntry, ...], tuple[Event, ...]]:
+        """The term that begins, and what tells of it."""
+        begun = self._begun(facts)
+        if begun is None:
+            return None, (), ()
+        license_ = _pool_of(facts).license
+        told = {"starts_at": begun.starts_at, "expires_at": begun.expires_at}
+        audit = entry(self._now, Actor(kind="device", id=license_.id), "license.started", license_.id, **told)
+        started = event(self._ids, self._now, "license.started", license_.id, license_.product, **told)
+        return begun, (audit,), (started,)
 
     def _audit(self, lease: Lease, action: str) -> AuditEntry:
         return entry(
@@ -158,7 +187,6 @@ class Seating:
             lease.id,
             license=lease.license_id,
             holder=str(lease.holder),
-            slot=lease.slot,
             expires_at=lease.expires_at,
         )
 

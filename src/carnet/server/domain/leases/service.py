@@ -39,7 +39,6 @@ from carnet.server.domain.checks import (
     invalid,
 )
 from carnet.server.domain.ids import Ids
-from carnet.server.domain.leases.beginning import begin_waiting_term
 from carnet.server.domain.leases.commands import (
     ClaimLease,
     LeaseResult,
@@ -123,10 +122,7 @@ class LeaseService:
         )
         kid = self._issuing.kid()
         rule = Seating(request, name=command.name, lease_id=None, ids=self._ids, kid=kid, now=now)
-        decided = await self._storage.change_lease(query, rule)
-        if await begin_waiting_term(self._storage, self._ids, decided.outcome, query.lookups, now):
-            decided = await self._storage.change_lease(query, rule)
-        return self._answer("claim", command, decided, now)
+        return self._answer("claim", command, await self._storage.change_lease(query, rule), now)
 
     async def renew(self, command: RenewLease) -> Answered[LeaseResult]:
         """Go on with a lease: one statement where nothing has changed, the rule's word otherwise."""

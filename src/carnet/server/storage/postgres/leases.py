@@ -1,20 +1,19 @@
 """
-`ports.LeaseStore` on PostgreSQL: the pool's lock, the service clock and the driver's parameters around `lease_steps`.
+`ports.LeaseStore` on PostgreSQL: the service clock, and the ways in which a lease is changed.
 
-A renewal is one statement. Whatever else changes a lease locks the row of its pool first and reads in statements of
-their own after it: under READ COMMITTED each of them sees everything that was committed before the lock was given, and
-nobody else gives or takes a slot of this pool before the commit. Only a renewal under way may hold a row of it: those
-are passed by (SKIP LOCKED), and the table's keys stand behind it all.
+A renewal is one statement; a claim or a return a read and one statement (`lease_guards`). Whatever those are not enough
+for locks the row of its pool first and reads in statements of their own after it (`lease_steps`): under READ COMMITTED
+each of them sees everything that was committed before the lock was given, and nobody else gives or takes a slot of this
+pool before the commit. Only a renewal or a return under way may hold a row of it: those are passed by (SKIP LOCKED),
+and the table's keys stand behind it all.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from functools import cache
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any, Final, TypeVar
 
 from carnet.core.errors import StateError
@@ -23,9 +22,11 @@ from carnet.server.ports.leases import LeaseFacts, LeaseQuery, LeaseRenewal, Lea
 from carnet.server.storage import lease_statements, lease_steps
 from carnet.server.storage.core.leases import LeasePart
 from carnet.server.storage.errors import StorageError, seat_guard
-from carnet.server.storage.lease_steps import Statement, Steps
+from carnet.server.storage.lease_steps import OvertakenError, Statement, Steps
+from carnet.server.storage.postgres import lease_guards
 from carnet.server.storage.postgres.connection import Connection
 from carnet.server.storage.postgres.errors import DRIVER_ERRORS, is_conflict, sqlstate_of, storage_error
+from carnet.server.storage.postgres.named import numbered
 from carnet.server.storage.postgres.pool import HotPool
 from carnet.server.storage.postgres.service_clock import BEAT_SECONDS, ServiceClock
 
@@ -34,32 +35,11 @@ _T = TypeVar("_T")
 _TRIES: Final = 4
 """How often a change that others were in the way of is done anew."""
 
+SPARE_SLOTS: Final = 255
+"""How many free slots a pool gets at most when it grows: as many claims find theirs without its lock."""
+
 _RULES_BROKEN: Final = frozenset(("23505", "23514"))
 """A unique key, a check: the table refuses what the decision wants."""
-
-_TEXTS: Final = frozenset(
-    (
-        *("product", "license", "lease", "kind", "holder", "area", "id", "name", "jti", "kid", "reason"),
-        *("actor_kind", "actor_id", "action", "object_kind", "object_id", "details"),
-    )
-)
-_BYTES: Final = frozenset(("typed", "canonical"))
-_NAMED: Final = re.compile(r"(?<!:):([a-z_]+)")
-
-
-@cache
-def _numbered(text: str) -> tuple[str, tuple[str, ...]]:
-    """A statement with numbered parameters of known types, and their names in order."""
-    names: list[str] = []
-
-    def number(found: re.Match[str]) -> str:
-        name = found[1]
-        if name not in names:
-            names.append(name)
-        kind = "text" if name in _TEXTS else "bytea" if name in _BYTES else "bigint"
-        return f"${names.index(name) + 1}::{kind}"
-
-    return _NAMED.sub(number, text.replace("{locked}", " FOR UPDATE SKIP LOCKED")), tuple(names)
 
 
 def _lock_statement(license_: str) -> str:
@@ -78,8 +58,8 @@ _MAKE: Final = {way: _make_statement(text) for way, text in lease_statements.LIC
 
 
 async def _fetch(connection: Connection, text: str, values: Mapping[str, Any]) -> list[Any]:
-    numbered, names = _numbered(text)
-    rows: list[Any] = await connection.fetch(numbered, *(values[name] for name in names))
+    statement, names = numbered(text)
+    rows: list[Any] = await connection.fetch(statement, *(values[name] for name in names))
     return rows
 
 
@@ -169,11 +149,16 @@ class PostgresLeasePart(LeasePart):
     async def change_lease(self, query: LeaseQuery, rule: LeaseRule[_T]) -> _T:
         """See `ports.LeaseStore`."""
         async with self._counted(), self._pool.operation():
+            with suppress(lease_guards.LockNeededError):
+                return await lease_guards.change(self._pool, query, rule, self._service_clock.seconds())
             for attempt in range(_TRIES):
                 try:
-                    async with _transaction(self._pool) as connection:
+                    async with self._pool.transaction() as connection:
                         await _lock(connection, query)
-                        return await _run(connection, lease_steps.change(query, rule, self._service_clock.seconds()))
+                        now = self._service_clock.seconds()
+                        return await _run(connection, lease_steps.change(query, rule, now, spare=SPARE_SLOTS))
+                except OvertakenError:
+                    continue
                 except DRIVER_ERRORS as error:
                     if attempt + 1 < _TRIES and is_conflict(error):
                         continue
@@ -188,18 +173,11 @@ class PostgresLeasePart(LeasePart):
         try:
             statement: Statement = next(steps)
             while True:
-                text, names = _numbered(statement.sql)
+                text, names = numbered(statement.sql)
                 statement = steps.send(await ask(text, *(statement.values[name] for name in names)))
         except StopIteration as done:
             result: _T = done.value
             return result
-
-
-@asynccontextmanager
-async def _transaction(pool: HotPool) -> AsyncIterator[Connection]:
-    """A connection of *pool* inside a transaction; the driver's errors pass through."""
-    async with pool._pool.acquire() as connection, connection.transaction():  # noqa: SLF001 - one driver in two modules
-        yield connection
 
 
 async def _lock(connection: Connection, query: LeaseQuery) -> None:

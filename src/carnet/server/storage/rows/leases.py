@@ -92,7 +92,7 @@ def slot_from(row: Sequence[Any], service_now: int, now: Instant) -> Slot:
     return Slot(number=row[0], area=row[1], holder=LeaseHolder(kind=row[3], id=row[4]) if live else None)
 
 
-# A term that waits has not started: the service begins it, and asks again (`core.progress`).
+# A term that waits has not started; a claim that is granted begins it (`core.progress`).
 _STARTS_AT = f"CASE WHEN l.progress LIKE '%pending%' THEN {MAX_INSTANT} ELSE l.starts_at END"
 LICENSE_FACTS = ("l.id", "l.product_id", "l.status", _STARTS_AT, "l.expires_at", "l.overrides", "p.body")
 """The columns of `license_facts_from`."""
@@ -108,6 +108,10 @@ def license_facts_from(row: Sequence[Any]) -> LicenseFacts:
         expires_at=instant(row[4]),
         policy=policy_of(row[6]) if row[5] == "{}" else overridden(row[6], row[5]),
     )
+
+
+ENDING_WIDTH = 7
+"""How many columns make a `LeaseEnding`."""
 
 
 def ending_from(row: Sequence[Any]) -> LeaseEnding:
