@@ -13,6 +13,7 @@ from carnet.server.api.admin.apikeys import APIKEY_HANDLERS
 from carnet.server.api.admin.artifacts import ARTIFACT_HANDLERS
 from carnet.server.api.admin.bulk import BULK_HANDLERS
 from carnet.server.api.admin.catalog import CATALOG_HANDLERS
+from carnet.server.api.admin.events import EVENT_HANDLERS
 from carnet.server.api.admin.keys import KEY_HANDLERS
 from carnet.server.api.admin.leases import LEASE_ADMIN_HANDLERS
 from carnet.server.api.admin.license_models import MODEL_HANDLERS
@@ -70,6 +71,7 @@ def create_app(installation: Installation, siblings: Siblings | None = None) -> 
             *APIKEY_HANDLERS,
             *BULK_HANDLERS,
             *MODEL_HANDLERS,
+            *EVENT_HANDLERS,
         ],
         guards=[AdminGuard(installation.apikeys, installation.reach)],
         request_max_body_size=MAX_ADMIN_BODY,
@@ -89,6 +91,7 @@ def create_app(installation: Installation, siblings: Siblings | None = None) -> 
             "activations": _given(installation.activations),
             "changes": _given(installation.changes),
             "enrolments": _given(installation.enrolments),
+            "outbox": _given(installation.outbox),
         },
     )
     contract: list[Cacheable] = []

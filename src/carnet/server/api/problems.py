@@ -134,6 +134,7 @@ PROBLEMS: Final[Mapping[str, Kind]] = {
             "root_not_found": "No such root file",
             "meter_not_found": "No such meter",
             "enrolment_not_found": "No such enrolment token",
+            "delivery_not_found": "No such delivery that was given up",
             "problem_not_found": "No such problem",
         },
     ),
