@@ -33,13 +33,15 @@ class Show:
             its.configure(size=round(its.actual("size") * scene.scale))
         self.failures: list[str] = []
         self.root.title("Hustl")
-        self.root.geometry("1000x640+20+20")
+        self.root.geometry("780x560+20+20")
         self.root.configure(background=GROUND[scene.dark])
         bar = tk.Frame(self.root, background=GROUND[scene.dark])
         bar.pack(fill="x", padx=16, pady=10)
         self.document = tk.Text(self.root, background=PANEL[scene.dark], relief="flat", highlightthickness=0)
         self.document.pack(fill="both", expand=True, padx=16, pady=(0, 16))
         self.root.update()
+        # Without a window manager the keyboard is where the pointer is.
+        self.root.event_generate("<Motion>", warp=True, x=30, y=300)
         self.document.focus_force()
         self.notices = TkNotices(self.stage.app, self.root, **self.stage.settings(scene))
         self.badge = self.notices.badge(bar)
@@ -54,6 +56,7 @@ class Show:
             self.badge.event_generate("<Return>")
             self._until(lambda: self.notices.dialog is not None)
         told: list[str] = []
+        self.stage.desk.transport.online = self.scene.is_online
         for action in self.scene.presses:
             self._until(lambda: self.notices.dialog is not None)
             dialog = self._dialog()
@@ -176,7 +179,7 @@ def main() -> None:
     """Play what is asked for."""
     framebuffer, directory, *names = sys.argv[1:]
     gc.disable()  # a root window that is collected on another thread than its own takes the process along
-    print(json.dumps(play(lambda name, scene: Show(framebuffer, Path(directory), name, scene).play(), names)))
+    json.dump(play(lambda name, scene: Show(framebuffer, Path(directory), name, scene).play(), names), sys.stdout)
 
 
 if __name__ == "__main__":

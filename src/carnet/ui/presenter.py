@@ -9,9 +9,10 @@ the host (users-ask 58): an app must not fall over its license notice.
 from __future__ import annotations
 
 import functools
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from threading import Thread
+from threading import Lock, Thread
 from typing import Protocol, TypeVar
 
 from carnet.client.events import Event
@@ -71,7 +72,12 @@ class Presenter:
         self.last_failure: Exception | None = None
         self._screen = screen
         self._sight: Sight | None = None
+        self._view: DialogView | None = None
         self._is_open = self._is_asking = self._is_busy = self._is_closed = False
+        self._turn = 0  # counts what comes up and goes: a look from before must not bring back what was just closed
+        self._jobs: deque[Callable[[], None]] = deque()
+        self._is_working = False
+        self._lock = Lock()
         self._unsubscribe: Callable[[], None] | None = None
 
     def start(self) -> None:
@@ -108,6 +114,7 @@ class Presenter:
     def dismissed(self) -> None:
         """The dialog was closed, by a button, Escape, or its frame."""
         self._is_open = self._is_asking = False
+        self._turn += 1
         self._safely(self._screen.hide_dialog)
 
     def close(self) -> None:
@@ -127,9 +134,9 @@ class Presenter:
 
     def _look(self, occasion: Occasion) -> None:
         if not self._is_closed:
-            self._off_thread(lambda: self.notices.look(occasion), functools.partial(self._saw, occasion))
+            self._off_thread(lambda: self.notices.look(occasion), functools.partial(self._saw, occasion, self._turn))
 
-    def _saw(self, occasion: Occasion, sight: Sight) -> None:
+    def _saw(self, occasion: Occasion, turn: int, sight: Sight) -> None:
         self._screen.show_badge(sight.badge)
         self._screen.later(sight.look_again_seconds, lambda: self._look("running"))
         if self._is_busy or self._is_asking:
@@ -137,13 +144,18 @@ class Presenter:
         self._sight = sight
         if sight.dialog is None or not (sight.is_due or self._is_open):
             return
+        if not self._is_open and turn != self._turn and occasion != "asked":
+            self._look(occasion)
+            return
         is_new = not self._is_open
-        self._show(sight.dialog, takes_focus=sight.dialog.is_modal or occasion == "asked")
+        if is_new or sight.dialog != self._view:
+            self._show(sight.dialog, takes_focus=is_new and (sight.dialog.is_modal or occasion == "asked"))
         if is_new:
             self._off_thread(lambda: self.notices.shown(sight), lambda _: None)
 
     def _show(self, dialog: DialogView, *, takes_focus: bool) -> None:
-        self._is_open, self._is_asking = True, isinstance(dialog, KeyView)
+        self._turn += not self._is_open
+        self._is_open, self._is_asking, self._view = True, isinstance(dialog, KeyView), dialog
         self._screen.show_dialog(dialog, takes_focus=takes_focus)
 
     def _ask_for_key(self) -> None:
@@ -185,9 +197,9 @@ class Presenter:
         self._screen.tell(reply, is_busy=False)
 
     def _off_thread(self, work: Callable[[], _T], then: Callable[[_T], None]) -> None:
-        """Do *work* on a thread of its own and hand what it finds to *then* on the UI's thread."""
+        """Do *work* after what was asked for before, and hand what it finds to *then* on the UI's thread."""
 
-        def run() -> None:
+        def job() -> None:
             try:
                 found = work()
             except Exception as failure:  # noqa: BLE001 - the host's own functions are called too (users-ask 58)
@@ -196,7 +208,26 @@ class Presenter:
             else:
                 self._post(lambda: then(found))
 
-        self._safely(Thread(target=run, name="carnet-ui", daemon=True).start)
+        with self._lock:
+            self._jobs.append(job)
+            if self._is_working:
+                return
+            self._is_working = True
+        try:
+            Thread(target=self._work, name="carnet-ui", daemon=True).start()
+        except RuntimeError as failure:  # the interpreter is going down
+            self.last_failure = failure
+            self._is_working = False
+
+    def _work(self) -> None:
+        """One thread at a time, in order, and none while there is nothing to do."""
+        while True:
+            with self._lock:
+                if not self._jobs:
+                    self._is_working = False
+                    return
+                job = self._jobs.popleft()
+            job()
 
     def _post(self, call: Callable[[], None]) -> None:
         with suppress(Exception):  # the toolkit is gone: there is nobody left to tell

@@ -49,6 +49,7 @@ class Dialog:
         self.buttons: dict[Button, ttk.Button] = {}
         self.entry: ttk.Entry | None = None
         self._told: ttk.Label | None = None
+        self._before: tk.Misc | None = None
         self._is_up = False
 
     def fill(self, view: DialogView, *, takes_focus: bool) -> None:
@@ -109,10 +110,9 @@ class Dialog:
     def destroy(self) -> None:
         """Take the window away, and give the keyboard back to the app."""
         with suppress(tk.TclError):
-            had_focus = self.window.focus_displayof() is not None
             self.window.destroy()
-            if had_focus:
-                self._root.focus_set()
+            if self._before is not None and self._before.winfo_exists():
+                self._before.focus_set()
 
     def _field(self, frame: ttk.Frame, label: str, row: int) -> ttk.Entry:
         style = self._style
@@ -165,10 +165,10 @@ class Dialog:
         x = max(0, min(x, root.winfo_screenwidth() - width))
         y = max(0, min(y, root.winfo_screenheight() - height))
         window.geometry(f"+{x}+{y}")
-        had_focus = root.focus_get()
+        self._before = root.focus_get()
         window.deiconify()
-        if not in_the_middle and had_focus is not None:
-            had_focus.focus_set()  # whoever was typing goes on typing
+        if not in_the_middle and self._before is not None:
+            self._before.focus_set()  # whoever was typing goes on typing
         self._is_up = True
 
     def _stand_in_the_way(self) -> None:

@@ -47,8 +47,8 @@ class Style:
 
     @property
     def measure(self) -> int:
-        """How wide a line of text may get, in pixels: about sixty letters of the system's font."""
-        return self.font.measure("n") * 50
+        """How wide a line of text may get, in pixels: about sixty letters of the system's font, or what fits."""
+        return min(self.font.measure("n") * 50, round(self._root.winfo_screenwidth() * 0.6))
 
     def gap(self, lines: float) -> int:
         """A distance, as a part of the height of a line."""
@@ -104,9 +104,15 @@ class Style:
             styles.configure(style, padding=(self.gap(0.7), self.gap(0.22)), font=self.font, anchor="center")
             resting = look.quiet
             styles.map(style, foreground=[("disabled", resting if not is_main else look.on_main)])
-        styles.configure(self.entry, padding=self.gap(0.3), foreground=look.text, insertcolor=look.text)
-        styles.configure(self.entry, fieldbackground=look.plain, bordercolor=look.line, lightcolor=look.line)
-        styles.map(self.entry, fieldbackground=[], foreground=[], bordercolor=[("focus", look.main)])
+        self._boxed(self.entry, look.ground, look.text, (look.ground, look.ground, look.line), 6)
+        styles.layout(
+            self.entry,
+            [(f"{self.entry}.box", {"sticky": "nsew", "children": [
+                ("Entry.padding", {"sticky": "nsew", "children": [("Entry.textarea", {"sticky": "nsew"})]})
+            ]})],
+        )  # fmt: skip
+        styles.configure(self.entry, padding=self.gap(0.35), insertcolor=look.text, selectbackground=look.main)
+        styles.configure(self.entry, selectforeground=look.on_main, fieldbackground=look.ground)
 
     def _boxed(self, style: str, ground: str, ink: str, fills: tuple[str, str, str], radius: int) -> None:
         """A rounded box behind the label: at rest, under the pointer, and with a ring where the keyboard is."""

@@ -15,9 +15,7 @@ from carnet.core.notices import IN_GRACE
 Text = str | tuple[str, ...]
 """A text, or its plural forms, of which `Catalog.plural` chooses one; ``{n}`` is the number."""
 
-Button = Literal[
-    Action, "close", "back", "enter_first_key", "use_proposal", "save_request", "activate_now", "check_now"
-]
+Button = Literal[Action, "close", "back", "enter_first_key", "save_request", "activate_now", "check_now"]
 Phrase = Literal[
     "limited_mode",
     "left_to_connect",

@@ -155,7 +155,6 @@ FRENCH = Catalog(
         "close": "Fermer",
         "back": "Retour",
         "enter_first_key": "Saisir la clé de licence",
-        "use_proposal": "Utiliser cette clé",
         "save_request": "Enregistrer la demande",
         "activate_now": "Activer",
         "check_now": "Vérifier",

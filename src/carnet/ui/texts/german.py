@@ -164,7 +164,6 @@ GERMAN = Catalog(
         "close": "Schließen",
         "back": "Zurück",
         "enter_first_key": "Lizenzschlüssel eingeben",
-        "use_proposal": "Diesen Schlüssel nehmen",
         "save_request": "Offline-Anfrage speichern",
         "activate_now": "Aktivieren",
         "check_now": "Jetzt prüfen",
