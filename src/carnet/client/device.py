@@ -8,6 +8,7 @@ recorded (`clock.is_checkpoint_due`), and its failure changes nothing.
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 from carnet.client.clock import (
@@ -24,6 +25,7 @@ from carnet.client.clock import (
 from carnet.client.config import Config
 from carnet.client.evidence import follow_roots, gather
 from carnet.client.fingerprint import Identity, identify
+from carnet.client.fingerprint.machine import Machine, ThisMachine
 from carnet.client.state import Loaded, StateStore
 from carnet.client.state_file import DeviceState
 from carnet.core._base import Struct, replace
@@ -88,6 +90,7 @@ class Device:
         """
         self.config = config
         self.clock = clock
+        self.machine: Machine = ThisMachine(sys.platform, "/", config.environ)
         self._embedded: tuple[bytes, Root] | None = None
 
     @property
@@ -106,7 +109,7 @@ class Device:
         """
         embedded = self._embedded_root()
         directory = self.config.state_directory()
-        identity = identify(declared=self.config.device_id, state_directory=directory, environ=self.config.environ)
+        identity = identify(declared=self.config.device_id, state_directory=directory, machine=self.machine)
         loaded = self.store.load(identity.anchors)
         root, _ = follow_roots(embedded, loaded.state.roots)
         wall, uptime = self.clock.now(), self.clock.uptime()

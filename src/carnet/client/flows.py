@@ -20,6 +20,7 @@ from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
 from carnet.client.evidence import follow_roots
+from carnet.client.fingerprint.components import Part, digests
 from carnet.client.wire import MAX_ANSWER, HttpAnswer, HttpRequest, Pause
 from carnet.core._base import Struct
 from carnet.core.errors import CarnetError, TransportError
@@ -68,6 +69,7 @@ class Caller(Struct):
         entropy: The operating system's random source.
         domain: Host name, for domain licenses.
         app_version: The app's version.
+        parts: By which the server may recognise the device when its fingerprint has changed; sent as digests only.
     """
 
     product: str
@@ -79,6 +81,7 @@ class Caller(Struct):
     entropy: Callable[[int], bytes]
     domain: str | None = None
     app_version: str | None = None
+    parts: tuple[Part, ...] = ()
 
     def __repr__(self) -> str:
         return f"Caller(product={self.product!r}, fingerprint={self.fingerprint!r})"  # never the seed
@@ -135,7 +138,7 @@ def activate(
     """
     members = {
         "license_key": license_key,
-        "device": _device(caller, name=device_name, platform=platform, with_key=True),
+        "device": _device(caller, license_key, name=device_name, platform=platform, with_key=True),
         "user": user,
     }
     return (yield from _ask(caller, "activate", members, license_key))
@@ -160,10 +163,11 @@ def refresh(
     Raises:
         TransportError: No authentic answer.
     """
-    members: dict[str, Any] = {"device": _device(caller), "ttl_seconds": ttl_seconds}
+    members: dict[str, Any] = {"device": _device(caller, license_key), "ttl_seconds": ttl_seconds}
     verdict = yield from _prove(caller, "refresh", members, activation_id, license_key)
     if verdict.answer.code in _ACTIVATED_AGAIN:
-        members = {"license_key": license_key, "device": _device(caller, with_key=True), "ttl_seconds": ttl_seconds}
+        device = _device(caller, license_key, with_key=True)
+        members = {"license_key": license_key, "device": device, "ttl_seconds": ttl_seconds}
         verdict = yield from _ask(caller, "activate", members, license_key)
     return verdict
 
@@ -193,13 +197,20 @@ def _prove(
 
 
 def _device(
-    caller: Caller, *, name: str | None = None, platform: str | None = None, with_key: bool = False
+    caller: Caller,
+    license_key: str | None = None,
+    *,
+    name: str | None = None,
+    platform: str | None = None,
+    with_key: bool = False,
 ) -> dict[str, Any]:
+    """What the device says of itself; of its parts only what *license_key* keys (SEC-19)."""
     return {
         "fingerprint": caller.fingerprint,
         "name": name,
         "platform": platform,
         "public_key": b64url_encode(caller.signer.public_key.raw) if with_key else None,
+        "components": None if license_key is None else digests(caller.parts, caller.product, license_key) or None,
     }
 
 

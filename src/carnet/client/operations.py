@@ -16,6 +16,7 @@ from carnet.client.base import is_same_key
 from carnet.client.clock import observe
 from carnet.client.device import Device, View, remembered, with_problem
 from carnet.client.fingerprint import with_volume_id
+from carnet.client.fingerprint.components import parts_of
 from carnet.client.flows import Caller, Flow, Verdict
 from carnet.client.flows import activate as ask_to_activate
 from carnet.client.flows import deactivate as ask_to_deactivate
@@ -197,6 +198,7 @@ def _new_caller(device: Device, view: View, seed: bytes) -> Caller:
         entropy=os.urandom,
         domain=config.domain,
         app_version=config.app_version,
+        parts=parts_of(view.identity, device.machine),
     )
 
 

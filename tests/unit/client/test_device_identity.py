@@ -15,6 +15,7 @@ import pytest
 from carnet.client.fingerprint import Identity, identify, macos, windows, with_volume_id
 from carnet.client.fingerprint.values import Anchor, canonical_machine_id, canonical_uuid, is_monotonous
 from carnet.core.errors import StateError, UsageError
+from support.machines import RecordedMachine
 
 MACHINE_ID = "9f4c1d6f0e7b4a0c8f5d2b3a1e6c7d88"
 PRODUCT_UUID = "4c4c4544-0042-3510-8052-b3c04f4b4e32"
@@ -317,9 +318,13 @@ class Mac:
         return self
 
 
+def as_machine(mac: Mac) -> RecordedMachine:
+    return RecordedMachine("darwin", platform=lambda name: macos.read_platform_property(name, mac.load))
+
+
 def test_a_mac_is_its_platform_uuid_and_nothing_leaks() -> None:
     mac = Mac()
-    (anchor,) = macos.anchors(mac.load).anchors
+    (anchor,) = macos.anchors(as_machine(mac)).anchors
     assert (anchor.kind, anchor.value) == ("mac-platform-uuid", "1f0c7d0b-6a5e-5b9c-8e1d-0a2b3c4d5e6f")
     assert anchor.strength == "strong"
     assert mac.alive == set()
@@ -330,7 +335,7 @@ def test_a_mac_is_its_platform_uuid_and_nothing_leaks() -> None:
     "mac", [Mac(uuid=None), Mac(service=0), Mac(uuid=b"x" * 200), Mac(uuid=b"00000000-0000-0000-0000-000000000000")]
 )
 def test_a_mac_without_a_usable_uuid_gives_a_reason_and_leaks_nothing(mac: Mac) -> None:
-    found = macos.anchors(mac.load)
+    found = macos.anchors(as_machine(mac))
     assert found.anchors == ()
     assert found.missing[0].reason
     assert mac.alive == set()
@@ -356,12 +361,13 @@ def smbios(uuid: bytes = UUID_BYTES, *, version: tuple[int, int] = (3, 2), lengt
     return struct.pack("<BBBBI", 0, *version, 0, len(table)) + table
 
 
-def no_registry() -> str:
-    raise FileNotFoundError(2, "The system cannot find the file specified")
+def windows_machine(*, table: bytes | None, guid: str | None = GUID) -> RecordedMachine:
+    texts = {} if guid is None else {f"{windows.CRYPTOGRAPHY}\\MachineGuid": guid}
+    return RecordedMachine("win32", texts=texts, table=table)
 
 
 def test_a_windows_machine_is_its_guid_and_then_its_firmware() -> None:
-    found = windows.anchors(lambda: GUID, smbios)
+    found = windows.anchors(windows_machine(table=smbios()))
     assert [(a.kind, a.value) for a in found.anchors] == [
         ("windows-machine-guid", GUID.lower()),
         ("windows-smbios-uuid", "4c4c4544-0042-3510-8052-b3c04f4b4e32"),
@@ -370,10 +376,10 @@ def test_a_windows_machine_is_its_guid_and_then_its_firmware() -> None:
 
 
 def test_users_ask_38_each_windows_source_falls_through_on_its_own() -> None:
-    without_registry = windows.anchors(no_registry, smbios)
+    without_registry = windows.anchors(windows_machine(table=smbios(), guid=None))
     assert [a.kind for a in without_registry.anchors] == ["windows-smbios-uuid"]
     assert "cannot find" in without_registry.missing[0].reason
-    without_both = windows.anchors(no_registry, lambda: b"")
+    without_both = windows.anchors(windows_machine(table=b"", guid=None))
     assert without_both.anchors == ()
     assert [m.kind for m in without_both.missing] == ["windows-machine-guid", "windows-smbios-uuid"]
 

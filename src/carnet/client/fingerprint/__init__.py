@@ -13,6 +13,7 @@ import sys
 from collections.abc import Mapping
 
 from carnet.client.fingerprint.declared import create_volume_id, declared_anchor, volume_anchor
+from carnet.client.fingerprint.machine import Machine, ThisMachine
 from carnet.client.fingerprint.values import Anchor, Found, Missing
 from carnet.core._base import Struct
 
@@ -58,6 +59,7 @@ def identify(
     system: str = sys.platform,
     root: str = "/",
     environ: Mapping[str, str] | None = None,
+    machine: Machine | None = None,
 ) -> Identity:
     """
     Ask the sources in their order. Reads a few small files; writes nothing.
@@ -68,29 +70,30 @@ def identify(
         system: As `sys.platform`; other values ask that system's sources.
         root: Where the file system starts; for tests and chroots.
         environ: The environment; the process's own when not given.
+        machine: The computer itself, in place of the three before; for recordings.
 
     Raises:
         UsageError: ``bad_device_id``: the declared id is not printable text.
     """
-    environment = os.environ if environ is None else environ
-    by_declaration = declared_anchor(declared, root, environment)
+    machine = machine or ThisMachine(system, root, os.environ if environ is None else environ)
+    by_declaration = declared_anchor(declared, machine)
     if by_declaration.anchors:
         return Identity(anchors=by_declaration.anchors)
     container: str | None = None
-    if system == "win32":
+    if machine.system == "win32":
         from carnet.client.fingerprint import windows
 
-        own = windows.anchors()
-    elif system == "darwin":
+        own = windows.anchors(machine)
+    elif machine.system == "darwin":
         from carnet.client.fingerprint import macos
 
-        own = macos.anchors()
+        own = macos.anchors(machine)
     else:
         from carnet.client.fingerprint import linux
         from carnet.client.fingerprint.container import detect_container
 
-        container = detect_container(root, environment)
-        own = linux.anchors(root, container)
+        container = detect_container(machine)
+        own = linux.anchors(machine, container)
     missing = by_declaration.missing + own.missing
     if own.anchors:
         advice = _ADVICE["container"] if own.anchors[0].strength == "weak" else ""

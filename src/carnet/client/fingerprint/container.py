@@ -7,32 +7,24 @@ What counts is whether machine-id may come from an image (Docker, Podman, Kubern
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
-
-from carnet.client.fingerprint.values import read_text
+from carnet.client.fingerprint.machine import Machine
 
 _MARKER_FILES = ((".dockerenv", "Docker"), ("run/.containerenv", "Podman"))
 _CGROUP_WORDS = ("docker", "kubepods", "containerd", "libpod", "cri-o", "ecs")
 
 
-def detect_container(root: str, environ: Mapping[str, str]) -> str | None:
-    """
-    The name of the container engine that runs this process, or None.
-
-    Args:
-        root: Where the file system starts; ``/`` but in tests.
-        environ: The process environment.
-    """
+def detect_container(machine: Machine) -> str | None:
+    """The name of the container engine that runs this process, or None."""
+    environ = machine.environ
     if "KUBERNETES_SERVICE_HOST" in environ:
         return "Kubernetes"
     for name, engine in _MARKER_FILES:
-        if os.path.exists(os.path.join(root, name)):
+        if machine.where(name) is not None:
             return engine
     if environ.get("container") in {"docker", "podman", "oci"}:
         return environ["container"]
     try:
-        groups = read_text(os.path.join(root, "proc/1/cgroup"))
+        groups = machine.read("proc/1/cgroup")
     except OSError:
         return None
     return next((word for word in _CGROUP_WORDS if word in groups), None)

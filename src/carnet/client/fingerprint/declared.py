@@ -9,8 +9,8 @@ that is thrown away takes it along. Both limits are in docs/decisions/0021.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 
+from carnet.client.fingerprint.machine import Machine
 from carnet.client.fingerprint.values import (
     MAX_DECLARED_CHARACTERS,
     Anchor,
@@ -28,7 +28,7 @@ VOLUME_ID_FILE = "volume-id"
 _VOLUME_ID_BYTES = 16
 
 
-def declared_anchor(given: str | None, root: str, environ: Mapping[str, str]) -> Found:
+def declared_anchor(given: str | None, machine: Machine) -> Found:
     """
     The declared id: the argument, else ``CARNET_DEVICE_ID``, else the file ``/etc/carnet/device-id``.
 
@@ -39,14 +39,14 @@ def declared_anchor(given: str | None, root: str, environ: Mapping[str, str]) ->
         UsageError: ``bad_device_id``: control characters, or longer than 4,096 characters.
     """
     missing: list[Missing] = []
-    for source, text in (("device_id=", given), (DEVICE_ID_VARIABLE, environ.get(DEVICE_ID_VARIABLE))):
+    for source, text in (("device_id=", given), (DEVICE_ID_VARIABLE, machine.environ.get(DEVICE_ID_VARIABLE))):
         if text is not None:
             value = _checked(text, source)
             if value:
                 return Found(anchors=(Anchor(kind="declared", value=value, strength="declared"),))
             missing.append(Missing(kind="declared", reason=f"{source} is set but empty."))
     try:
-        value = _checked(read_text(os.path.join(root, DEVICE_ID_FILE)), f"/{DEVICE_ID_FILE}")
+        value = _checked(machine.read(DEVICE_ID_FILE), f"/{DEVICE_ID_FILE}")
     except FileNotFoundError:
         value = ""
     except OSError as error:

@@ -1,7 +1,7 @@
 """
 macOS: the platform UUID from the I/O registry, asked through IOKit itself. No sub-process (users-ask 38).
 
-The two frameworks are opened when `anchors` is called, by a loader that tests replace with a recording.
+The two frameworks are opened when a property is read, by a loader that tests replace with a recording.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from carnet.client.fingerprint.machine import Machine
 from carnet.client.fingerprint.values import Anchor, Found, Missing, canonical_uuid
 
 IOKIT = "/System/Library/Frameworks/IOKit.framework/IOKit"
@@ -19,16 +20,11 @@ _UTF8 = 0x08000100  # kCFStringEncodingUTF8
 _BUFFER_BYTES = 128
 
 
-def anchors(load: Callable[[str], Any] | None = None) -> Found:
-    """
-    The anchors of a Mac.
-
-    Args:
-        load: Opens a framework by path; `ctypes.CDLL` when not given.
-    """
+def anchors(machine: Machine) -> Found:
+    """The anchors of a Mac."""
     try:
-        text = read_platform_uuid(load or _load)
-    except (OSError, AttributeError, ImportError) as error:
+        text = machine.platform("IOPlatformUUID")
+    except OSError as error:
         return Found(missing=(Missing(kind=_KIND, reason=f"IOKit could not be asked: {error}."),))
     if text is None:
         return Found(missing=(Missing(kind=_KIND, reason="The I/O registry holds no platform UUID."),))
@@ -38,15 +34,20 @@ def anchors(load: Callable[[str], Any] | None = None) -> Found:
     return Found(anchors=(Anchor(kind=_KIND, value=uuid, strength="strong"),))
 
 
-def _load(path: str) -> Any:
+def load_framework(path: str) -> Any:
+    """Open the framework at *path*; `OSError` where there is none."""
     import ctypes
 
     return ctypes.CDLL(path)
 
 
-def read_platform_uuid(load: Callable[[str], Any]) -> str | None:
+def read_platform_property(name: str, load: Callable[[str], Any]) -> str | None:
     """
-    ``IOPlatformUUID`` of ``IOPlatformExpertDevice``, as the registry spells it, or None where there is none.
+    A text of ``IOPlatformExpertDevice``, as the registry spells it, or None where there is none.
+
+    Args:
+        name: A property that is a text: ``IOPlatformUUID`` or ``IOPlatformSerialNumber``.
+        load: Opens a framework by its path.
 
     Raises:
         OSError: A framework cannot be opened.
@@ -68,9 +69,9 @@ def read_platform_uuid(load: Callable[[str], Any]) -> str | None:
     service = iokit.IOServiceGetMatchingService(0, iokit.IOServiceMatching(b"IOPlatformExpertDevice"))
     if not service:
         return None
-    name = foundation.CFStringCreateWithCString(None, b"IOPlatformUUID", _UTF8)
+    key = foundation.CFStringCreateWithCString(None, name.encode("ascii"), _UTF8)
     try:
-        value = iokit.IORegistryEntryCreateCFProperty(service, name, None, 0)
+        value = iokit.IORegistryEntryCreateCFProperty(service, key, None, 0)
         if not value:
             return None
         try:
@@ -81,7 +82,7 @@ def read_platform_uuid(load: Callable[[str], Any]) -> str | None:
         finally:
             foundation.CFRelease(value)
     finally:
-        foundation.CFRelease(name)
+        foundation.CFRelease(key)
         iokit.IOObjectRelease(service)
 
 
