@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from carnet import errors
     from carnet._version import __version__
     from carnet.client.aio import AsyncCarnet
+    from carnet.client.events import Event
     from carnet.client.info import Info
     from carnet.client.session import Carnet
     from carnet.core.decision import Decision
@@ -27,6 +28,7 @@ __all__ = [
     "AsyncCarnet",
     "Carnet",
     "Decision",
+    "Event",
     "Healing",
     "Info",
     "__version__",
@@ -49,6 +51,10 @@ def __getattr__(name: str) -> object:
         from carnet.core.decision import Decision
 
         return Decision
+    if name == "Event":
+        from carnet.client.events import Event
+
+        return Event
     if name == "Info":
         from carnet.client.info import Info
 

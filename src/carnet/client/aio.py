@@ -23,6 +23,7 @@ from carnet.client.events import Listener, Listeners
 from carnet.client.info import Info
 from carnet.client.operations import Outcome, Steps
 from carnet.client.ports import AsyncTransport, Clock
+from carnet.client.upkeep import Upkeep
 from carnet.core.decision import Decision
 from carnet.core.errors import CarnetError, TransportError
 from carnet.core.lease_terms import HolderKind
@@ -93,13 +94,19 @@ class AsyncCarnet(Client):
         decision, online = await asyncio.to_thread(self._due)
         if online is not None:
             if self._transport is None and (offline := self._without_server(decision)) is not None:
+                if (upkeep := self._plans()) is not None:  # for listeners, if there are any
+                    self._keep(upkeep)
                 return offline
             self._check_open()
             if decision.access != "full":
                 decision = await self._run(online)
-                self._keep(is_start=False)
+                if (upkeep := self._plans()) is not None:
+                    await asyncio.to_thread(upkeep.contacted, is_answered=self.last_problem is None)
+                    self._keep(upkeep)
                 return decision
-        self._keep(is_start=True)
+        if (upkeep := self._plans()) is not None:
+            upkeep.starting()
+            self._keep(upkeep)
         return decision
 
     async def activate(self, license_key: str, *, device_name: str | None = None, user: str | None = None) -> Decision:
@@ -231,14 +238,15 @@ class AsyncCarnet(Client):
         await asyncio.to_thread(self._learn, outcome)
         return outcome
 
-    def _keep(self, *, is_start: bool) -> None:
-        """See to it that the background runs on this loop, and let it look."""
+    def _plans(self) -> Upkeep | None:
+        """The plans of the background; None where there is none."""
         self._begin()
         if self._is_closed or (not self._listeners and not self._reaches_a_server()):
-            return
-        upkeep = self._planned(self._told())
-        if is_start:
-            upkeep.starting()
+            return None
+        return self._planned(self._told())
+
+    def _keep(self, upkeep: Upkeep) -> None:
+        """See to it that the background runs on this loop, and let it look."""
         if self._bell is not None and self._bell.is_running():
             self._bell.ring()
         else:
@@ -254,7 +262,8 @@ class AsyncCarnet(Client):
         except Exception as error:  # noqa: BLE001 - never raised into a host from the background (users-ask 58)
             self.last_problem = failure(error)
         if self._upkeep is not None:
-            await asyncio.to_thread(self._upkeep.contacted, outcome)
+            is_answered = outcome is not None and outcome.problem is None
+            await asyncio.to_thread(self._upkeep.contacted, is_answered=is_answered)
 
     def _told(self) -> Listeners:
         if self._listeners is None:

@@ -124,24 +124,23 @@ def start(host: Host, upkeep: Upkeep) -> AsyncBell:
 
 async def _keep(client: weakref.ref[Host], upkeep: Upkeep, bell: AsyncBell) -> None:
     while not bell.is_closed and client() is not None:
-        plan = await _plan(client, upkeep)
+        plan = await _plan(upkeep)
+        host = client()
         if isinstance(plan, Rest):
+            if host is not None and plan.problem is not None:
+                host._failed(plan.problem)  # noqa: SLF001 - its own background
+            del host
             await bell.rest(plan)
             continue
-        host = client()
         if host is not None:
-            await host._contact(plan)  # noqa: SLF001 - its own background
+            await host._contact(plan)  # noqa: SLF001
         del host
 
 
-async def _plan(client: weakref.ref[Host], upkeep: Upkeep) -> Rest | Callable[[], Steps]:
+async def _plan(upkeep: Upkeep) -> Rest | Callable[[], Steps]:
     try:
         return await asyncio.to_thread(upkeep.next)
     except CarnetError as error:
-        problem = error
+        return Rest(seconds=HOUR, problem=error)
     except Exception as error:  # noqa: BLE001 - never raised into a host from the background (users-ask 58)
-        problem = failure(error)
-    host = client()
-    if host is not None:
-        host._failed(problem)  # noqa: SLF001
-    return Rest(seconds=HOUR)
+        return Rest(seconds=HOUR, problem=failure(error))

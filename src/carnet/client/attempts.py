@@ -18,7 +18,7 @@ from contextlib import suppress
 
 from carnet.client.schedule import Answer, Attempts, begun, is_busy, may_ask, retry_seconds
 from carnet.core._base import replace
-from carnet.core.errors import CarnetError
+from carnet.core.errors import CarnetError, StateError
 from carnet.formats.strict_json import dump_json, parse_object
 
 FILE = "attempts.json"
@@ -134,21 +134,19 @@ class AttemptsFile:
     def _change(
         self, change: Callable[[Attempts | None], tuple[Answer, Attempts | None]]
     ) -> tuple[Answer, Attempts | None]:
-        from filelock import FileLock, Timeout
-
-        from carnet.client.state_locking import LOCK
+        from carnet.client.state_locking import locked
 
         with self._lock:
             try:
                 os.makedirs(self._directory, mode=0o700, exist_ok=True)
-                with FileLock(os.path.join(self._directory, LOCK), timeout=_LOCK_SECONDS, mode=0o600):
+                with locked(self._directory, _LOCK_SECONDS):
                     before = self.read()
                     answer, after = change(before)
                     if answer == "ask" and after is not None:
                         self._write(after)
                         self._own = None
                     return answer, before
-            except Timeout:
+            except StateError:  # somebody is writing
                 return "busy", self.read()
             except OSError:  # a disk that is full or read-only: this process remembers for itself
                 before = self._own

@@ -113,29 +113,28 @@ def start(host: Host, upkeep: Upkeep) -> Bell:
 def _keep(client: weakref.ref[Host], upkeep: Upkeep, bell: Bell) -> None:
     try:
         while not bell.is_closed:
-            plan = _plan(client, upkeep)
+            plan = _plan(upkeep)
+            host = client()
             if isinstance(plan, Rest):
+                if host is not None and plan.problem is not None:
+                    host._failed(plan.problem)  # noqa: SLF001 - its own background
+                del host
                 bell.rest(plan)
                 continue
-            host = client()
             if host is not None and not bell.is_closed:
-                host._contact(plan)  # noqa: SLF001 - its own background
+                host._contact(plan)  # noqa: SLF001
             del host
     finally:
         bell.leave()
 
 
-def _plan(client: weakref.ref[Host], upkeep: Upkeep) -> Rest | Callable[[], Steps]:
+def _plan(upkeep: Upkeep) -> Rest | Callable[[], Steps]:
     try:
         return upkeep.next()
     except CarnetError as error:
-        problem = error
+        return Rest(seconds=HOUR, problem=error)
     except Exception as error:  # noqa: BLE001 - never raised into a host from the background (users-ask 58)
-        problem = failure(error)
-    host = client()
-    if host is not None:
-        host._failed(problem)  # noqa: SLF001
-    return Rest(seconds=HOUR)
+        return Rest(seconds=HOUR, problem=failure(error))
 
 
 def failure(error: Exception) -> CarnetError:

@@ -134,6 +134,7 @@ class Carnet(Client):
         decision, online = self._due()
         if online is not None:
             if self._transport is None and (offline := self._without_server(decision)) is not None:
+                self._keep(is_start=True)  # for listeners, if there are any
                 return offline
             self._check_open()
             if decision.access != "full":
@@ -403,6 +404,8 @@ class Carnet(Client):
         upkeep = self._planned(self._told())
         if is_start:
             upkeep.starting()
+        else:
+            upkeep.contacted(is_answered=self.last_problem is None)
         with self._lock:
             if self._bell is not None and not self._bell.is_closed:
                 self._bell.ring()
@@ -426,7 +429,7 @@ class Carnet(Client):
         except Exception as error:  # noqa: BLE001 - never raised into a host from the background (users-ask 58)
             self.last_problem = failure(error)
         if self._upkeep is not None:
-            self._upkeep.contacted(outcome)
+            self._upkeep.contacted(is_answered=outcome is not None and outcome.problem is None)
 
     def _told(self) -> Listeners:
         with self._lock:

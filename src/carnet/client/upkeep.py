@@ -14,19 +14,21 @@ from carnet.client.attempts import AttemptsFile
 from carnet.client.device import Device, View
 from carnet.client.events import Listeners
 from carnet.client.network import local_network
-from carnet.client.operations import Outcome, Steps, newest_grant
+from carnet.client.operations import Steps, newest_grant
 from carnet.client.operations import refresh as refresh_steps
 from carnet.client.schedule import (
     LEAST_SECONDS,
     NEW_NETWORK_SPREAD_SECONDS,
+    Attempts,
     due_at,
     is_other_network,
     may_ask,
     next_change,
 )
-from carnet.client.turns import Turn, chance, in_turn
-from carnet.core._base import Struct
+from carnet.client.turns import Turn, asked_lately, chance, in_turn
+from carnet.core._base import Struct, replace
 from carnet.core.decision import Decision
+from carnet.core.errors import CarnetError
 from carnet.core.instant import DAY, MAX_INSTANT
 from carnet.core.model import Grant
 from carnet.core.rules import decide
@@ -40,10 +42,12 @@ class Rest(Struct):
     Attributes:
         seconds: How long; None until somebody wakes the background.
         watches: Whether a change of the network ends it.
+        problem: Why a refresh that is due is not tried now, where an app that was just started should know.
     """
 
     seconds: float | None
     watches: bool = False
+    problem: CarnetError | None = None
 
 
 class Upkeep:
@@ -109,14 +113,17 @@ class Upkeep:
         due = self._due(view, decision, grant, is_start=is_start)
         if due is None:
             return self._until_change(view, now, None)
+        known = self._attempts.read()
         if self._asked_at is not None and self._asked_at <= now and not is_start:
-            due = max(due, self._asked_at + LEAST_SECONDS, self._quiet_until)
+            # After a failure the memory says when; this is for what it cannot know.
+            due = max(due, self._quiet_until, 0 if known is not None else self._asked_at + LEAST_SECONDS)
         if due > now:
             self._hurry_at, self._is_nudged = None, False
             return self._until_change(view, now, due)
-        wait = self._wait(now, is_start=is_start)
+        wait = self._wait(known, now, is_start=is_start)
         if wait is not None:
-            return self._until_change(view, now, now + wait, watches=True)
+            rest = self._until_change(view, now, now + wait, watches=True)
+            return replace(rest, problem=asked_lately(known)) if is_start else rest
         turn = Turn(
             attempts=self._attempts,
             budget_seconds=self._budget_seconds,
@@ -128,20 +135,21 @@ class Upkeep:
         self._asked_at, self._hurry_at, self._is_nudged = now, None, False
         return lambda: in_turn(device, lambda: refresh_steps(device), turn)
 
-    def contacted(self, outcome: Outcome | None) -> None:
+    def contacted(self, *, is_answered: bool) -> None:
         """
-        The operation ended with *outcome*; None: it failed.
+        A contact has ended, here or on the way of a start.
 
         An authentic answer that leaves the refresh due (a refusal, a clock that is years ahead) is not asked for again
         before the policy's cadence.
         """
-        if outcome is None or outcome.problem is not None or self._asked_at is None:
-            return
         view = self._device.look()
+        self._asked_at = int(view.now)
+        if not is_answered:
+            return
         grant = newest_grant(self._device.evidence(view))
+        due = self._due(view, self._device.judge(view), grant, is_start=False)
         cadence = DAY if grant is None else grant.policy.refresh_after_seconds
-        due = self._due(view, outcome.decision, grant, is_start=False)
-        self._quiet_until = self._asked_at + cadence if due is not None and due <= view.now else 0
+        self._quiet_until = self._asked_at + max(cadence, LEAST_SECONDS) if due is not None and due <= view.now else 0
 
     def _due(self, view: View, decision: Decision, grant: Grant | None, *, is_start: bool) -> int | None:
         """When a refresh is due; None where there is nothing to refresh, or nobody to ask."""
@@ -153,9 +161,8 @@ class Upkeep:
         jitter = 0.0 if is_start else int.from_bytes(sha256(grant.id.encode())[:4], "big") / 0xFFFFFFFF
         return due_at(grant.issued_at, grant.policy.refresh_after_seconds, decision.offline_until, jitter)
 
-    def _wait(self, now: int, *, is_start: bool) -> int | None:
+    def _wait(self, known: Attempts | None, now: int, *, is_start: bool) -> int | None:
         """How long a refresh that is due has to wait for its turn; None: it is its turn."""
-        known = self._attempts.read()
         if known is None:
             return None
         network = self.network()
