@@ -38,6 +38,7 @@ lock:            ## refresh the locked dependencies (needs uv)
 
 .venv/dev: requirements-dev.lock pyproject.toml
 	$(PYTHON) tools/prepare.py .venv requirements-dev.lock
+	$(BIN)/python tools/prepare_display.py .venv
 	@touch .venv/run $@
 
 clean:           ## forget the environment and caches
