@@ -16,19 +16,22 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 
-Fault: TypeAlias = Literal["none", "slow", "refused", "cut request", "cut answer", "reset after request", "half closed"]
-FAULTS: Final[tuple[Fault, ...]] = (
+Fault: TypeAlias = Literal[
     "none",
     "slow",
+    "lost request",
+    "lost answer",
     "refused",
     "cut request",
     "cut answer",
     "reset after request",
     "half closed",
-)
-_SLOW_SECONDS: Final = 0.05
+]
+FAULTS: Final[tuple[Fault, ...]] = get_args(Fault)
+LOST: Final[tuple[Fault, ...]] = ("lost request", "lost answer")
+"""Nothing comes any more, and nobody says so: the client has to give up by itself."""
 
 
 class Proxy:
@@ -38,9 +41,11 @@ class Proxy:
     Attributes:
         port: Where clients connect.
         drawn: How often each fault happened.
+        delays: How long the slow messages took, in seconds.
     """
 
-    def __init__(self, port_of: Callable[[], int], weights: dict[Fault, int], seed: int) -> None:
+    def __init__(self, port_of: Callable[[], int], weights: dict[Fault, int], seed: int, slowest: float) -> None:
+        self._slowest = slowest
         self._port_of = port_of
         self._weights = weights
         self._chance = random.Random(seed)  # noqa: S311 - which fault comes next
@@ -50,6 +55,7 @@ class Proxy:
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="proxy")
         self.port = 0
         self.drawn: Counter[Fault] = Counter()
+        self.delays: list[float] = []
 
     def start(self) -> None:
         """Listen from the return of this call on."""
@@ -109,19 +115,28 @@ class Proxy:
         answers: asyncio.StreamReader,
         upstream: asyncio.StreamWriter,
     ) -> None:
+        is_late = self._chance.random() < 0.5
         while True:
             request = await _message(reader)
             if fault == "cut request":
                 request = request[: self._chance.randrange(len(request) or 1)]
+            if fault == "lost request":
+                await reader.read()  # until the client gives up
+                return
+            if fault == "slow" and is_late:
+                await self._delay()
             upstream.write(request)
             await upstream.drain()
             if fault == "cut request" or not request:
                 return
             if fault == "half closed":
                 upstream.write_eof()
-            if fault == "slow":
-                await asyncio.sleep(self._chance.uniform(0, _SLOW_SECONDS))
             answer = await _message(answers)
+            if fault == "slow" and not is_late:
+                await self._delay()
+            if fault == "lost answer":
+                await reader.read()
+                return
             if fault == "reset after request":  # it has answered: whatever it did is committed
                 return
             if fault == "cut answer":
@@ -130,6 +145,10 @@ class Proxy:
             await writer.drain()
             if fault in {"cut answer", "half closed"} or not answer:
                 return
+
+    async def _delay(self) -> None:
+        self.delays.append(self._chance.uniform(0, self._slowest))
+        await asyncio.sleep(self.delays[-1])
 
 
 async def _message(reader: asyncio.StreamReader) -> bytes:
@@ -151,9 +170,19 @@ def _reset(writer: asyncio.StreamWriter) -> None:
 
 
 @contextmanager
-def proxied(port_of: Callable[[], int], weights: dict[Fault, int], *, seed: int = 1) -> Iterator[Proxy]:
-    """A proxy for the length of a `with`."""
-    proxy = Proxy(port_of, weights, seed)
+def proxied(
+    port_of: Callable[[], int], weights: dict[Fault, int], *, seed: int = 1, slowest: float = 5.0
+) -> Iterator[Proxy]:
+    """
+    A proxy for the length of a `with`.
+
+    Args:
+        port_of: Where the server is.
+        weights: How often each fault is drawn.
+        seed: Of the draws.
+        slowest: Up to how many seconds a slow message takes.
+    """
+    proxy = Proxy(port_of, weights, seed, slowest)
     proxy.start()
     try:
         yield proxy
