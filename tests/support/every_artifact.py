@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from carnet.core._base import replace
+from carnet.core.instant import Instant
+from carnet.core.lease_terms import LeaseHolder
 from carnet.formats.answer import Answer, issue_answer
 from carnet.formats.bundle import Bundle, write_bundle
 from carnet.formats.detect import Kind
 from carnet.formats.device_proof import make_device_proof
+from carnet.formats.lease import LeaseToken, issue_lease_token
 from carnet.formats.offline_token import issue_offline_token
 from carnet.formats.profiles.keyforge import issue_keyforge_token
 from carnet.formats.signed_key import issue_signed_key
@@ -16,6 +19,7 @@ from support import profile_tokens as profiles
 from support.cli_vendor import (
     ANSWER_SIGNER,
     KEY_SIGNER,
+    LEASE_SIGNER,
     LICENSE_KEY,
     OFFLINE_SIGNER,
     STRANGER,
@@ -40,6 +44,17 @@ REFUSAL = Answer(
     device=DEVICE,
     artifacts=(("token", "A" * 43),),
 )
+LEASE = LeaseToken(
+    id="lease-token-1",
+    issuer="issuer-1",
+    product="hustl",
+    license_id="license-1",
+    lease_id="lease-1",
+    holder=LeaseHolder(kind="device", id="render-07"),
+    issued_at=ISSUED,
+    expires_at=Instant(ISSUED + 3600),
+    is_borrowed=True,
+)
 SIGNED_KEY = issue_signed_key(key_grant(kid=KEY_SIGNER.kid, issued_at=ISSUED, **FACTS), KEY_SIGNER)
 WITH_ADDRESS = replace(profiles.KEYFORGE_FACTS, license=replace(profiles.KEYFORGE_LICENSE, email="zoe@example.com"))
 EVERY: dict[Kind, str] = {
@@ -49,6 +64,7 @@ EVERY: dict[Kind, str] = {
     "answer": issue_answer(replace(REFUSAL, artifacts=()), ANSWER_SIGNER),
     "time": issue_time_answer(TimeAnswer(id="t", issuer="issuer-1", nonce="n", at=ISSUED), TIME_SIGNER),
     "device-proof": make_device_proof(STRANGER, method="POST", path="/v1/refresh", body=b"{}", at=ISSUED, nonce="n"),
+    "lease": issue_lease_token(LEASE, LEASE_SIGNER),
     "license-key": LICENSE_KEY,
     "signed-key": SIGNED_KEY,
     "offline-token": issue_offline_token(offline_tokens.GRANT, license_key=LICENSE_KEY, signer=OFFLINE_SIGNER),
@@ -62,5 +78,6 @@ EVERY["bundle"] = write_bundle(
         machine_file=EVERY["machine-file"],
         time=EVERY["time"],
         answer=EVERY["answer"],
+        lease=EVERY["lease"],
     )
 )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from carnet.core.instant import Instant
     from carnet.formats.root import Root
 
-KINDS = frozenset(("root", "answer", "time", "device-proof"))
+KINDS = frozenset(("root", "answer", "time", "device-proof", "lease"))
 
 
 class Finding(Struct):
@@ -35,6 +35,7 @@ class Finding(Struct):
         reasons: Why it is not genuine; empty where it is.
         facts: What it says, for programs; of a forgery nothing.
         text: The same in a sentence.
+        is_over: It is a seat that is nobody's any more, or not one of the product that was asked about.
     """
 
     kind: str
@@ -44,11 +45,14 @@ class Finding(Struct):
     reasons: tuple[Reason, ...] = ()
     facts: tuple[tuple[str, Any], ...] = ()
     text: str = ""
+    is_over: bool = False
 
     @property
     def exit_code(self) -> int:
-        """0 where it is genuine, else 1 (conventions 2.5)."""
-        return exits.OK if self.is_genuine else exits.FAILED
+        """0 where it is genuine, 5 where it is genuine and opens nothing any more, else 1 (conventions 2.5)."""
+        if not self.is_genuine:
+            return exits.FAILED
+        return exits.DENIED if self.is_over else exits.OK
 
     def to_json(self) -> dict[str, Any]:
         """The JSON form that `carnet verify --json` prints for these kinds."""
@@ -75,12 +79,14 @@ class Finding(Struct):
 
 
 def _told(value: Any) -> object:
+    if type(value) is dict:
+        return " ".join(map(str, value.values()))
     if type(value) is list:
         return ", ".join(map(str, value)) or None
     return ("no", "yes")[value] if type(value) is bool else value
 
 
-def find(kind: str, data: bytes, trust: Trust, at: Instant) -> Finding:
+def find(kind: str, data: bytes, trust: Trust, at: Instant, *, product: str | None = None) -> Finding:
     """
     Judge an artifact of one of `KINDS`.
 
@@ -88,10 +94,13 @@ def find(kind: str, data: bytes, trust: Trust, at: Instant) -> Finding:
         kind: What it is.
         data: Its file.
         trust: What to verify it with.
-        at: The moment to judge the age of a root for.
+        at: The moment to judge the age of a root, or a seat, for.
+        product: The product that a lease has to be for; None: any.
     """
     version = None if trust.root is None else trust.root.version
     try:
+        if kind == "lease":
+            return _lease(data, trust, at, product)
         kid, facts, text = _root(data, trust.root, at) if kind == "root" else _token(kind, data, trust)
     except CarnetError as error:
         reason = Reason(code=error.code, message=error.message, fix=error.fix)
@@ -136,6 +145,46 @@ def _token(kind: str, data: bytes, trust: Trust) -> tuple[str, dict[str, Any], s
     reader = {"answer": _answer, "time": _time, "device-proof": _proof}[kind]
     facts, sentence = reader(text, claims, trust)
     return str(header.get("kid")), facts, sentence  # covered by the signature, which holds by now
+
+
+def _lease(data: bytes, trust: Trust, at: Instant, product: str | None) -> Finding:
+    """Whether a lease token is genuine, and whether it opens *product* at a moment (specs/lease.md §4)."""
+    from carnet.core.reasons import reason
+    from carnet.formats.encoding import read_kindly
+    from carnet.formats.jws import unverified_jws
+    from carnet.formats.lease import MAX_LEASE_TOKEN, verify_lease_token
+
+    text = read_kindly(data)
+    lease = verify_lease_token(text, trust.ring("lease"))
+    header, _ = unverified_jws(text, max_bytes=MAX_LEASE_TOKEN, what="The lease token")
+    holder = f"the {lease.holder.kind} {lease.holder.id}"
+    is_other = product is not None and product != lease.product
+    if at < lease.issued_at:
+        state, told = "not_started", f"It is {holder}'s only from {when(lease.issued_at)} on."
+    elif at < lease.expires_at:
+        state, told = "held", f"The seat is {holder}'s until {when(lease.expires_at)}."
+    else:
+        state, told = "over", f"The seat was {holder}'s until {when(lease.expires_at)}; it has to be claimed again."
+    facts: dict[str, Any] = {
+        "state": state,
+        "product": lease.product,
+        "license_id": lease.license_id,
+        "lease_id": lease.lease_id,
+        "holder": {"kind": lease.holder.kind, "id": lease.holder.id},
+        "borrowed": lease.is_borrowed,
+        "issued_at": str(lease.issued_at),
+        "expires_at": str(lease.expires_at),
+    }
+    return Finding(
+        kind="lease",
+        is_genuine=True,
+        kid=str(header.get("kid")),
+        root_version=None if trust.root is None else trust.root.version,
+        reasons=(reason("wrong_product", product=lease.product),) if is_other else (),
+        facts=tuple(facts.items()),
+        text=told,
+        is_over=state != "held" or is_other,
+    )
 
 
 def _answer(text: bytes, _: dict[str, Any], trust: Trust) -> tuple[dict[str, Any], str]:

@@ -27,6 +27,7 @@ _ROLES: dict[str, Role] = {
     "offline-token": "offline",
     "answer": "answer",
     "time": "time",
+    "lease": "lease",
 }
 """What a pinned key has to sign for each kind. Roots and bundles bring roots of their own, which need one to follow."""
 

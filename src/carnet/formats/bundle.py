@@ -17,7 +17,7 @@ from carnet.formats.strict_json import dump_json, parse_object
 
 LABEL: Final = "CARNET BUNDLE"
 FORMAT: Final = 1
-_MEMBERS: Final = frozenset(("format", "roots", "token", "machine_file", "status_lists", "time", "answer"))
+_MEMBERS: Final = frozenset(("format", "roots", "token", "machine_file", "status_lists", "time", "answer", "lease"))
 _MAX_STATUS_LISTS: Final = 64
 _WHAT: Final = "The bundle"
 _FIX: Final = "Fetch or copy the bundle again, complete and unchanged."
@@ -34,6 +34,7 @@ class Bundle(Struct):
         status_lists: Status list tokens.
         time: A time answer.
         answer: An answer proof.
+        lease: A lease token, of a seat that was borrowed for travel.
     """
 
     roots: tuple[str, ...] = ()
@@ -42,6 +43,7 @@ class Bundle(Struct):
     status_lists: tuple[str, ...] = ()
     time: str | None = None
     answer: str | None = None
+    lease: str | None = None
 
 
 def write_bundle(bundle: Bundle) -> str:
@@ -85,6 +87,7 @@ def read_bundle(data: bytes) -> Bundle:
         status_lists=_texts(members, "status_lists", _MAX_STATUS_LISTS),
         time=_text(members, "time"),
         answer=_text(members, "answer"),
+        lease=_text(members, "lease"),
     )
 
 

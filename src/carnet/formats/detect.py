@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, Final, Literal
 
 from carnet.core.errors import MalformedError
-from carnet.formats import answer, bundle, device_proof, license_token, offline_token, root, time_answer
+from carnet.formats import answer, bundle, device_proof, lease, license_token, offline_token, root, time_answer
 from carnet.formats.encoding import read_kindly
 from carnet.formats.jws import unverified_jws
 from carnet.formats.license_key import canonical_license_key
@@ -26,6 +26,7 @@ Kind = Literal[
     "answer",
     "time",
     "device-proof",
+    "lease",
     "license-key",
     "signed-key",
     "offline-token",
@@ -38,6 +39,7 @@ _TYPES: Final[dict[object, Kind]] = {
     answer.TYP: "answer",
     time_answer.TYP: "time",
     device_proof.TYP: "device-proof",
+    lease.TYP: "lease",
 }
 _PROFILE_TYP: Final = "JWT"
 """Of both token profiles (specs/token-profiles.md §2); their claims tell them apart."""

@@ -160,6 +160,7 @@ def test_roots_round_trip(chosen: dict[Role, list[int]], threshold: int) -> None
         status_lists=st.lists(TEXTS, max_size=3).map(tuple),
         time=st.none() | TEXTS,
         answer=st.none() | TEXTS,
+        lease=st.none() | TEXTS,
     )
 )
 def test_bundles_round_trip(bundle: Bundle) -> None:

@@ -195,6 +195,7 @@ def test_values_are_written_in_one_way() -> None:
         ("answer", {"EdDSA", "Ed25519"}),
         ("time", {"EdDSA", "Ed25519"}),
         ("device-proof", {"EdDSA", "Ed25519"}),
+        ("lease", {"EdDSA", "Ed25519"}),
         ("keyforge-token", {"ES256", "EdDSA", "RS256"}),
         ("traffic-orchestrator-token", {"EdDSA"}),
     ],

@@ -16,6 +16,7 @@ from carnet.formats.bundle import Bundle, write_bundle
 from carnet.formats.device_proof import make_device_proof
 from carnet.formats.jose_keys import JoseSigner, generate_private_pem, public_pem, signer_from_pem
 from carnet.formats.keys import Ed25519Signer, Signer
+from carnet.formats.lease import issue_lease_token
 from carnet.formats.license_token import issue_license_token
 from carnet.formats.offline_token import issue_offline_token
 from carnet.formats.profiles.keyforge import issue_keyforge_token
@@ -27,6 +28,7 @@ from support.cli_runs import Run, carnet
 from support.cli_vendor import (
     ANSWER_SIGNER,
     KEY_SIGNER,
+    LEASE_SIGNER,
     LICENSE_KEY,
     OFFLINE_SIGNER,
     STRANGER,
@@ -36,6 +38,7 @@ from support.cli_vendor import (
     write,
 )
 from support.decisions import DEVICE, HOST, ISSUED, OTHER_DEVICE, at, evidence, grant
+from support.every_artifact import LEASE
 from support.offline_tokens import GRANT as OFFLINE_GRANT
 from support.signed_keys import key_grant
 
@@ -348,6 +351,53 @@ def test_a_device_proof_is_verified_under_the_devices_own_key(desk: Desk) -> Non
     other = desk.verify(proof, "--public-key", desk.pem(KEY_SIGNER))
     assert (other.code, other.json["reasons"][0]["code"]) == (1, "unknown_key")
     assert desk.verify(proof, "--root", desk.root).problem["code"] == "public_key_required"
+
+
+def lease(signer: Ed25519Signer = LEASE_SIGNER) -> str:
+    return issue_lease_token(LEASE, signer)
+
+
+@pytest.mark.parametrize(
+    ("when", "code", "state"),
+    [
+        (ISSUED - 1, 5, "not_started"),
+        (ISSUED, 0, "held"),
+        (ISSUED + 3_599, 0, "held"),
+        (ISSUED + 3_600, 5, "over"),
+    ],
+)
+def test_a_lease_is_judged_to_the_second_and_says_whose_seat_it_is(
+    desk: Desk, when: int, code: int, state: str
+) -> None:
+    run = desk.verify(lease(), "--root", desk.root, "--at", str(Instant(when)))
+    assert (run.code, run.json["genuine"], run.json["state"]) == (code, True, state)
+    assert (run.json["holder"], run.json["borrowed"]) == ({"kind": "device", "id": "render-07"}, True)
+    assert (run.json["kid"], run.json["lease_id"], run.json["root_version"]) == (LEASE_SIGNER.kid, "lease-1", 1)
+    text = carnet("verify", desk.folder / "artifact", "--root", desk.root, "--at", str(Instant(when)))
+    assert "the device render-07" in text.out
+
+
+def test_a_lease_of_another_product_or_signer_opens_nothing(desk: Desk) -> None:
+    words: Words = ["--root", desk.root, "--at", str(ISSUED)]
+    assert desk.verify(lease(), *words, "--product", "hustl").code == 0
+    other = desk.verify(lease(), *words, "--product", "hustl2")
+    assert (other.code, other.json["genuine"], other.json["reasons"][0]["code"]) == (5, True, "wrong_product")
+    for signer in (STRANGER, ANSWER_SIGNER):  # the second is trusted, for something else
+        forged = desk.verify(lease(signer), *words)
+        assert (forged.code, forged.json["genuine"], forged.json["kid"]) == (1, False, None)
+        assert forged.json["reasons"][0]["code"] == "unknown_key"
+        assert "holder" not in forged.json
+    pinned = desk.verify(lease(), "--public-key", desk.pem(LEASE_SIGNER), "--at", str(ISSUED))
+    assert (pinned.code, pinned.json["root_version"]) == (0, None)
+
+
+def test_the_lease_in_a_bundle_is_judged_beside_its_license(desk: Desk) -> None:
+    both = desk.under_root(write_bundle(Bundle(token=token(grant()), lease=lease())))
+    assert (both.code, both.json["state"], both.json["lease"]["state"]) == (0, "active", "held")
+    forged = desk.under_root(write_bundle(Bundle(token=token(grant()), lease=lease(STRANGER))))
+    assert (forged.json["state"], forged.json["lease"]["genuine"]) == ("active", False)
+    alone = desk.under_root(write_bundle(Bundle(lease=lease())))
+    assert (alone.json["state"], alone.json["lease"]["state"]) == ("not_activated", "held")
 
 
 def test_people_are_told_in_sentences(desk: Desk) -> None:

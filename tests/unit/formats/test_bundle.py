@@ -21,6 +21,7 @@ FULL = Bundle(
     status_lists=("a.b.c", "d.e.f"),
     time="g.h.i",
     answer="j.k.l",
+    lease="m.n.o",
 )
 
 

@@ -13,10 +13,12 @@ from carnet.formats.answer import Answer, issue_answer
 from carnet.formats.bundle import Bundle, write_bundle
 from carnet.formats.detect import Kind, detect, profile_of
 from carnet.formats.device_proof import make_device_proof
+from carnet.formats.lease import issue_lease_token
 from carnet.formats.license_key import ALPHABET
 from carnet.formats.signed_key import issue_signed_key, looks_like_signed_key
 from carnet.formats.time_answer import TimeAnswer, issue_time_answer
 from support import offline_tokens, profile_tokens
+from support.every_artifact import LEASE
 from support.machine_files import seal
 from support.roots import ROOT_FILE
 from support.signed_keys import FACTS, key_grant
@@ -36,6 +38,7 @@ KINDS: list[tuple[bytes, Kind]] = [
     (ANSWER.encode(), "answer"),
     (TIME.encode(), "time"),
     (PROOF.encode(), "device-proof"),
+    (issue_lease_token(LEASE, SIGNER).encode(), "lease"),
     (seal().encode(), "machine-file"),
     (write_bundle(Bundle(token=TOKEN)).encode(), "bundle"),
     (ROOT_FILE, "root"),

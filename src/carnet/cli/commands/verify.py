@@ -13,7 +13,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from carnet.cli import exits
-from carnet.cli.device import add_device_options, decision_text, read_artifact, required, this_device
+from carnet.cli.device import add_device_options, decision_text, read_artifact, required, setting, this_device
 from carnet.cli.output import Output, when
 from carnet.cli.parser import Parser
 from carnet.cli.secrets import HOW, add_license_key_options, license_key
@@ -47,6 +47,7 @@ class Parts(Struct):
     token: bytes | None = None
     machine_file: bytes | None = None
     refusals: tuple[str, ...] = ()
+    lease: bytes | None = None
     fault: Fault | None = None
 
 
@@ -74,7 +75,8 @@ def _verify(options: argparse.Namespace, out: Output) -> int:
     parts = _parts(read_artifact(options.file), options.profile)
     if parts.kind in findings.KINDS:
         trust = trust_of(options, parts.kind)
-        finding = findings.find(str(parts.kind), parts.data, trust, _now() if options.at is None else options.at)
+        at = _now() if options.at is None else options.at
+        finding = findings.find(str(parts.kind), parts.data, trust, at, product=setting(options, "product"))
         out.data(finding.to_json(), finding.to_text())
         return finding.exit_code
     return _decide(options, parts, out)
@@ -105,7 +107,15 @@ def _decide(options: argparse.Namespace, parts: Parts, out: Output) -> int:
         else f"{_spoken(parts, grant)}, signed {when(grant.issued_at)} with key {kid}"
     )
     under = "under the given key" if version is None else f"root version {version}"
-    out.data(document, f"{decision_text(decision, out)}\n\nFound: {signed} ({under})")
+    text = f"{decision_text(decision, out)}\n\nFound: {signed} ({under})"
+    if parts.lease is not None:
+        from carnet.cli import findings
+
+        at = _now() if options.at is None else options.at
+        finding = findings.find("lease", parts.lease, trust, at, product=product)
+        document["lease"] = finding.to_json()
+        text += f"\n\n{finding.to_text()}"
+    out.data(document, text)
     if trust.key is not None and options.kid is None and any(fault.code == "unknown_key" for fault in evidence.faults):
         out.say(f"The given key is known here as {trust.key.kid}. If it is the key that the file names, add --kid.")
     return exits.of_decision(decision)
@@ -133,6 +143,7 @@ def _parts(data: bytes, profile: str | None) -> Parts:
                 token=None if bundle.token is None else bundle.token.encode(),
                 machine_file=None if bundle.machine_file is None else bundle.machine_file.encode(),
                 refusals=() if bundle.answer is None else (bundle.answer,),
+                lease=None if bundle.lease is None else bundle.lease.encode(),
             )
     except CarnetError as error:
         fault = Fault(code=error.code, message=error.message, fix=error.fix, artifact="file")

@@ -263,6 +263,7 @@ def _bundle(data: bytes, now: Instant | None) -> Explained:
         ("machine_file", bundle.machine_file),
         ("time", bundle.time),
         ("answer", bundle.answer),
+        ("lease", bundle.lease),
     ]
     roots = [(f"root {number}", text) for number, text in enumerate(bundle.roots, 1)]
     parts: list[tuple[str, str, Explained]] = []
@@ -301,7 +302,7 @@ def _part(text: str, now: Instant | None) -> tuple[str, Explained]:
 
 
 READERS: Mapping[str, Reader] = {
-    **{kind: _jws(kind) for kind in ("token", "answer", "time", "device-proof", *_PROFILES)},
+    **{kind: _jws(kind) for kind in ("token", "answer", "time", "device-proof", "lease", *_PROFILES)},
     "machine-file": _machine_file,
     "root": _root,
     "bundle": _bundle,

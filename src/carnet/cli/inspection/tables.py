@@ -20,6 +20,7 @@ TITLES: Mapping[str, str] = {
     "answer": "Answer proof: what the server said to one question of one device (specs/answer.md).",
     "time": "Time answer: the server's clock, under its seal (specs/time.md).",
     "device-proof": "Device proof: one request, signed with the device's own key (specs/answer.md §6).",
+    "lease": "Lease token: a floating seat for a while, held by one device, process or user (specs/lease.md).",
     "license-key": "Short license key: it names a license at its server and grants nothing by itself"
     " (specs/license-key.md).",
     "signed-key": "Signed license key: it grants by itself, without any server (specs/signed-license-key.md).",
@@ -103,6 +104,18 @@ TABLES: Mapping[str, Table] = {
         "body_sha256": ("text", "SHA-256 of that request's body."),
         "iat": ("time", "When the device made it, by the device's clock; the server takes it within 300 seconds."),
         "jti": ("text", "Its own id; the server takes each one once."),
+    },
+    "lease": {
+        **_COMMON,
+        "iat": ("time", "When it was issued, dated back by a minute for holders whose clock is behind."),
+        "exp": ("time", "The seat is the holder's before this second; then it has to be renewed, or claimed again."),
+        "aud": ("text", "The product it is for; compared exactly."),
+        "sub": ("text", "The license whose floating seats it is one of."),
+        "jti": ("text", "The id of this token; each renewal makes a new one."),
+        "lease": ("text", "The lease's own id, the same from the claim to the end."),
+        "holder.kind": ("text", "Who holds the seat: a device, one process, or a user on whichever devices."),
+        "holder.id": ("text", "That holder's id; compared exactly."),
+        "borrowed": ("text", "The seat was taken along for travel: it is kept without renewals until its end."),
     },
     "keyforge-token": {
         "status": ("text", "The license as of signing: active, or fallbacked (ended, but allowed to go on)."),
