@@ -6,13 +6,20 @@ import asyncio
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from carnet.core.errors import UsageError
+from carnet.core.lease_terms import LeaseHolder, LeaseTerms
+from carnet.server.domain.leases.commands import ClaimLease
+from carnet.server.records import OPERATOR
 from carnet.server.storage.migrate import upgrade
 from carnet.server.storage.postgres.service_clock import SILENCE_MS
 from carnet.server.storage.postgres.service_clock import ServiceClock as SharedClock
 from carnet.server.storage.sqlite.service_clock import SAVE_MS, ServiceClock
+from support.installations import PRODUCT, licensed, query
+from support.installations import opened as opened_installation
 
 
 class Running:
@@ -69,6 +76,29 @@ def test_the_clock_is_written_at_most_once_a_second(connection: sqlite3.Connecti
     clock.keep(connection)
     assert connection.total_changes == changes + 1
     connection.close()
+
+
+def test_rel_10_a_change_that_is_refused_does_not_keep_the_next_one_from_writing_the_clock_down(
+    tmp_path: Path,
+) -> None:
+    """A transaction that was undone took the clock's line with it, and the clock took it as written."""
+
+    async def story() -> None:
+        async with opened_installation(tmp_path) as installation:
+            created = await licensed(installation)
+            await installation.leases.change_terms(LeaseTerms(limit=1), OPERATOR, license_id=created.license.id)
+            storage: Any = installation._storage
+            running = Running()
+            storage._service_clock = ServiceClock(running)
+            storage._service_clock.start(storage._hot_reader())
+            running.seconds += 100
+            with pytest.raises(UsageError):
+                await installation.leases.force("nothing", OPERATOR)
+            holder = LeaseHolder(kind="process", id="one")
+            await installation.leases.claim(ClaimLease(license_key=created.key, product=PRODUCT, holder=holder))
+            assert query(tmp_path, "SELECT ran_ms FROM service_clock") == [(100_000,)]
+
+    asyncio.run(story())
 
 
 def test_a_beat_writes_only_while_a_lease_depends_on_the_clock(connection: sqlite3.Connection) -> None:

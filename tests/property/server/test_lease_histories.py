@@ -80,6 +80,7 @@ class Stage:
         self.installation: Installation | None = None
         self.unused: list[CreatedLicense] = []
         self.histories = 0
+        self.vouched_for: set[int] = set()
 
     async def open(self) -> Installation:
         self.installation = await self.opening.__aenter__()
@@ -128,14 +129,21 @@ class Stage:
         if self.kind == "postgres":
             await self.storage.beat()
 
-    async def step(self, seconds: int) -> None:
-        """Somebody sets the clocks that can be set, the machine's and the database server's, and vouches for them."""
+    async def step(self, seconds: int) -> int:
+        """
+        Somebody sets the clocks that can be set, the machine's and the database server's, and vouches for them. By how
+        much: nobody vouches twice in one and the same second.
+        """
+        while self.clock.at + seconds in self.vouched_for:
+            seconds += 1
+        self.vouched_for.add(self.clock.at + seconds)
         self.clock.advance(seconds)
         assert self.installation is not None
         await self.installation.clock.confirm(OPERATOR)
         if self.kind == "postgres":
             self.ran += seconds
             await self.beat()
+        return seconds
 
     async def restart(self, downtime: int, *, crash: bool) -> None:
         """The service stops, with or without a last word, is away for a while, and comes back."""
@@ -199,8 +207,7 @@ class Play:
             await stage.go(value)
             model.wall, model.service = model.wall + value, model.service + value
         elif what == "step":
-            await stage.step(value)
-            model.wall += value
+            model.wall += await stage.step(value)
         elif what == "limit":
             model.limit = value
             model.is_relaid = True

@@ -93,10 +93,7 @@ class SqliteLeasePart(LeasePart):
 
     async def renew_lease(self, renewal: LeaseRenewal) -> LeaseRenewed | None:
         """See `ports.LeaseStore`."""
-        clock = self._service_clock
-        return await self._writer.submit(
-            lambda connection: run(connection, lease_steps.renew(renewal, clock.keep(connection)))
-        )
+        return await self._change(lambda service_now: lease_steps.renew(renewal, service_now))
 
     async def find_lease(self, query: LeaseQuery) -> LeaseFacts:
         """See `ports.LeaseStore`."""
@@ -107,7 +104,20 @@ class SqliteLeasePart(LeasePart):
 
     async def change_lease(self, query: LeaseQuery, rule: LeaseRule[_T]) -> _T:
         """See `ports.LeaseStore`."""
+        return await self._change(lambda service_now: lease_steps.change(query, rule, service_now))
+
+    async def _change(self, steps: Callable[[int], Steps[_T]]) -> _T:
         clock = self._service_clock
-        return await self._writer.submit(
-            lambda connection: run(connection, lease_steps.change(query, rule, clock.keep(connection)))
-        )
+
+        def job(connection: sqlite3.Connection) -> _T:
+            try:
+                return run(connection, steps(clock.keep(connection)))
+            except BaseException:
+                clock.undone()  # at once: the next job of this group writes it down
+                raise
+
+        try:
+            return await self._writer.submit(job)
+        except BaseException:
+            clock.undone()
+            raise

@@ -63,6 +63,10 @@ class ServiceClock:
         now = self.milliseconds()
         return (now if now - self._saved_ms < SAVE_MS else self._save(connection, now)) // 1000
 
+    def undone(self) -> None:
+        """A transaction was undone: what was written down in it was not, and the next change writes it."""
+        self._saved_ms = -SAVE_MS
+
     def beat(self, connection: sqlite3.Connection) -> None:
         """Write the clock down if a lease depends on it."""
         row = connection.execute(_READ).fetchone()
