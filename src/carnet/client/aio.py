@@ -21,6 +21,7 @@ from carnet.client.device import with_problem
 from carnet.client.driving import adrive, out_of_time
 from carnet.client.events import Listener, Listeners
 from carnet.client.info import Info
+from carnet.client.keychain import Keyring
 from carnet.client.operations import Outcome, Steps
 from carnet.client.ports import AsyncTransport, Clock
 from carnet.client.upkeep import Upkeep
@@ -53,6 +54,7 @@ class AsyncCarnet(Client):
         max_grace_seconds: int | None = None,
         proxy: str | None = None,
         ca_file: str | os.PathLike[str] | None = None,
+        keychain: bool | Keyring = False,
         clock: Clock | None = None,
         transport: AsyncTransport | None = None,
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
@@ -77,6 +79,7 @@ class AsyncCarnet(Client):
             max_grace_seconds=max_grace_seconds,
             proxy=proxy,
             ca_file=ca_file,
+            keychain=keychain,
             clock=clock,
             timeout_seconds=timeout_seconds,
         )

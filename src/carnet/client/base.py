@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from carnet.client.device import Device
     from carnet.client.events import Listeners
     from carnet.client.info import Info
+    from carnet.client.keychain import Keyring
     from carnet.client.operations import Outcome, Steps
     from carnet.client.ports import Clock
     from carnet.client.upkeep import Upkeep
@@ -54,6 +55,7 @@ class Client:
         max_grace_seconds: int | None = None,
         proxy: str | None = None,
         ca_file: str | os.PathLike[str] | None = None,
+        keychain: bool | Keyring = False,
         clock: Clock | None = None,
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
     ) -> None:
@@ -79,6 +81,8 @@ class Client:
                 ``CARNET_PROXY``, else what the environment and the system say. An empty text: no proxy at all.
             ca_file: A PEM file with certificates of an authority that is trusted beside those of the operating system,
                 for a firewall that inspects TLS; else ``CARNET_CA_FILE``.
+            keychain: Keep the device key in the operating system's keychain, where there is one (extra ``keychain``);
+                or a backend of `keyring` to keep it in. Off by default.
             clock: The device's clocks, for tests.
             timeout_seconds: For all of one contact.
         """
@@ -96,6 +100,7 @@ class Client:
             max_grace_seconds=max_grace_seconds,
             proxy=proxy,
             ca_file=ca_file,
+            keychain=keychain,
             environ=dict(os.environ),
         )
         self._clock = clock
@@ -168,7 +173,7 @@ class Client:
         decision = device.judge(view)
         device.checkpoint(view)
         key = self._config.activation_key()
-        has_seat = view.state.license_key is not None and view.state.device_seed is not None
+        has_seat = view.state.license_key is not None and view.state.has_device_key
         if self._listeners is not None:
             self._listeners.see(decision)
         if key is not None and not decision and (not has_seat or not is_same_key(key, view.state.license_key)):

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from carnet.core._base import Struct
 from carnet.core.decision import Host
 from carnet.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from carnet.client.keychain import Keyring
 
 _PRODUCT_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789._-")
 _MAX_PRODUCT = 100
@@ -32,6 +36,7 @@ class Config(Struct):
         max_offline_seconds, max_grace_seconds: How the app tightens the signed policy.
         proxy: Address of a proxy; an empty text for none, whatever the system says.
         ca_file: Certificates of an authority to trust beside the system's.
+        keychain: Whether the device key is kept in the system's keychain; or the keychain.
         environ: The environment.
     """
 
@@ -48,6 +53,7 @@ class Config(Struct):
     max_grace_seconds: int | None
     proxy: str | None
     ca_file: str | os.PathLike[str] | None
+    keychain: bool | Keyring
     environ: Mapping[str, str]
 
     def __repr__(self) -> str:

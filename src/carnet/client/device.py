@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from carnet.client.clock import (
     ClockFacts,
@@ -36,6 +36,7 @@ from carnet.core.rules import decide
 from carnet.formats.root import Root, read_root
 
 if TYPE_CHECKING:
+    from carnet.client.keychain import Keychain
     from carnet.client.ports import Clock
 
 
@@ -92,12 +93,41 @@ class Device:
         self.clock = clock
         self.machine: Machine = ThisMachine(sys.platform, "/", config.environ)
         self._embedded: tuple[bytes, Root] | None = None
+        self._keychain: Keychain | None = None
 
     @property
     def store(self) -> StateStore:
         """Where this product's state is kept."""
         product = self.config.product_id()
         return StateStore(os.path.join(self.config.state_directory(), product), product)
+
+    @property
+    def keychain(self) -> Keychain:
+        """The system's keychain, or the one that the app brought; not opened before it is asked."""
+        if self._keychain is None:
+            from carnet.client.keychain import Keychain
+
+            given = self.config.keychain
+            self._keychain = Keychain(self.config.product_id(), None if isinstance(given, bool) else given)
+        return self._keychain
+
+    def device_seed(self, view: View) -> bytes | None:
+        """
+        The seed of the device key, from where the state says that it is; None where there is no device key.
+
+        Where a keychain does not give it, another one: the server does not know its key, so the device activates again
+        and keeps its seat (decision 0017). Only for exchanges; a check needs no device key.
+        """
+        seed = view.state.device_seed
+        if seed is not None or not view.state.has_device_key or view.fingerprint is None:
+            return seed
+        return self.keychain.read(view.fingerprint) or os.urandom(32)
+
+    def keep_seed(self, fingerprint: str, seed: bytes) -> dict[str, Any]:
+        """Keep *seed* where the app wants it, or else in the state file: the members of the state that say so."""
+        if self.config.keychain is not False and self.keychain.keep(fingerprint, seed):
+            return {"device_seed": None, "device_seed_in": "keychain"}
+        return {"device_seed": seed, "device_seed_in": None}
 
     def look(self) -> View:
         """

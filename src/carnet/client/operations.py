@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Generator
+from typing import Any
 
 from carnet.client.base import is_same_key
 from carnet.client.clock import observe
@@ -162,10 +163,14 @@ def _prepare(device: Device, view: View) -> tuple[View, Caller]:
     fingerprint = view.fingerprint or native_fingerprint(product, identity.anchors[0].value)
     view = replace(view, identity=identity, fingerprint=fingerprint)
 
+    # Kept before the lock is taken: a keychain may ask its user first.
+    is_new = view.loaded.condition in {"absent", "open"} and not view.state.has_device_key
+    kept = device.keep_seed(fingerprint, os.urandom(_SEED_BYTES)) if is_new else {}
+
     def enrol(found: Loaded) -> DeviceState | None:
-        if found.condition not in {"absent", "open"} or found.state.device_seed is not None:
+        if found.condition not in {"absent", "open"} or found.state.has_device_key:
             return None
-        return replace(found.state, device_seed=os.urandom(_SEED_BYTES), fingerprint=fingerprint)
+        return replace(found.state, fingerprint=fingerprint, **kept)
 
     loaded = device.store.update(identity.anchors, enrol)
     if loaded.condition == "too_new":
@@ -182,7 +187,7 @@ def _prepare(device: Device, view: View) -> tuple[View, Caller]:
 
 def _caller(device: Device, view: View) -> Caller | None:
     """Who asks, with the stored device key; None where there is none."""
-    seed = view.state.device_seed
+    seed = device.device_seed(view)
     return None if seed is None or view.fingerprint is None else _new_caller(device, view, seed)
 
 
@@ -239,6 +244,8 @@ def _save(
     action = verdict.answer.action
     _note(device, view, action, verdict)
 
+    kept = {} if verdict.token is None else device.keep_seed(caller.fingerprint, caller.seed)
+
     def take(found: Loaded) -> DeviceState | None:
         old = found.state
         if found.condition == "too_new":
@@ -253,7 +260,7 @@ def _save(
         # The clocks as they are now, not as they were before the exchange: the signed time is from in between, and
         # running time that is counted from too early would make the bound too late (specs/clock.md §4).
         seen = replace(view, wall=device.clock.now(), uptime=device.clock.uptime())
-        return _taken(old, seen, caller, verdict, prepared_until)
+        return _taken(old, seen, caller, verdict, prepared_until=prepared_until, kept=kept)
 
     try:
         device.store.update(view.identity.anchors, take)
@@ -266,7 +273,13 @@ def _save(
 
 
 def _taken(
-    old: DeviceState, view: View, caller: Caller, verdict: Verdict, prepared_until: Instant | None
+    old: DeviceState,
+    view: View,
+    caller: Caller,
+    verdict: Verdict,
+    *,
+    prepared_until: Instant | None,
+    kept: dict[str, Any],
 ) -> DeviceState:
     """The state after an authentic answer."""
     answer = verdict.answer
@@ -282,7 +295,7 @@ def _taken(
             state,
             license_key=verdict.license_key,
             fingerprint=caller.fingerprint,
-            device_seed=caller.seed,
+            **kept,
             token=verdict.token,
             machine_file=verdict.machine_file,
             refusals=(),  # a live grant is newer than any refusal that was kept

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from carnet.client.background import Bell
     from carnet.client.events import EventThread, Listener, Listeners
     from carnet.client.info import Info
+    from carnet.client.keychain import Keyring
     from carnet.client.leases import Seat
     from carnet.client.operations import Outcome, Steps
     from carnet.client.ports import Clock, Transport
@@ -70,6 +71,7 @@ class Carnet(Client):
         max_grace_seconds: int | None = None,
         proxy: str | None = None,
         ca_file: str | os.PathLike[str] | None = None,
+        keychain: bool | Keyring = False,
         clock: Clock | None = None,
         transport: Transport | None = None,
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
@@ -94,6 +96,7 @@ class Carnet(Client):
             max_grace_seconds=max_grace_seconds,
             proxy=proxy,
             ca_file=ca_file,
+            keychain=keychain,
             clock=clock,
             timeout_seconds=timeout_seconds,
         )

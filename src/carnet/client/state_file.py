@@ -48,7 +48,8 @@ class DeviceState(Struct):
     Attributes:
         license_key: As typed or as given by the environment; the machine file opens with it.
         fingerprint: The enrolled fingerprint: what the activation is bound to, whatever anchors drift later.
-        device_seed: Ed25519 seed of the device key (SEC-45).
+        device_seed: Ed25519 seed of the device key (SEC-45), unless it is elsewhere.
+        device_seed_in: ``keychain`` where the operating system's keychain holds it (R-37); else None.
         token: License token, as received.
         machine_file: Armoured machine file, as received.
         roots: Root files newer than the embedded one, oldest first, as received.
@@ -63,6 +64,7 @@ class DeviceState(Struct):
     license_key: str | None = None
     fingerprint: str | None = None
     device_seed: bytes | None = None
+    device_seed_in: str | None = None
     token: str | None = None
     machine_file: str | None = None
     roots: tuple[str, ...] = ()
@@ -72,6 +74,11 @@ class DeviceState(Struct):
     prepared_until: Instant | None = None
     clock: ClockFacts = ClockFacts()
     others: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def has_device_key(self) -> bool:
+        """Whether a device key was made, wherever its seed is."""
+        return self.device_seed is not None or self.device_seed_in is not None
 
     def __repr__(self) -> str:
         return f"DeviceState(contacts={self.contacts}, server_time={self.server_time})"
@@ -230,6 +237,7 @@ def state_from_json(members: dict[str, Any]) -> DeviceState:
         license_key=_text(rest.pop("license_key", None)),
         fingerprint=_text(rest.pop("fingerprint", None)),
         device_seed=None if seed is None else b64url_decode(seed, "The device key"),
+        device_seed_in=_text(rest.pop("device_seed_in", None)),
         token=_text(rest.pop("token", None)),
         machine_file=_text(rest.pop("machine_file", None)),
         roots=_texts(rest.pop("roots", None)),

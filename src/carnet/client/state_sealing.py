@@ -90,6 +90,7 @@ def state_to_json(state: DeviceState) -> dict[str, Any]:
         "license_key": state.license_key,
         "fingerprint": state.fingerprint,
         "device_seed": None if state.device_seed is None else b64url_encode(state.device_seed),
+        "device_seed_in": state.device_seed_in,
         "token": state.token,
         "machine_file": state.machine_file,
         "roots": list(state.roots),

@@ -154,7 +154,7 @@ class Upkeep:
     def _due(self, view: View, decision: Decision, grant: Grant | None, *, is_start: bool) -> int | None:
         """When a refresh is due; None where there is nothing to refresh, or nobody to ask."""
         state = view.state
-        if state.license_key is None or state.device_seed is None or not self._can_go_online:
+        if state.license_key is None or not state.has_device_key or not self._can_go_online:
             return None
         if decision.access != "full" or grant is None:
             return 0
