@@ -1,5 +1,5 @@
 """
-Prepare what the tests of windows need and no package index has: a virtual X server, a font, system libraries of Qt and Tk.
+Prepare what the tests of windows need and no package index has: a virtual X server, a font, libraries of Qt and Tk.
 
 On Debian and its relatives they are fetched from the system's own package sources and unpacked below the environment.
 Nothing is installed on the system and no right is needed. Elsewhere, and without a connection, `display.json` says why
@@ -67,6 +67,7 @@ def _prepare(place: Path) -> dict[str, object]:
         for part in ("state/lists/partial", "cache/archives/partial"):
             (place / "apt" / part).mkdir(parents=True)
         own = ["-o", f"Dir::State={place / 'apt' / 'state'}", "-o", f"Dir::Cache={place / 'apt' / 'cache'}"]
+        own += ["-o", f"Dir::State::lists={place / 'apt' / 'state' / 'lists'}"]
         own += ["-o", "Dir::State::status=/var/lib/dpkg/status"]
         try:
             _run(["apt-get", "-q", *own, "-o", "APT::Sandbox::User=root", "update"], packages)
@@ -96,7 +97,7 @@ def _prepare(place: Path) -> dict[str, object]:
 
 def _packages_of_tkinter() -> list[str]:
     """Debian has tkinter in a package of its own; other Pythons bring it."""
-    done = subprocess.run([sys.executable, "-c", "import _tkinter"], check=False, capture_output=True)  # noqa: S603
+    done = subprocess.run([sys.executable, "-c", "import _tkinter"], check=False, capture_output=True)
     is_debians = Path(os.path.realpath(sys.executable)).parent == Path("/usr/bin")
     return ["python3-tk", "blt"] if done.returncode and is_debians else []
 
