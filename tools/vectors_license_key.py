@@ -151,6 +151,19 @@ def fingerprints() -> Iterator[Scenario]:
     yield check("check-counting", "A placeholder as fingerprint.", "0123456789abcdef" * 4)
     yield check("check-sha256-of-nothing", "The hash of nothing as fingerprint.", sha256_hex(b""))
     yield check("check-sha256-of-placeholder", "The hash of a placeholder.", sha256_hex(b"Default string"))
+
+    def component(name: str, catches: str, **of: str) -> Scenario:
+        given = {"product": "hustl", "license_key": KEY, "kind": "disk-serial", "value": "S6BMNG0R412345", **of}
+        return scenario(f"fingerprint/component-{name}", "7.1", catches, given)
+
+    yield component("disk", "Another order, separator or length.")
+    yield component("other-kind", "Leaving the kind out.", kind="board-serial")
+    yield component("other-product", "Leaving the product out.", product="inkwell")
+    yield component("other-license", "Leaving the license key out.", license_key="KT4Q-9ZXW-22LM-7PRD")
+    yield component("border", "Joining kind and value without a border.", kind="disk-seria", value="lS6BMNG0R412345")
+    yield component("unicode", "Another encoding than UTF-8.", value="Zoë 機械")
+    yield component("placeholder", "A placeholder as a part.", value="Default string")
+    yield component("blanks", "Trimming what the caller did not.", value=" S6BMNG0R412345")
     yield device("device-good", "Refusing another vendor's identifier.", "fp-7c1e40aa9d3b")
     yield device("device-8-bytes", "Another lower bound.", "fp-7c1e4")
     yield device("device-7-bytes", "Another lower bound.", "fp-7c1e")

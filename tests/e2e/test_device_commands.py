@@ -244,7 +244,9 @@ def test_users_ask_37_every_byte_of_an_activation_can_be_seen_and_is_not_sent(sh
     assert run.json["url"] == "https://license.example.com/v1/activate"
     body = json.loads(run.json["body"])
     assert set(body) == {"license_key", "product", "device", "nonce", "root_version"}
-    assert set(body["device"]) == {"fingerprint", "platform", "public_key"}
+    assert set(body["device"]) == {"fingerprint", "platform", "public_key", "components"}
+    # A declared identity is all that such a device says of itself.
+    assert [component["kind"] for component in body["device"]["components"]] == ["declared"]
     assert int(run.json["headers"]["content-length"]) == len(run.json["body"])
     assert device.id not in run.out
     assert list(device.state.iterdir()) == []

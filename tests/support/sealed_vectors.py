@@ -14,7 +14,12 @@ from carnet.core.model import Grant, Policy, StatusRef
 from carnet.core.policies import entitlement_from_json
 from carnet.core.rules import decide
 from carnet.formats.encoding import sha256_hex
-from carnet.formats.fingerprint import check_device_identifier, check_fingerprint, native_fingerprint
+from carnet.formats.fingerprint import (
+    check_device_identifier,
+    check_fingerprint,
+    component_digest,
+    native_fingerprint,
+)
 from carnet.formats.key_strength import estimated_bits
 from carnet.formats.keys import Ed25519Signer, PublicKey
 from carnet.formats.license_key import canonical_license_key, generate_license_key, heal_license_key
@@ -154,6 +159,9 @@ def _fingerprint(vector: Mapping[str, Any]) -> Outcome:
     given = vector["input"]
     if "anchor" in given:
         return {"outcome": "ok", "value": native_fingerprint(given["product"], text_of(given["anchor"]))}
+    if "kind" in given:
+        value = component_digest(given["product"], given["license_key"], given["kind"], text_of(given["value"]))
+        return {"outcome": "ok", "value": value}
     if "fingerprint" in given:
         check_fingerprint(given["fingerprint"])
     else:

@@ -1,6 +1,6 @@
 """
 Is this the device that was activated, after some of its parts were changed? (SEC-19, R-38, R-86, users-ask 30, 31;
-specs/fingerprint.md §4.)
+specs/fingerprint.md §7.)
 
 A device's fingerprint is exact. Beside it, a device sends *components*: keyed digests of what identifies its parts,
 each under a kind. Where the fingerprint of an activation is unknown, the components may show that it is a device which

@@ -118,7 +118,7 @@ def native_fingerprint(product: str, anchor: str) -> str:
 
 def component_digest(product: str, license_key: str, kind: str, value: str) -> str:
     """
-    The digest of one part of a device, for one license of one product (specs/fingerprint.md §4, SEC-19, R-86).
+    The digest of one part of a device, for one license of one product (specs/fingerprint.md §7, SEC-19, R-86).
 
     Keyed with the license key, it can be compared within a license, which is all that is needed: nobody without the key
     can find the value by trying, and two licenses do not show that they are used on one machine.

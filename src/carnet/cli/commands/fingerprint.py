@@ -92,6 +92,7 @@ def _show(options: argparse.Namespace, out: Output) -> int:
     from carnet import Carnet
     from carnet.client.state import state_root
     from carnet.client.transport import HttpTransport
+    from carnet.formats.strict_json import parse_object
 
     product, server, root = (required(options, name) for name in ("product", "server", "root"))
     caught: list[httpx2.Request] = []
@@ -118,4 +119,8 @@ def _show(options: argparse.Namespace, out: Output) -> int:
     lines = [f"{request.method} {request.url}", *(f"{name}: {value}" for name, value in headers.items()), "", body]
     out.data(document, "\n".join(lines))
     out.say("Your license key stands where the X are; nonce and device key are new for each. Nothing was sent.")
+    told = parse_object(request.content, max_bytes=len(request.content), what="The request")["device"]
+    kinds = sorted({part["kind"] for part in told.get("components", ())})
+    if kinds:
+        out.say(f"Digests of parts ({', '.join(kinds)}) are keyed with your license key: with it, all of them differ.")
     return exits.OK

@@ -1,5 +1,5 @@
 """
-A seat follows its device when parts of that were changed (SEC-19, users-ask 30; specs/fingerprint.md §4).
+A seat follows its device when parts of that were changed (SEC-19, users-ask 30; specs/fingerprint.md §7).
 
 Whether it is the same device `core.devices` says, from keyed digests alone. What comes of it here: the activation that
 the device had is judged as if its own fingerprint had asked, and then written with the new one. The seat is kept, none
