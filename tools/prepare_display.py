@@ -16,7 +16,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-VERSION = 1
+VERSION = 2
 """Counts up when what is prepared changes."""
 
 ALWAYS = ("xvfb", "x11-xkb-utils", "xkb-data", "fonts-open-sans")
@@ -29,6 +29,7 @@ LIBRARIES = (
 NEVER = ("libc6", "libc-bin", "libgcc-s1", "libstdc++6", "python3", "python3.11", "dpkg", "perl")
 """Never taken from elsewhere than the system that Python runs on."""
 
+_LIBRARIES = ("lib/*-linux-gnu/*.so*", "usr/lib/*-linux-gnu/*.so*", "usr/lib/*.so*")
 _SYSTEM_PROGRAMS = b"/usr/bin\0"
 _OWN_PROGRAMS = b"bin\0"
 
@@ -83,7 +84,7 @@ def _prepare(place: Path) -> dict[str, object]:
     _let_it_find_its_own_programs(server)
     fonts = place / "fonts.conf"
     fonts.write_text(_FONTS.format(fonts=root / "usr" / "share" / "fonts", cache=place / "fonts"), encoding="utf-8")
-    libraries = sorted({str(path.parent) for path in root.glob("**/lib/*-linux-gnu/*.so*")})
+    libraries = sorted({str(path.parent) for pattern in _LIBRARIES for path in root.glob(pattern)})
     python = [str(path) for path in sorted(root.glob("usr/lib/python3*")) if (path / "tkinter").is_dir()]
     return {
         "server": str(server),
@@ -91,6 +92,11 @@ def _prepare(place: Path) -> dict[str, object]:
         "keyboards": str(root / "usr" / "share" / "X11" / "xkb"),
         "libraries": libraries,
         "fonts": str(fonts),
+        "scripts": {
+            name: str(path)
+            for name, what in (("TCL_LIBRARY", "tcl8.6/init.tcl"), ("TK_LIBRARY", "tk8.6/tk.tcl"))
+            if (path := (root / "usr" / "share" / "tcltk" / what).parent).is_dir()
+        },
         "python": [*python, *(str(Path(each) / "lib-dynload") for each in python)],
     }
 

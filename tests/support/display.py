@@ -41,6 +41,7 @@ def environment(**more: str) -> dict[str, str]:
         "LD_LIBRARY_PATH": ":".join(filter(None, libraries)),
         "FONTCONFIG_FILE": PREPARED["fonts"],
         "PYTHONPATH": ":".join([str(_SOURCE), str(Path(__file__).resolve().parents[1]), *PREPARED["python"]]),
+        **PREPARED["scripts"],
         "LANG": "C.UTF-8",
         **more,
     }
@@ -52,7 +53,7 @@ class Display:
     def __init__(self) -> None:
         self._directory = tempfile.mkdtemp(prefix="carnet-display-")
         readable, writable = os.pipe()
-        self._log = Path(self._directory, "log").open("wb")
+        self._log = Path(self._directory, "log").open("wb")  # noqa: SIM115 - the server writes it until the end
         self._server = subprocess.Popen(
             [
                 PREPARED["server"],
