@@ -143,7 +143,7 @@ def test_nothing_about_the_device_is_sent_but_its_fingerprint_and_key(desk: Desk
     desk.app().activate(LICENSE_KEY)
     (body,) = desk.vendor.bodies
     assert set(body) == {"license_key", "product", "device", "nonce", "root_version"}
-    assert set(body["device"]) == {"fingerprint", "public_key", "platform"}
+    assert set(body["device"]) == {"fingerprint", "public_key", "platform", "components"}
     assert "line-4" not in json.dumps(body)
 
 
