@@ -8,27 +8,19 @@ Invariant: no message ever repeats an argument that could be a license key (desi
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from carnet.cli.catalog import CATALOG, SECTIONS, find
+from carnet.cli.redaction import redact
 from carnet.core.errors import UsageError
 
 if TYPE_CHECKING:
     from carnet.cli.output import Output
 
 Run = Callable[[argparse.Namespace, "Output"], int]
-
-# Anything with as many symbols as a license key (25, design.md §5), in whatever grouping, or a longer run without one.
-_SECRET = re.compile(r"[0-9A-Za-z]{24,}|(?:[0-9A-Za-z]{4,6}[-\u2013\u2014_. ]){3,}[0-9A-Za-z]{2,6}")
-
-
-def redact(text: str) -> str:
-    """*text* with everything that could be a key reduced to its last four characters."""
-    return _SECRET.sub(lambda match: f"…{match.group()[-4:]}", text)
 
 
 class Parser(argparse.ArgumentParser):

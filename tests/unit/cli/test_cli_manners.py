@@ -11,7 +11,7 @@ import pytest
 
 from carnet.cli import exits
 from carnet.cli.output import Output, as_json, facts, plain, table, when
-from carnet.cli.parser import build_parser, command_in, redact
+from carnet.cli.parser import build_parser, command_in
 from carnet.core.decision import Decision, Reason, Refused
 from carnet.core.errors import (
     DoesNotOpenError,
@@ -93,12 +93,6 @@ def test_a_key_as_an_argument_is_refused_with_the_reason_and_the_safe_ways() -> 
     run = carnet("key", "heal", KEY)
     assert "every process" in run.err
     assert "--license-key-stdin" in run.err
-
-
-def test_redaction_keeps_the_last_four_and_ordinary_words() -> None:
-    assert redact(f"unrecognized arguments: {KEY}") == "unrecognized arguments: …VWX5"
-    assert redact(KEY.replace("-", "").lower()) == "…vwx5"
-    assert redact("invalid choice: 'prepare-offline'") == "invalid choice: 'prepare-offline'"
 
 
 def test_json_may_stand_before_the_command() -> None:
