@@ -1,41 +1,21 @@
 """
 A decision and its notice as a person at a terminal sees them: the dialog boxes of the LicenseSeat seed, and the facts.
 
-The texts are the core's (`carnet.core.notices`); only their drawing is decided here. Pure: text in, text out.
+The texts are the core's (`carnet.core.notices`), the boxes those of `carnet.ui.terminal`. Pure: text in, text out.
 """
 
 from __future__ import annotations
 
-from textwrap import wrap
-from unicodedata import combining, east_asian_width
-
 from carnet.cli.output import Style, facts, plain, when
-from carnet.core.decision import Access, Action, Decision, Notice, Severity
+from carnet.core.attention import Tone
+from carnet.core.decision import Access, Decision, Notice, Severity
 from carnet.core.instant import Instant
+from carnet.core.notices import IN_GRACE
+from carnet.ui.terminal import WIDTH, cells, draw
+from carnet.ui.texts.english import ENGLISH
 
-WIDTH = 65
-"""Inner width of a box, as the seed draws it."""
+__all__ = ["WIDTH", "access_style", "box", "cells", "day", "explain", "headline", "severity_style"]
 
-BUTTONS: dict[Action, str] = {
-    "connect": "Connect Now",
-    "remind_later": "Remind Me Later",
-    "try_again": "Try Again",
-    "enter_key": "Enter New Key",
-    "renew": "Renew",
-    "activate": "Activate",
-    "update_app": "Update App",
-    "contact": "Contact Support",
-}
-
-_ICONS: dict[str, tuple[str, str]] = {
-    "info": ("ℹ", "(i)"),  # noqa: RUF001 - the sign is meant
-    "warning": ("⚠", "(!)"),
-    "grace": ("⏰", "(!)"),
-    "error": ("🔒", "(x)"),
-}
-"""The seed's signs, and what stands for them where they cannot be shown."""
-
-_GRACE_CODES = frozenset({"offline_grace", "license_grace"})
 _ACCESS_STYLE: dict[Access, Style] = {"full": "green", "limited": "yellow", "none": "red"}
 _SEVERITY_STYLE: dict[Severity, Style] = {"info": "cyan", "warning": "yellow", "error": "red"}
 
@@ -50,11 +30,6 @@ def severity_style(notice: Notice) -> Style:
     return _SEVERITY_STYLE[notice.severity]
 
 
-def cells(text: str) -> int:
-    """How many terminal columns *text* takes: wide East Asian characters and emoji take two, combining marks none."""
-    return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
-
-
 def box(notice: Notice, *, unicode: bool = True) -> str:
     """
     The dialog that *notice* stands for: title, text, buttons.
@@ -63,18 +38,9 @@ def box(notice: Notice, *, unicode: bool = True) -> str:
         notice: What to show.
         unicode: Draw with lines and signs; False uses ASCII, for streams that cannot carry them.
     """
-    icon = _ICONS["grace" if notice.code in _GRACE_CODES else notice.severity][not unicode]
-    buttons = " ".join(f"[{BUTTONS[action]}]" for action in notice.actions)
-    content = [f"{icon} {plain(notice.title)}", ""]
-    for paragraph in plain(notice.text).split("\n"):
-        content += wrap(paragraph, WIDTH - 2) or [""]
-    if buttons:
-        content += ["", *wrap(buttons, WIDTH - 2)]
-    top, side, bottom = ("┌─┐", "│", "└─┘") if unicode else ("+-+", "|", "+-+")
-    lines = [f"{top[0]}{top[1] * WIDTH}{top[2]}"]
-    lines += [f"{side} {line}{' ' * max(0, WIDTH - 1 - cells(line))}{side}" for line in content]
-    lines.append(f"{bottom[0]}{bottom[1] * WIDTH}{bottom[2]}")
-    return "\n".join(lines)
+    tone: Tone = "grace" if notice.code in IN_GRACE.values() else notice.severity
+    buttons = [ENGLISH.buttons[action] for action in notice.actions]
+    return draw(tone, notice.title, notice.text, buttons, unicode=unicode)
 
 
 def headline(state: str, access: str) -> str:
