@@ -17,10 +17,16 @@ from carnet.cli.redaction import redact
 from carnet.core.decision import Refused
 from carnet.core.errors import CarnetError
 from carnet.core.instant import Instant
-from carnet.ui.plain import plain
 
 Style = Literal["bold", "dim", "red", "green", "yellow", "cyan"]
 _SGR: dict[Style, str] = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+
+
+def plain(text: str) -> str:
+    """*text* with every character that a terminal could obey, or that reverses reading order, made visible."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def when(instant: Instant | None, otherwise: str = "never") -> str:
