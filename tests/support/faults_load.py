@@ -7,15 +7,16 @@ at the end everything is known, and a `Ledger` can be held against the database 
 
 from __future__ import annotations
 
-import http.client
 import itertools
 import json
 import random
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from time import perf_counter
+from typing import Any, Final, TypeAlias
 
+from support.faults_wire import Wire
 from support.ledger import Ledger
 from support.vendor import fingerprint
 
@@ -41,9 +42,9 @@ class Target:
             self.generation += 1
             self._changed.notify_all()
 
-    def connect(self, seconds: float) -> http.client.HTTPConnection:
+    def connect(self, seconds: float) -> Wire:
         """A connection to where it is now; a silence of *seconds* is a `TimeoutError`."""
-        return http.client.HTTPConnection("127.0.0.1", self._port, timeout=seconds)
+        return Wire(self._port, seconds)
 
     def wait(self, generation: int) -> None:
         """Until it is somewhere else, or a moment."""
@@ -65,7 +66,7 @@ class Client:
         self._target = target
         self._ledger = ledger
         self._token = token
-        self._connection: http.client.HTTPConnection | None = None
+        self._connection: Wire | None = None
         self._generation = 0
         self.attempts = 0
         self.patience_seconds: float = PATIENCE_SECONDS
@@ -78,25 +79,27 @@ class Client:
         One request, not repeated.
 
         Raises:
-            OSError, http.client.HTTPException: No whole answer came.
+            OSError: No whole answer came.
         """
         self.attempts += 1
         if self._generation != self._target.generation:  # that server is gone
             self.close()
-        if self._connection is None:
-            self._generation = self._target.generation
-            self._connection = self._target.connect(self.patience_seconds)
         sent = {"Content-Type": "application/json", **(headers or {})}
         if path.startswith("/v1/admin"):
             sent["Authorization"] = f"Bearer {self._token}"
         try:
-            self._connection.request(method, path, None if body is None else json.dumps(body), sent)
-            with self._connection.getresponse() as answer:
-                content = answer.read()
-        except (OSError, http.client.HTTPException):
+            if self._connection is None:
+                self._generation = self._target.generation
+                self._connection = self._target.connect(self.patience_seconds)
+            status, content = self._connection.ask(
+                method, path, sent, b"" if body is None else json.dumps(body).encode()
+            )
+        except OSError:
             self.close()
             raise
-        return answer.status, json.loads(content) if content else {}
+        if self._connection.is_over:
+            self.close()
+        return status, json.loads(content) if content else {}
 
     def ask(
         self, what: tuple[str, ...], method: str, path: str, body: Any, headers: dict[str, str] | None = None
@@ -104,14 +107,14 @@ class Client:
         """Ask until there is an answer; it goes into the ledger. None for a refusal, which goes there too."""
         self._ledger.asking(*what)
         while True:
-            generation = self._target.generation
+            generation, since = self._target.generation, perf_counter()
             try:
                 status, answer = self.once(method, path, body, headers)
             except TimeoutError:
                 if not self.silence_is_usual:
                     self._ledger.unexpected.append(f"{what[0]}: no answer in {self.patience_seconds} s")
                 continue
-            except (OSError, http.client.HTTPException):
+            except OSError:
                 self._target.wait(generation)
                 continue
             if status in _AGAIN and answer.get("retryable", True):
@@ -120,7 +123,7 @@ class Client:
             if status >= 300:
                 self._ledger.refused(what, f"{status} {answer.get('code')} {answer.get('detail')}")
                 return None
-            self._ledger.answered(what, answer)
+            self._ledger.answered(what, answer, perf_counter() - since)
             return answer
 
     def close(self) -> None:
@@ -154,10 +157,42 @@ class Shop:
             self.licenses.append(made)
 
 
+Mixture: TypeAlias = dict[str, int]
+
+CHANGES: Final[Mixture] = {
+    "activate": 30,
+    "again": 6,
+    "refresh": 12,
+    "validate": 6,
+    "deactivate": 16,
+    "claim": 8,
+    "renew": 4,
+    "release": 6,
+    "use": 14,
+    "sell": 2,
+}
+"""Mostly what must not be lost."""
+
+DAILY: Final[Mixture] = {
+    "activate": 8,
+    "again": 2,
+    "refresh": 2,
+    "validate": 156,
+    "deactivate": 4,
+    "claim": 3,
+    "renew": 20,
+    "release": 2,
+    "use": 2,
+    "sell": 1,
+}
+"""What a server does all day: most of it is apps that look and leases that are renewed."""
+
+
 class Worker:
     """A client with devices, holders and events of its own."""
 
-    def __init__(self, client: Client, shop: Shop, name: str, *, seed: int) -> None:
+    def __init__(self, client: Client, shop: Shop, name: str, mixture: Mixture, *, seed: int) -> None:
+        self._kinds, self._weights = list(mixture), list(itertools.accumulate(mixture.values()))
         self._client = client
         self._shop = shop
         self._name = name
@@ -168,10 +203,7 @@ class Worker:
 
     def step(self) -> None:
         """One request of some kind."""
-        kind = self._random.choices(
-            ("activate", "again", "refresh", "validate", "deactivate", "claim", "release", "use", "sell"),
-            (30, 6, 12, 6, 16, 8, 6, 14, 2),
-        )[0]
+        kind = self._random.choices(self._kinds, cum_weights=self._weights)[0]
         license_ = self._random.choice(self._shop.licenses)
         base = {"product": self._shop.product, "license_key": license_["key"]}
         name = f"{self._name}-{next(self._numbers)}"
@@ -189,13 +221,18 @@ class Worker:
         elif kind == "deactivate":
             license_, device = self._held.pop(self._random.randrange(len(self._held)))
             self._device("deactivate", license_, device)
-        elif kind == "claim" or (kind == "release" and not self._claimed):
+        elif kind == "claim" or (kind in {"release", "renew"} and not self._claimed):
             asked = {**base, "holder": {"kind": "process", "id": name}, "ttl_seconds": 3600}
             answer = self._client.ask(("lease", license_["id"], name), "POST", "/v1/leases", asked)
             if answer is not None:
                 self._claimed.append((license_, name, answer["lease"]["id"]))
+        elif kind == "renew":
+            license_, holder, lease = self._random.choice(self._claimed)
+            asked = {**base, "license_key": license_["key"], "holder": {"kind": "process", "id": holder}}
+            asked["ttl_seconds"] = 3600
+            self._client.ask(("lease", license_["id"], holder), "PUT", f"/v1/leases/{lease}", asked)
         elif kind == "release":
-            license_, holder, lease = self._claimed.pop()
+            license_, holder, lease = self._claimed.pop(self._random.randrange(len(self._claimed)))
             asked = {**base, "license_key": license_["key"], "holder": {"kind": "process", "id": holder}}
             self._client.ask(("release", license_["id"], holder), "DELETE", f"/v1/leases/{lease}", asked)
         elif kind == "use":
@@ -215,14 +252,23 @@ class Worker:
 
 
 @contextmanager
-def load(target: Target, ledger: Ledger, token: str, shop: Shop, *, workers: int = 6, seed: int = 1) -> Iterator[None]:
+def load(
+    target: Target,
+    ledger: Ledger,
+    token: str,
+    shop: Shop,
+    *,
+    workers: int = 6,
+    seed: int = 1,
+    mixture: Mixture = CHANGES,
+) -> Iterator[None]:
     """Clients at work for the length of a `with`; at its end each finishes what it is about."""
     stopping = threading.Event()
     failures: list[BaseException] = []
 
     def work(number: int) -> None:
         client = Client(target, ledger, token)
-        worker = Worker(client, shop, f"{seed}-{number}", seed=seed * 1000 + number)
+        worker = Worker(client, shop, f"{seed}-{number}", mixture, seed=seed * 1000 + number)
         try:
             while not stopping.is_set():
                 worker.step()

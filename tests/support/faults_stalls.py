@@ -5,7 +5,6 @@ yes, or with a coded "again later", or not at all; and a PostgreSQL whose writes
 
 from __future__ import annotations
 
-import http.client
 import os
 import resource
 import subprocess
@@ -15,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import asyncpg  # type: ignore[import-untyped]
 
@@ -61,7 +60,7 @@ class Stall:
             status, answer = self.client.once("POST", "/v1/activate", body)
         except TimeoutError:
             raise
-        except (OSError, http.client.HTTPException):
+        except OSError:
             if not may_be_unreached:
                 raise
             self.tally[UNREACHED] += 1
@@ -123,6 +122,10 @@ class Disk:
         """Tell the server to take writes, or none; each of its processes hears of it when it is idle."""
         read_only = "off" if does else "on"
         self._cluster.run(f"ALTER SYSTEM SET default_transaction_read_only = {read_only}", "SELECT pg_reload_conf()")
+
+    def restart(self, mode: Literal["fast", "immediate"]) -> None:
+        """Restart it, orderly or by a crash."""
+        self._cluster.restart(mode)
 
     def revive(self) -> None:
         """Until it answers: what a vendor does, or his service manager, once there is room again."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import threading
+from array import array
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, Literal, TypeAlias
@@ -26,6 +27,8 @@ class Ledger:
 
     Attributes:
         unexpected: Answers that nobody should have been given.
+        acknowledged: How many requests were answered with yes.
+        seconds: How long each of them took, in the order of the answers, without the attempts before.
     """
 
     def __init__(self) -> None:
@@ -41,6 +44,8 @@ class Ledger:
         self._open: set[tuple[str, ...]] = set()
         self.unexpected: list[str] = []
         self.acknowledged = 0
+        self.seconds: array[float] = array("d")
+        self._waited_for = 0
 
     # ── what clients write down ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -55,8 +60,8 @@ class Ledger:
             self._open.discard(what)
             self.unexpected.append(f"{what[0]}: {why}")
 
-    def answered(self, what: tuple[str, ...], body: dict[str, Any]) -> None:
-        """A 2xx, and what it said."""
+    def answered(self, what: tuple[str, ...], body: dict[str, Any], seconds: float = 0.0) -> None:
+        """A 2xx, what it said, and how long it took."""
         with self._told:
             self._open.discard(what)
             match what:
@@ -79,17 +84,27 @@ class Ledger:
                 case ("use", license_id, event):
                     self._uses[license_id, event] = 1
             self.acknowledged += 1
-            self._told.notify_all()
+            self.seconds.append(seconds)
+            if self.acknowledged >= self._waited_for:
+                self._told.notify_all()
 
     def wait_for(self, acknowledged: int, seconds: float = 60) -> None:
         """Until so many were acknowledged in all."""
         with self._told:
+            self._waited_for = acknowledged
             reached = self._told.wait_for(lambda: self.acknowledged >= acknowledged, seconds)
         assert reached, f"{self.acknowledged} of {acknowledged} answers in {seconds} s; {self.unexpected[:3]}"
 
-    def seat_of(self, license_id: str, fingerprint: str) -> str:
-        """The activation that a device was told of."""
-        return self._devices[license_id, fingerprint]
+    @property
+    def seats(self) -> int:
+        """How many activations somebody was told of."""
+        return len(self._seats)
+
+    def p99(self, begin: float, end: float) -> float:
+        """The 99th percentile in seconds of the answers between two shares of all of them."""
+        count = len(self.seconds)
+        part = sorted(self.seconds[int(begin * count) : int(end * count)])
+        return part[int(0.99 * len(part))]
 
     # ── the comparison ───────────────────────────────────────────────────────────────────────────────────────────────
 
