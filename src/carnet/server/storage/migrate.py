@@ -57,7 +57,11 @@ def schema_state(database: Database, *, versions: tuple[Path, ...] = ()) -> Sche
 
 
 def upgrade(
-    database: Database, *, say: Callable[[str], None] | None = None, versions: tuple[Path, ...] = ()
+    database: Database,
+    *,
+    say: Callable[[str], None] | None = None,
+    versions: tuple[Path, ...] = (),
+    until: str = "head",
 ) -> SchemaState:
     """
     Bring *database* to this program's schema; create a file that does not exist, and the tables in a database without.
@@ -66,6 +70,7 @@ def upgrade(
         database: Where it is; a file's directory exists.
         say: Told what will be done, before it is.
         versions: Further folders of migration scripts.
+        until: The schema to stop at, for those who look at one script.
 
     Raises:
         StateError: ``storage_unavailable``, ``storage_busy``; ``database_too_new``.
@@ -76,8 +81,8 @@ def upgrade(
     config = _config(versions)
     scripts = _scripts(config)
     if isinstance(database, PostgresAddress):
-        return _upgrade_postgres(database, config, scripts, say)
-    return _upgrade_sqlite(database, config, scripts, say)
+        return _upgrade_postgres(database, config, scripts, say, until)
+    return _upgrade_sqlite(database, config, scripts, say, until)
 
 
 def _current(database: Database) -> str | None:
@@ -98,7 +103,7 @@ def _current(database: Database) -> str | None:
 
 
 def _upgrade_postgres(
-    address: PostgresAddress, config: Config, scripts: ScriptDirectory, say: Callable[[str], None] | None
+    address: PostgresAddress, config: Config, scripts: ScriptDirectory, say: Callable[[str], None] | None, until: str
 ) -> SchemaState:
     from carnet.server.storage.postgres import schema
 
@@ -109,14 +114,14 @@ def _upgrade_postgres(
             return before
         if before.current is not None and say is not None:
             say(f"Upgrading the database from {before.current} to {before.latest}, in one transaction.")
-        _run_on(config, connection, "head")
+        _run_on(config, connection, until)
         return _state(scripts, schema.revision(connection))
 
     return schema.in_transaction(address, work)
 
 
 def _upgrade_sqlite(
-    path: Path, config: Config, scripts: ScriptDirectory, say: Callable[[str], None] | None
+    path: Path, config: Config, scripts: ScriptDirectory, say: Callable[[str], None] | None, until: str
 ) -> SchemaState:
     try:
         connection = connect(path, factory=JoinedConnection)
@@ -128,7 +133,7 @@ def _upgrade_sqlite(
             if not before.is_current:
                 if before.current is not None:
                     _announce_and_copy(path, before, say)
-                _run(config, connection)
+                _run(config, connection, until)
                 if connection.execute("PRAGMA foreign_key_check").fetchone() is not None:
                     raise StateError(
                         "upgrade_failed",
@@ -181,10 +186,10 @@ def _announce_and_copy(path: Path, state: SchemaState, say: Callable[[str], None
         source.close()
 
 
-def _run(config: Config, connection: sqlite3.Connection) -> None:
+def _run(config: Config, connection: sqlite3.Connection, until: str) -> None:
     engine = sa.create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
     with engine.connect() as joined:
-        _run_on(config, joined, "head")
+        _run_on(config, joined, until)
 
 
 def _run_on(config: Config, connection: sa.Connection, revision: str) -> None:
