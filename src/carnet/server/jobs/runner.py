@@ -156,6 +156,8 @@ class Runner:
             await asyncio.gather(*tasks, return_exceptions=True)
             with suppress(CarnetError):
                 await self._beat()
+            for state in self._states.values():
+                state.until = 0.0
             with suppress(CarnetError):  # else it is over by itself
                 await self._store.release_jobs(self.holder)
 
