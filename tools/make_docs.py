@@ -2,6 +2,7 @@
 `make docs`: write the pages that are made from the code, and the test vectors.
 
     docs/reference/cli.md     every command, from the parser
+    docs/reference/privacy.md what the SDK keeps and sends, from its own table
     docs/reference/codes.md   every reason and error code, from the tables and the raises
     specs/vectors/            by each tools/vectors_*.py
 
@@ -17,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tools import docs_cli, docs_codes  # noqa: E402 - the line above finds them when run as a script
+from tools import docs_cli, docs_codes, docs_privacy  # noqa: E402 - the line above finds them when run as a script
 
 CODES_HEAD = """\
 # Reasons and errors
@@ -88,7 +89,11 @@ def codes_page() -> str:
 def pages() -> dict[Path, str]:
     """Every page by its path."""
     reference = ROOT / "docs" / "reference"
-    return {reference / "cli.md": docs_cli.page(), reference / "codes.md": codes_page()}
+    return {
+        reference / "cli.md": docs_cli.page(),
+        reference / "codes.md": codes_page(),
+        reference / "privacy.md": docs_privacy.privacy_page(),
+    }
 
 
 def main() -> int:

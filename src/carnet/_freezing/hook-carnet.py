@@ -8,8 +8,15 @@ imports them itself.
 
 from __future__ import annotations
 
-from PyInstaller.utils.hooks import collect_submodules
+import sys
+
+from PyInstaller.utils.hooks import can_import_module, collect_submodules
+
+from carnet.client.keychain import BACKENDS
 
 hiddenimports = [
     name for room in ("core", "formats", "client") for name in collect_submodules(f"carnet.{room}", on_error="raise")
 ]
+# The optional extra `keychain`: its backend is chosen by name, so that a frozen app finds it (docs/decisions/0069).
+if sys.platform in BACKENDS and can_import_module("keyring"):
+    hiddenimports.append(BACKENDS[sys.platform][0])
