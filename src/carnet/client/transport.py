@@ -9,8 +9,13 @@ followed and bodies are not decompressed: an answer proves itself by its signatu
 
 from __future__ import annotations
 
+import socket
+import threading
 import time
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Mapping
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, NoReturn, Self, TypeVar
 from urllib.parse import urlsplit
 
 import httpx2
@@ -164,14 +169,18 @@ class HttpTransport:
         """As `carnet.client.ports.Transport.send`; `TransportError` ``server_unreachable`` or ``answer_too_large``."""
         deadline = time.monotonic() + timeout_seconds
         try:
-            with self._client.stream(
-                request.method,
-                self._server + request.path,
-                headers={**_HEADERS, **dict(request.headers)},
-                content=request.body,
-                timeout=timeout_seconds,
-                follow_redirects=False,
-            ) as response:
+            with (
+                _Limit(timeout_seconds) as limit,
+                self._client.stream(
+                    request.method,
+                    self._server + request.path,
+                    headers={**_HEADERS, **dict(request.headers)},
+                    content=request.body,
+                    timeout=timeout_seconds,
+                    follow_redirects=False,
+                    extensions={"trace": limit.trace},
+                ) as response,
+            ):
                 body = bytearray()
                 for chunk in response.iter_raw():
                     _collect(body, chunk, deadline)
@@ -231,6 +240,43 @@ class AsyncHttpTransport:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._client.aclose()
+
+
+class _Limit:
+    """
+    Ends a connection when its time is over.
+
+    The library's time limits are for each read, so a handshake or a head that drips byte by byte would never end.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._lines: list[socket.socket] = []
+
+    def trace(self, event: str, facts: Mapping[str, Any]) -> None:
+        """Called by the library with what it does."""
+        if event.endswith("connect_tcp.complete"):
+            line = facts["return_value"].get_extra_info("socket")
+            # A descriptor of its own: TLS takes the socket over, and this is the same connection.
+            self._lines.append(line.dup())
+
+    def __enter__(self) -> Self:
+        self._timer = threading.Timer(self._seconds, self._cut)
+        self._timer.daemon = True
+        self._timer.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._timer.cancel()
+        for line in self._lines:
+            line.close()
+
+    def _cut(self) -> None:
+        for line in tuple(self._lines):
+            with suppress(OSError):  # it has ended by itself
+                line.shutdown(socket.SHUT_RDWR)
 
 
 def _collect(body: bytearray, chunk: bytes, deadline: float) -> None:

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -110,6 +111,14 @@ def refused(server: Server, *, timeout_seconds: float = 10.0) -> list[str]:
     return codes
 
 
+def drip(connection: socket.socket) -> None:
+    """A byte now and then, for twenty seconds."""
+    stop = time.monotonic() + 20
+    while time.monotonic() < stop:
+        connection.sendall(b"x")
+        time.sleep(0.02)
+
+
 def http(status: str, body: bytes, *headers: str) -> Script:
     head = "\r\n".join((f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", "Connection: close", *headers, "", ""))
     return lambda connection, _: connection.sendall(head.encode() + body)
@@ -169,6 +178,34 @@ def test_users_ask_54_an_answer_that_drips_ends_with_the_budget(serve: Callable[
 
     began = time.monotonic()
     assert refused(serve(dripping), timeout_seconds=0.3) == ["server_unreachable"] * 2
+    assert time.monotonic() - began < 10
+
+
+def test_users_ask_54_a_head_that_drips_ends_with_the_budget(serve: Callable[[Script], Server]) -> None:
+    def dripping(connection: socket.socket, _: bytes) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+        drip(connection)
+
+    began = time.monotonic()
+    assert refused(serve(dripping), timeout_seconds=0.3) == ["server_unreachable"] * 2
+    assert time.monotonic() - began < 10
+
+
+def test_users_ask_54_a_handshake_that_drips_ends_with_the_budget() -> None:
+    def handshake() -> None:
+        with listener.accept()[0] as connection, suppress(OSError):
+            connection.recv(65536)
+            connection.sendall(b"\x16\x03\x03\x40\x00")
+            drip(connection)
+
+    began = time.monotonic()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=handshake, daemon=True)
+        thread.start()
+        with pytest.raises(TransportError) as caught:
+            HttpTransport(f"https://127.0.0.1:{listener.getsockname()[1]}").send(REQUEST, timeout_seconds=0.3)
+        thread.join(20)
+    assert caught.value.code == "server_unreachable"
     assert time.monotonic() - began < 10
 
 
