@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from carnet.core.instant import Instant
+from carnet.server.domain.bulk.commands import BulkAction, ChangeLicenses
 from carnet.server.domain.outbox.sending import Sender
 from carnet.server.installation import Installation
 from carnet.server.ports.destinations import Sent
@@ -78,12 +79,11 @@ def in_order(got: list[Event]) -> list[str]:
 
 async def facts(installation: Installation, licenses: int, changes: int) -> list[str]:
     """Real changes, each of which writes an event: so many licenses, suspended and reinstated in turn."""
-    made = [await licensed(installation) for _ in range(licenses)]
+    made = tuple([(await licensed(installation)).license.id for _ in range(licenses)])
     for number in range(changes):
-        change = installation.licenses.reinstate if number % 2 else installation.licenses.suspend
-        for each in made:
-            await change(each.license.id, OPERATOR)
-    return [each.license.id for each in made]
+        action: BulkAction = "reinstate" if number % 2 else "suspend"
+        await installation.bulk.change(ChangeLicenses(action=action, ids=made), OPERATOR)
+    return list(made)
 
 
 async def drain(installation: Installation, sender: Sender, receiver: Receiver, clock: HeldClock) -> None:

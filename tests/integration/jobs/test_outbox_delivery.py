@@ -51,7 +51,7 @@ def test_rel_09_a_thousand_events_through_a_faulty_receiver_none_lost_each_objec
     async def story(installation: Installation, clock: HeldClock) -> None:
         receiver = Receiver(fault=faulty(9))
         await installation.outbox.begin(receiver)
-        licenses = 25
+        licenses = 40
         await facts(installation, licenses, EVENTS // licenses - 1)
         await drain(installation, sender(installation, clock), receiver, clock)
         stored = [row[0] for row in query(tmp_path, "SELECT id FROM events")]
