@@ -14,7 +14,7 @@ from typing import Final
 _UUID: Final = r"[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}"
 _DASHES: Final = r"[-_\u2013\u2014]"
 _SAME_LENGTH: Final = "|".join(
-    rf"[0-9A-Za-z]{{{n}}}(?P<by{n}>{_DASHES}|[. ])[0-9A-Za-z]{{{n}}}(?:(?P=by{n})[0-9A-Za-z]{{{n}}})+"
+    rf"[0-9A-Za-z]{{{n}}}(?P<by{n}>{_DASHES}|[. ])[0-9A-Za-z]{{{n}}}(?:(?P=by{n})[0-9A-Za-z]{{{n}}}){{1,128}}"
     rf"(?:(?:(?P=by{n})[0-9A-Z]{{2,{n}}}|{_DASHES}[0-9A-Za-z]{{2,{n}}})(?![0-9A-Za-z]))?"
     for n in range(4, 9)
 )
@@ -27,6 +27,7 @@ _CANDIDATE: Final = re.compile(
     rf"|(?P<run>[0-9A-Za-z]{{20,}}|[0-9A-Za-z_-]{{32,}})"
     rf")(?![0-9A-Za-z])"
 )
+_WORD: Final = re.compile(r"[0-9A-Za-z]+")
 _KINDS: Final = ("id", "token", "groups", "parts", "run")
 _LEAST: Final = 16
 """Symbols of the shortest key that the server takes over from another system (formats.key_strength)."""
@@ -37,7 +38,17 @@ _VARIABLE: Final = re.compile(r"[A-Z]+(?:_[A-Z]+)+")
 
 def redact(text: str) -> str:
     """*text* with everything that could be a key reduced to its last four characters."""
-    return _CANDIDATE.sub(_masked, text)
+    said: list[str] = []
+    done = 0
+    while (found := _CANDIDATE.search(text, done)) is not None:
+        begin, end, masked = found.start(), found.end(), _masked(found)
+        if masked == found.group() and found["groups"] is not None:
+            # Only words, so far: the second of them is looked at again, for it may begin a key.
+            end = begin + len(_WORD.match(masked)[0])  # type: ignore[index] # every group is one
+            masked = text[begin:end]
+        said += [text[done:begin], masked]
+        done = end
+    return "".join([*said, text[done:]])
 
 
 def _masked(found: re.Match[str]) -> str:
