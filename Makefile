@@ -3,7 +3,7 @@ PYTHON ?= python3
 ARGS ?=
 BIN := .venv/bin
 
-.PHONY: help run test test-long check bench docs lock clean
+.PHONY: help run test test-long check bench docs pictures lock clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 16
@@ -25,6 +25,9 @@ bench: .venv/dev ## speed, as ratios side by side in one run
 
 docs: .venv/dev  ## pages and vectors that are made from the code
 	$(BIN)/python tools/make_docs.py
+
+pictures: .venv/dev ## the dialogs and badges in docs/pictures, from real windows on a virtual display
+	$(BIN)/python tools/make_pictures.py
 
 lock:            ## refresh the locked dependencies (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QEventLoop, QPoint, Qt, QTimer
-from PySide6.QtGui import QColor, QFont, QPalette
+from PySide6.QtGui import QColor, QFont, QPainter, QPalette, QPixmap
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QLabel, QLineEdit, QPushButton, QTextEdit, QVBoxLayout, QWidget
 
@@ -150,7 +150,7 @@ class Show:
                 wants = each.heightForWidth(each.width()) if each.hasHeightForWidth() else hint.height()
                 found.append(
                     {
-                        "kind": type(each).__name__[1:],
+                        "kind": {"QPushButton": "Button", "QLineEdit": "Entry"}.get(type(each).__name__, "Label"),
                         "text": each.text(),
                         "place": [corner.x(), corner.y(), each.width(), each.height()],
                         "wants": [hint.width() if isinstance(each, QPushButton) else 0, wants],
@@ -163,11 +163,8 @@ class Show:
     def _shoot(self, name: str, widget: QWidget, margin: int) -> None:
         """With some of the app around it, so that edges show."""
         picture = widget.grab()
-        around = self.window.grab()
-        around = around.copy(0, 0, widget.width() + 2 * margin, widget.height() + 2 * margin)
+        around = QPixmap(widget.width() + 2 * margin, widget.height() + 2 * margin)
         around.fill(self.window.palette().color(QPalette.ColorRole.Window))
-        from PySide6.QtGui import QPainter
-
         painter = QPainter(around)
         painter.drawPixmap(margin, margin, picture)
         painter.end()

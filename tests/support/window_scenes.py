@@ -29,7 +29,7 @@ class Scene(Struct):
         asks: Whether the person presses the badge.
         presses: Buttons that are pressed, one after the other, each once its predecessor has had its effect.
         types: A license key that is typed once the dialog asks for one.
-        is_online: Whether there is a network.
+        is_online: Whether there is a network once the person acts; the app starts without one.
     """
 
     day: float | None = 0
@@ -75,7 +75,7 @@ class Stage:
         if scene.day is not None:
             assert self.desk.app().activate(LICENSE_KEY)
             self.desk.pass_time(round(scene.day * DAY))
-        self.desk.transport.online = scene.is_online
+        self.desk.transport.online = False
         self.app = self.desk.app()
         self.requests: list[str] = []
 

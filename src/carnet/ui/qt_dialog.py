@@ -55,8 +55,8 @@ class Dialog(QDialog):
     def fill(self, view: DialogView, *, takes_focus: bool) -> None:
         """Show *view* in place of what is shown."""
         if self._content is not None:
-            self._content.hide()
             self._layout.removeWidget(self._content)
+            self._content.setParent(None)  # out of the keyboard's way at once; the event loop deletes it later
             self._content.deleteLater()
         self.setWindowTitle(view.title)
         self.setAccessibleName(view.title)
