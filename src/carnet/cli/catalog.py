@@ -51,7 +51,7 @@ CATALOG: tuple[Command, ...] = (
     _command("vendor", "apikey", "tokens for the admin API"),
     _command("vendor", "audit", "who changed what, and when"),
     _command("vendor", "events", "what happened, where it is told, and what could not be delivered"),
-    _command("vendor", "doctor", "find out what is wrong with this installation, and how to fix it"),
+    _command("vendor", "doctor", "find out what is wrong with this installation or device, and how to fix it"),
     _command("vendor", "demo", "the boarding-pass story: activate once, then decide offline"),
     _command("device", "fingerprint", "this device's identifier, and exactly what would be sent"),
     _command("device", "activate", "bind a license key to this device"),

@@ -1,0 +1,156 @@
+"""What may be wrong on a customer's device: settings, identity, state, clock, license, and the way to the server."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from carnet.cli.doctor.finding import Finding, ok, problem, warning
+from carnet.client.support import symptoms_of
+from carnet.core._base import replace
+from carnet.core.errors import CarnetError
+from carnet.core.instant import DAY
+from carnet.formats.support_code import Symptoms, write_support_code
+
+if TYPE_CHECKING:
+    from carnet import Carnet, Decision, Info
+
+_SECONDS = 10
+_RECENT_LINES = 5
+
+
+def look_at_device(carnet: Carnet) -> tuple[list[Finding], str]:
+    """
+    Everything that can be seen from here; opens one connection to the server, changes nothing.
+
+    Returns:
+        What was found, and the support code.
+    """
+    info = carnet.info()
+    decision = carnet.check()
+    logged, logged_code = _log(info)
+    server, server_code = _server(carnet)
+    findings = [_identity(info), _state(info), _clock(info, decision), _license(decision), *logged, server]
+    symptoms = symptoms_of(carnet)
+    code = server_code or logged_code
+    return findings, write_support_code(symptoms if code is None else replace(symptoms, problem=code))
+
+
+def explained(symptoms: Symptoms) -> dict[str, object]:
+    """What a support code says, by the names of its fields."""
+    return {name: getattr(symptoms, name) for name in symptoms.__fields__}
+
+
+def _identity(info: Info) -> Finding:
+    identity = info.identity
+    if not identity.anchors:
+        return problem("identity", "Nothing identifies this device.", identity.advice)
+    first = identity.anchors[0]
+    told = f"this device is known by {first.kind} ({first.strength})"
+    if first.strength == "weak":
+        return warning("identity", f"{told[0].upper()}{told[1:]}.", identity.advice)
+    missing = "".join(f"; {missing.kind}: {missing.reason}" for missing in identity.missing)
+    return ok("identity", told + missing.rstrip("."))
+
+
+def _state(info: Info) -> Finding:
+    where = info.state_directory
+    match info.condition:
+        case "absent":
+            return warning("state", f"Nothing was activated here: {where} holds no license state.", "Activate.")
+        case "foreign":
+            fix = "Activate with your license key. If this is the same computer, changed, it keeps its seat."
+            return problem("state", f"The license state in {where} was made on another device.", fix)
+        case "damaged":
+            fix = "Activate again with your license key: the same device keeps its seat."
+            return problem("state", f"Both copies of the license state in {where} are damaged.", fix)
+        case "unreadable":
+            fix = "Run the app as the user who activated it, or give this user access to the directory."
+            return problem("state", f"This user may not read the license state in {where}.", fix)
+        case "too_new":
+            return problem("state", f"A newer version wrote the license state in {where}.", "Use the newer version.")
+        case _:
+            pass
+    if "damaged" in info.copies:
+        return warning("state", "One of the two copies of the state is damaged.", "Nothing: it is mended when written.")
+    if not os.access(where, os.W_OK):
+        fix = "Give this user write access to the directory, or the license cannot be refreshed."
+        return problem("state", f"This user may not write to {where}.", fix)
+    return ok("state", f"both copies in {where} are whole")
+
+
+def _clock(info: Info, decision: Decision) -> Finding:
+    if info.trusted_at is None:
+        return ok("clock", "nothing to compare it with yet: no server was heard")
+    if decision.checked_at == info.trusted_at and _now() < info.trusted_at - DAY:
+        fix = "Set date, time and time zone of this device, and check its battery."
+        return warning("clock", f"The clock is behind: it is at least {info.trusted_at}.", fix)
+    return ok("clock", f"not behind the proven time, {info.trusted_at}")
+
+
+def _now() -> int:
+    from carnet.client.clock import SystemClock
+
+    return SystemClock().now()
+
+
+def _license(decision: Decision) -> Finding:
+    reasons = " ".join(reason.message for reason in decision.reasons)
+    fix = " ".join(dict.fromkeys(reason.fix for reason in decision.reasons if reason.fix))
+    if decision.access == "none":
+        return problem("license", f"{decision.state}: {reasons}", fix)
+    if reasons:
+        return warning("license", f"{decision.state}: {reasons}", fix)
+    until = "for ever" if decision.offline_until is None else f"until {decision.offline_until} without the server"
+    return ok("license", f"{decision.state}, {until}")
+
+
+def _log(info: Info) -> tuple[list[Finding], str | None]:
+    """What the device's log says of the last contacts; and the code of the last one, where that went wrong."""
+    from carnet.client.journal import FILE
+    from carnet.formats.strict_json import parse_object
+
+    try:
+        with open(os.path.join(info.state_directory, FILE), "rb") as file:  # noqa: PTH118, PTH123 - as on devices
+            lines = file.read().splitlines()[-_RECENT_LINES:]
+        entries = [parse_object(line, max_bytes=4096, what="The log") for line in lines]
+    except (OSError, CarnetError):
+        return [], None
+    bad = [entry for entry in entries if entry.get("outcome") not in {"granted", "right"}]
+    if bad and bad[-1] is entries[-1]:
+        last = bad[-1]
+        told = f"The last entry of the log: {last.get('event')} {last.get('outcome')}, {last.get('code')}"
+        fix = "See what this code means in docs/reference/codes.md."
+        return [warning("log", f"{told}, on {last.get('at')}.", fix)], last.get("code")
+    return ([ok("log", f"the last {len(entries)} entries end well")] if entries else []), None
+
+
+def _server(carnet: Carnet) -> tuple[Finding, str | None]:
+    """Whether the server is reached, and is the vendor's: a signed time with our nonce; and the problem's code."""
+    from carnet.client.transport import HttpTransport
+    from carnet.client.wire import HttpRequest
+    from carnet.formats.encoding import b64url_encode
+    from carnet.formats.strict_json import parse_object
+    from carnet.formats.time_answer import verify_time_answer
+
+    try:
+        address = carnet._config.server_address()  # noqa: SLF001 - the SDK's own command
+    except CarnetError:
+        return ok("server", "none is named; this device does without"), None
+    nonce = b64url_encode(os.urandom(16))
+    try:
+        transport = HttpTransport(address)
+        try:
+            answer = transport.send(HttpRequest(method="GET", path=f"/v1/time?nonce={nonce}"), timeout_seconds=_SECONDS)
+        finally:
+            transport.close()
+        body = parse_object(answer.body, max_bytes=16 * 1024, what="The answer")
+        view = carnet._device.look()  # noqa: SLF001 - as above
+        told = verify_time_answer(str(body.get("token")), view.root.ring(), nonce=nonce)
+    except CarnetError as error:
+        return problem("server", f"{address}: {error.message}", error.fix), error.code
+    off = abs(int(told.at) - _now())
+    if off > 5 * 60:
+        fix = "Set date, time and time zone of this device."
+        return warning("server", f"{address} answers, and says that this clock is off by {off} seconds.", fix), None
+    return ok("server", f"{address} answers, and is the vendor's"), None
