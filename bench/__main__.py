@@ -7,7 +7,7 @@ import platform
 import sys
 from collections.abc import Callable, Iterable
 
-from bench import bulk, leases, process, seats, signed_keys, soak, verification
+from bench import bulk, leases, lookups, process, seats, signed_keys, soak, verification
 from bench.report import Row, print_rows
 
 PARTS: dict[str, Callable[[int], Iterable[Row]]] = {
@@ -20,6 +20,7 @@ PARTS: dict[str, Callable[[int], Iterable[Row]]] = {
     "size": seats.size_rows,
     "bulk": bulk.rows,
     "leases": leases.rows,
+    "lookups": lookups.rows,
     "soak": soak.rows,
 }
 
