@@ -7,9 +7,9 @@ import statistics
 from collections.abc import Iterator
 from time import perf_counter
 
-from bench.population import device_of
+from bench.population import PRODUCT, device_of
 from bench.report import Row
-from bench.stage import PRODUCT, Stage
+from bench.stage import Stage
 from carnet.server.domain.activations.commands import ActivateCommand, DeviceClaim
 from carnet.server.domain.licenses.commands import CreateLicense
 from carnet.server.domain.products.commands import CreateProduct
