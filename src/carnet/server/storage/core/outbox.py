@@ -13,6 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from carnet.core._base import replace
 from carnet.core.instant import Instant
 from carnet.server.ports import (
     Delivery,
@@ -141,7 +142,10 @@ class OutboxPart(CoreUnits):
         """See `ports.OutboxStore`."""
 
         def work(connection: sa.Connection) -> int:
-            return sum(_end(connection, claim, end) for end in sorted(ends, key=lambda each: each.seq))
+            alike: dict[DeliveryEnd, list[int]] = {}
+            for end in ends:
+                alike.setdefault(replace(end, seq=0), []).append(end.seq)
+            return sum(_end(connection, claim, end, seqs) for end, seqs in alike.items())
 
         return await self._write(work) if ends else 0
 
@@ -277,7 +281,7 @@ def _heads(destination: str, at: Instant) -> sa.Select[Any]:
     )
 
 
-def _end(connection: sa.Connection, claim: str, end: DeliveryEnd) -> int:
+def _end(connection: sa.Connection, claim: str, end: DeliveryEnd, seqs: list[int]) -> int:
     values: dict[str, Any] = {"claim": None, "claimed_until": None}
     if end.was_tried:
         values |= {
@@ -288,5 +292,5 @@ def _end(connection: sa.Connection, claim: str, end: DeliveryEnd) -> int:
             "ended_at": None if end.state == "waiting" else int(end.at),
             "problem": end.problem,
         }
-    is_ours = sa.and_(deliveries.c.seq == end.seq, deliveries.c.claim == claim)
+    is_ours = sa.and_(deliveries.c.seq.in_(seqs), deliveries.c.claim == claim)
     return connection.execute(sa.update(deliveries).where(is_ours).values(values)).rowcount
