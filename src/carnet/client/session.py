@@ -111,7 +111,7 @@ class Carnet(Client):
         """
         Decide from the disk: milliseconds, never the network, never an exception for licensing reasons.
 
-        Reads only, except that every six hours of running time, at a new boot, and when the clock falls far behind, it
+        Reads only, except that every hour of running time, at a new boot, and when the clock falls far behind, it
         writes the proven time into the state file (a few KiB, without waiting for anyone; a failure changes nothing).
 
         Raises:
@@ -290,6 +290,8 @@ class Carnet(Client):
         """
         self._begin()
         remove = self._told().add(listener)
+        if self._upkeep is not None:
+            self._upkeep.listeners = self._listeners
         if self._bell is not None:
             self._bell.ring()
         return remove
@@ -404,7 +406,7 @@ class Carnet(Client):
         self._begin()
         if self._is_closed or (not self._listeners and not self._reaches_a_server()):
             return
-        upkeep = self._planned(self._told())
+        upkeep = self._planned()
         if is_start:
             upkeep.starting()
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -102,3 +103,15 @@ def test_sec_29_a_clock_that_falls_behind_is_counted_and_noted_once_each_time(li
     assert life.desk.app()._device.look().clock.falls == 3
     noted = [line for line in life.desk.journal() if '"event":"clock"' in line]
     assert [('"behind"' in line, '"right"' in line) for line in noted] == [(True, False), (False, True)] * 3
+
+
+def test_the_page_for_vendors_tells_these_scenarios() -> None:
+    root = Path(__file__).resolve().parents[3]
+    spec = importlib.util.spec_from_file_location("docs_clock", root / "tools" / "docs_clock.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    text = module.PAGE.read_text("utf-8")
+    assert module.page(text) == text, "run tools/docs_clock.py"
+    assert all(scenario.name in text for scenario in SCENARIOS)
