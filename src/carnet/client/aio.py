@@ -171,6 +171,8 @@ class AsyncCarnet(Client):
         """As `Carnet.subscribe`; *listener* is a plain function, called on the event loop this is called on."""
         self._begin()
         remove = self._told().add(listener)
+        if self._upkeep is not None:
+            self._upkeep.listeners = self._listeners
         if self._bell is not None:
             self._bell.ring()
         return remove
@@ -246,7 +248,7 @@ class AsyncCarnet(Client):
         self._begin()
         if self._is_closed or (not self._listeners and not self._reaches_a_server()):
             return None
-        return self._planned(self._told())
+        return self._planned()
 
     def _keep(self, upkeep: Upkeep) -> None:
         """See to it that the background runs on this loop, and let it look."""

@@ -18,7 +18,8 @@ from contextlib import suppress
 
 from carnet.client.schedule import Answer, Attempts, begun, is_busy, may_ask, retry_seconds
 from carnet.core._base import replace
-from carnet.core.errors import CarnetError, StateError
+from carnet.core.errors import CarnetError, StateError, TransportError
+from carnet.core.instant import Instant
 from carnet.formats.strict_json import dump_json, parse_object
 
 FILE = "attempts.json"
@@ -27,6 +28,22 @@ _LOCK_SECONDS = 0.5
 _NUMBERS = ("failures", "attempted_at", "next_at", "busy_until", "ended")
 _TEXTS = ("holder", "code", "network")
 _MAX_NUMBER = 2**53
+
+
+def chance() -> float:
+    """0 to 1, from the operating system."""
+    return int.from_bytes(os.urandom(4), "big") / 0xFFFFFFFF
+
+
+def asked_lately(known: Attempts | None) -> CarnetError:
+    """Why nothing was asked: it was, a moment ago, and failed."""
+    how = f" ({known.code})" if known is not None and known.code else ""
+    when = "" if known is None or not known.next_at else f" It is asked again from {Instant(known.next_at)} on."
+    return TransportError(
+        "asked_lately",
+        f"The license server was asked a moment ago and gave no answer{how}.{when}",
+        "Check the internet connection, then choose to connect now; the app goes on with what is stored here.",
+    )
 
 
 class AttemptsFile:

@@ -11,13 +11,15 @@ import threading
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from carnet.client.network import NetworkWatch
-from carnet.client.operations import Steps
 from carnet.client.upkeep import Rest, Upkeep
 from carnet.core.errors import CarnetError, TransportError
 from carnet.core.instant import HOUR
+
+if TYPE_CHECKING:
+    from carnet.client.network import NetworkWatch
+    from carnet.client.operations import Steps
 
 
 class Host(Protocol):
@@ -64,6 +66,8 @@ class Bell:
         seconds = threading.TIMEOUT_MAX if rest.seconds is None else min(rest.seconds, threading.TIMEOUT_MAX)
         with self._lock:
             if rest.watches and self._watch is None:
+                from carnet.client.network import NetworkWatch
+
                 with suppress(OSError):  # no descriptors left: then it sleeps by the clock alone
                     self._watch = NetworkWatch()
             elif not rest.watches:

@@ -107,7 +107,7 @@ class Client:
         self._timeout_seconds = timeout_seconds
         self._pid = os.getpid()
         self._listeners: Listeners | None = None
-        self._known_attempts: AttemptsFile | None = None
+        self._memory: Memory | None = None
         self._upkeep: Upkeep | None = None
         self._known_device: Device | None = None
         self._is_closed = False
@@ -127,11 +127,9 @@ class Client:
 
     @property
     def _attempts(self) -> AttemptsFile:
-        if self._known_attempts is None:
-            from carnet.client.attempts import AttemptsFile
-
-            self._known_attempts = AttemptsFile(self._device.store.directory)
-        return self._known_attempts
+        if self._memory is None:
+            self._memory = Memory(self._device)
+        return self._memory.attempts
 
     def _check(self) -> Decision:
         device = self._device
@@ -144,7 +142,7 @@ class Client:
 
     def _info(self) -> Info:
         from carnet.client.info import Info
-        from carnet.client.operations import newest_grant
+        from carnet.client.schedule import newest_grant
         from carnet.formats.license_key import last_four
 
         device = self._device
@@ -200,18 +198,20 @@ class Client:
         )
         return in_turn(self._device, online, turn)
 
-    def _planned(self, listeners: Listeners) -> Upkeep:
+    def _planned(self) -> Upkeep:
         """The plans of the background."""
         if self._upkeep is None:
             from carnet.client.upkeep import Upkeep
 
+            if self._memory is None:
+                self._memory = Memory(self._device)
             self._upkeep = Upkeep(
                 self._device,
-                self._attempts,
-                listeners,
+                self._memory,
                 can_go_online=self._reaches_a_server(),
                 budget_seconds=self._timeout_seconds,
             )
+        self._upkeep.listeners = self._listeners
         return self._upkeep
 
     def _has_transport(self) -> bool:
@@ -232,7 +232,7 @@ class Client:
     def _forget_parent(self) -> None:
         """In a child process: leave locks, threads and connections to the parent, and begin anew."""
         self._pid = os.getpid()
-        self._listeners = self._known_attempts = self._upkeep = self._known_device = None
+        self._listeners = self._memory = self._upkeep = self._known_device = None
 
     def _steps(
         self,
@@ -305,6 +305,23 @@ class Client:
 
     def _failed(self, error: CarnetError) -> None:
         self.last_problem = error
+
+
+class Memory:
+    """What is remembered of attempts, loaded when it is needed: an app that is well never does."""
+
+    def __init__(self, device: Device) -> None:
+        self._device = device
+        self._file: AttemptsFile | None = None
+
+    @property
+    def attempts(self) -> AttemptsFile:
+        """The memory of this device."""
+        if self._file is None:
+            from carnet.client.attempts import AttemptsFile
+
+            self._file = AttemptsFile(self._device.store.directory)
+        return self._file
 
 
 def is_same_key(typed: str, stored: str | None) -> bool:

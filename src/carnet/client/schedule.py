@@ -20,8 +20,9 @@ from collections.abc import Callable
 from typing import Literal
 
 from carnet.core._base import Struct, replace
-from carnet.core.decision import Decision
+from carnet.core.decision import Decision, Evidence
 from carnet.core.instant import HOUR, MAX_INSTANT, MINUTE, Instant
+from carnet.core.model import Grant
 
 FIRST_RETRY_SECONDS = MINUTE
 LONGEST_RETRY_SECONDS = HOUR
@@ -68,6 +69,12 @@ class Attempts(Struct):
     ended: int = 0
     code: str = ""
     network: str = ""
+
+
+def newest_grant(evidence: Evidence) -> Grant | None:
+    """The newest grant of an activation, whatever it allows now; None without one."""
+    bound = [grant for grant in evidence.grants if grant.activation_id is not None]
+    return max(bound, key=lambda grant: grant.issued_at, default=None)
 
 
 def due_at(issued_at: int, refresh_after_seconds: int, offline_until: int | None, chance: float) -> Instant:

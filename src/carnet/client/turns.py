@@ -7,10 +7,9 @@ thread or process is asking it yields pauses, and takes over what that one broug
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 
-from carnet.client.attempts import AttemptsFile
+from carnet.client.attempts import AttemptsFile, asked_lately, chance
 from carnet.client.device import Device, View, with_problem
 from carnet.client.journal import note
 from carnet.client.network import local_network
@@ -18,15 +17,10 @@ from carnet.client.operations import Outcome, Steps
 from carnet.client.schedule import Attempts, is_busy, retry_seconds
 from carnet.client.wire import Pause
 from carnet.core._base import Struct
-from carnet.core.errors import CarnetError, TransportError
+from carnet.core.errors import TransportError
 from carnet.core.instant import Instant
 
 _PAUSE_SECONDS = 0.05
-
-
-def chance() -> float:
-    """0 to 1, from the operating system."""
-    return int.from_bytes(os.urandom(4), "big") / 0xFFFFFFFF
 
 
 class Turn(Struct):
@@ -129,14 +123,3 @@ def _too_early(device: Device, view: View, known: Attempts | None) -> Outcome:
     problem = asked_lately(known)
     note(device.store.directory, view.wall, "refresh", "skipped", problem.code)
     return Outcome(decision=with_problem(device.judge(view), problem), problem=problem)
-
-
-def asked_lately(known: Attempts | None) -> CarnetError:
-    """Why nothing was asked: it was, a moment ago, and failed."""
-    how = f" ({known.code})" if known is not None and known.code else ""
-    when = "" if known is None or not known.next_at else f" It is asked again from {Instant(known.next_at)} on."
-    return TransportError(
-        "asked_lately",
-        f"The license server was asked a moment ago and gave no answer{how}.{when}",
-        "Check the internet connection, then choose to connect now; the app goes on with what is stored here.",
-    )

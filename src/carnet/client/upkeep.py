@@ -8,14 +8,11 @@ for a changed network meanwhile.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from carnet.client.attempts import AttemptsFile
 from carnet.client.device import Device, View
-from carnet.client.events import Listeners
-from carnet.client.network import local_network
-from carnet.client.operations import Steps, newest_grant
-from carnet.client.operations import refresh as refresh_steps
 from carnet.client.schedule import (
     LEAST_SECONDS,
     NEW_NETWORK_SPREAD_SECONDS,
@@ -23,9 +20,9 @@ from carnet.client.schedule import (
     due_at,
     is_other_network,
     may_ask,
+    newest_grant,
     next_change,
 )
-from carnet.client.turns import Turn, asked_lately, chance, in_turn
 from carnet.core._base import Struct, replace
 from carnet.core.decision import Decision
 from carnet.core.errors import CarnetError
@@ -33,6 +30,11 @@ from carnet.core.instant import DAY, MAX_INSTANT
 from carnet.core.model import Grant
 from carnet.core.rules import decide
 from carnet.formats.encoding import sha256
+
+if TYPE_CHECKING:
+    from carnet.client.base import Memory
+    from carnet.client.events import Listeners
+    from carnet.client.operations import Steps
 
 
 class Rest(Struct):
@@ -50,11 +52,22 @@ class Rest(Struct):
     problem: CarnetError | None = None
 
 
+def _chance() -> float:
+    return int.from_bytes(os.urandom(4), "big") / 0xFFFFFFFF
+
+
+def _local_network() -> str:
+    from carnet.client.network import local_network
+
+    return local_network()
+
+
 class Upkeep:
     """
     The plans of one client's background.
 
     Attributes:
+        listeners: Told of decisions that change; None before there is one.
         rounds: How often it was asked what to do: the wake-ups of the background.
         network: What the way out looks like.
         chance: Randomness, 0 to 1.
@@ -63,8 +76,7 @@ class Upkeep:
     def __init__(
         self,
         device: Device,
-        attempts: AttemptsFile,
-        listeners: Listeners,
+        memory: Memory,
         *,
         can_go_online: bool,
         budget_seconds: float,
@@ -72,14 +84,13 @@ class Upkeep:
         """
         Args:
             device: This device.
-            attempts: Its memory of attempts.
-            listeners: Told of decisions that change.
+            memory: What is remembered of attempts.
             can_go_online: Whether there is a server to come to.
             budget_seconds: For one contact.
         """
         self._device = device
-        self._attempts = attempts
-        self._listeners = listeners
+        self._memory = memory
+        self.listeners: Listeners | None = None
         self._can_go_online = can_go_online
         self._budget_seconds = budget_seconds
         self._is_starting = False
@@ -88,8 +99,8 @@ class Upkeep:
         self._asked_at: int | None = None
         self._quiet_until = 0
         self.rounds = 0
-        self.network: Callable[[], str] = local_network
-        self.chance: Callable[[], float] = chance
+        self.network: Callable[[], str] = _local_network
+        self.chance: Callable[[], float] = _chance
 
     def starting(self) -> None:
         """The app was started: what is due is fetched at once, because it may be gone again in a moment."""
@@ -107,25 +118,34 @@ class Upkeep:
         view = device.look()
         decision = device.judge(view)
         device.checkpoint(view)
-        self._listeners.see(decision)
+        if self.listeners is not None:
+            self.listeners.see(decision)
         grant = newest_grant(device.evidence(view))
         now = int(view.now)
         due = self._due(view, decision, grant, is_start=is_start)
         if due is None:
             return self._until_change(view, now, None)
-        known = self._attempts.read()
+        if due > now:
+            return self._well(view, now, due)
+        known = self._memory.attempts.read()
         if self._asked_at is not None and self._asked_at <= now and not is_start:
             # After a failure the memory says when; this is for what it cannot know.
             due = max(due, self._quiet_until, 0 if known is not None else self._asked_at + LEAST_SECONDS)
         if due > now:
-            self._hurry_at, self._is_nudged = None, False
-            return self._until_change(view, now, due)
+            return self._well(view, now, due)
         wait = self._wait(known, now, is_start=is_start)
         if wait is not None:
             rest = self._until_change(view, now, now + wait, watches=True)
-            return replace(rest, problem=asked_lately(known)) if is_start else rest
+            if not is_start:
+                return rest
+            from carnet.client.attempts import asked_lately
+
+            return replace(rest, problem=asked_lately(known))
+        from carnet.client.operations import refresh
+        from carnet.client.turns import Turn, in_turn
+
         turn = Turn(
-            attempts=self._attempts,
+            attempts=self._memory.attempts,
             budget_seconds=self._budget_seconds,
             is_start=is_start,
             is_nudged=self._is_nudged,
@@ -133,7 +153,7 @@ class Upkeep:
             chance=self.chance,
         )
         self._asked_at, self._hurry_at, self._is_nudged = now, None, False
-        return lambda: in_turn(device, lambda: refresh_steps(device), turn)
+        return lambda: in_turn(device, lambda: refresh(device), turn)
 
     def contacted(self, *, is_answered: bool) -> None:
         """
@@ -161,6 +181,11 @@ class Upkeep:
         jitter = 0.0 if is_start else int.from_bytes(sha256(grant.id.encode())[:4], "big") / 0xFFFFFFFF
         return due_at(grant.issued_at, grant.policy.refresh_after_seconds, decision.offline_until, jitter)
 
+    def _well(self, view: View, now: int, due: int) -> Rest:
+        """Nothing is due before *due*."""
+        self._hurry_at, self._is_nudged = None, False
+        return self._until_change(view, now, due)
+
     def _wait(self, known: Attempts | None, now: int, *, is_start: bool) -> int | None:
         """How long a refresh that is due has to wait for its turn; None: it is its turn."""
         if known is None:
@@ -182,7 +207,7 @@ class Upkeep:
 
     def _until_change(self, view: View, now: int, until: int | None, *, watches: bool = False) -> Rest:
         """Rest until *until*; with listeners, no longer than until what they see changes by itself."""
-        if self._listeners:
+        if self.listeners:
             evidence, host = self._device.evidence(view), self._device.config.host()
             horizon = min(now + DAY if until is None else until, MAX_INSTANT)
             change = next_change(lambda at: decide(evidence, at, host), now, horizon)
