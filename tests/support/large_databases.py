@@ -9,7 +9,6 @@ audit row in one transaction.
 from __future__ import annotations
 
 # ruff: noqa: S608 - statements of a test, of its own names
-
 import asyncio
 import sqlite3
 import threading

@@ -73,6 +73,10 @@ class Racers:
         told = [racer.hear() for racer in self._racers]
         return Told(granted=sum(each["granted"] for each in told), created=sum(each["created"] for each in told))
 
+    def beside(self, others: Racers) -> Racers:
+        """These and *others*, in one race."""
+        return Racers([*self._racers, *others._racers])
+
     def churn(self, key: str, rounds: int) -> list[str]:
         """Let each process activate and give back seats of *key*, again and again; what went wrong."""
         for number, racer in enumerate(self._racers):
@@ -81,13 +85,13 @@ class Racers:
 
 
 @contextmanager
-def racers(settings: Settings, count: int = 2) -> Iterator[Racers]:
-    """As many processes on the installation of *settings*."""
+def racers(settings: Settings, count: int = 2, program: Sequence[str] = (__file__,)) -> Iterator[Racers]:
+    """As many processes on the installation of *settings*, of this *program* or of another that speaks as it does."""
     with ExitStack() as stack:
         started = [
             stack.enter_context(
                 subprocess.Popen(
-                    [sys.executable, __file__],
+                    [sys.executable, *program],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,
@@ -199,7 +203,8 @@ _CLIENTS: dict[How, Callable[[Installation, str, str], Awaitable[tuple[bool, boo
 }
 
 
-async def _main() -> None:
+async def main() -> None:
+    """Serve until standard input ends."""
     loop = asyncio.get_running_loop()
     async with open_installation(settings_from_environment(os.environ), clock=HeldClock()) as installation:
         _tell("ready")
@@ -219,4 +224,4 @@ def _tell(what: Any) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_main())
+    asyncio.run(main())

@@ -213,7 +213,7 @@ def upgrade():
 def planted(folder: Path, more: str = "pass") -> tuple[Path, ...]:
     """The next version's migration: it adds a column to every table that programs of this one write to."""
     versions = folder / "versions"
-    versions.mkdir()
+    versions.mkdir(parents=True)
     tables = sorted(metadata.tables)
     (versions / "9999_later.py").write_text(NEXT.format(down=REVISION, tables=tables, more=more))
     return (versions,)
@@ -268,6 +268,18 @@ def test_an_upgrade_that_fails_leaves_either_database_as_it_was(tmp_path: Path, 
     assert "later" not in inside(settings.database, columns)
 
 
+def test_rel_12_on_postgresql_each_script_is_a_transaction_and_an_upgrade_that_stopped_goes_on(tmp_path: Path) -> None:
+    """Nobody waits for the locks of all scripts together; what has run before a fault stays."""
+    old = first_version(tmp_path, "postgres")
+    versions = planted(tmp_path, "raise RuntimeError('killed')")
+    with pytest.raises(RuntimeError):
+        upgrade(old, versions=versions)
+    assert schema_state(old).current == REVISION
+    assert rows(old) == {name: [row] for name, row in FIRST.items()}
+    (versions[0] / "9999_later.py").unlink()
+    assert upgrade(old, versions=planted(tmp_path / "again")).current == "9999"
+
+
 def test_of_processes_that_start_at_once_one_raises_the_schema_and_the_others_find_it_done(
     tmp_path: Path, database: Kind
 ) -> None:
@@ -313,7 +325,7 @@ def test_rel_12_a_migration_that_cannot_get_its_lock_gives_up_and_can_be_repeate
             await connection.close()
 
     assert asyncio.run(held(old)) == "storage_busy"
-    assert schema_state(old).current == "0001"
+    assert schema_state(old).current == "0004"  # the next one is the first that changes that table
     assert upgrade(old).current == REVISION
 
 

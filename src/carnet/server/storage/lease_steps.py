@@ -270,11 +270,16 @@ def _take(lease: Lease, mark: int, pool: PoolFacts, now: Instant, spare: int) ->
     taken = yield Statement(sql.TAKE_FREE, values)
     if not taken:
         yield Statement(sql.TAKE_NEW, values)  # a slot that is held refuses: it has its row already
-        limit = _NO_END if pool.terms is None or pool.terms.limit is None else pool.terms.limit
-        last = min(lease.slot + min(spare, max(_LEAST_SPARE, lease.slot)), limit - 1)
+        last = last_spare(lease.slot, spare, values["limit"])
         if spare and area == GENERAL and last > lease.slot:
             spared = {"license": lease.license_id, "area": area, "limit": values["limit"]}
             yield Statement(sql.MAKE_SPARE, {**spared, "first": lease.slot + 1, "last": last})
+
+
+def last_spare(slot: int, spare: int, limit: int | None) -> int:
+    """The last of the slots that are made together with *slot*: *spare* more, fewer in a small pool."""
+    last = slot + min(spare, max(_LEAST_SPARE, slot))
+    return last if limit is None else min(last, limit - 1)
 
 
 def lease_values(lease: Lease, mark: int, pool: PoolFacts, now: Instant) -> dict[str, Any]:

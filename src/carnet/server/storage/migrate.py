@@ -1,9 +1,13 @@
 """
 Bringing a database to the schema of this program: at every start, and by `carnet db upgrade`.
 
-All of an upgrade is one transaction under the write lock: killed in the middle, nothing has happened; of two processes
-that start at once, the second finds the work done. Before a SQLite database that holds anything is changed, a copy of
-it is put beside it (conventions.md §2.9). A database from a newer program is refused and not touched.
+Killed in the middle, nothing is half done; of two processes that start at once, the second finds the work done. A
+database from a newer program is refused and not touched.
+
+On SQLite all of an upgrade is one transaction under the write lock, and before a database that holds anything is
+changed, a copy of it is put beside it (conventions.md §2.9). On PostgreSQL each script is a transaction of its own, so
+that those who serve meanwhile wait for one script's locks and never for all of them (REL-12); what has run stays, and
+the next start goes on from there.
 """
 
 from __future__ import annotations
@@ -107,17 +111,32 @@ def _upgrade_postgres(
 ) -> SchemaState:
     from carnet.server.storage.postgres import schema
 
-    def work(connection: sa.Connection) -> SchemaState:
+    told: set[str] = set()
+
+    def one_script(connection: sa.Connection) -> SchemaState:
         schema.become_the_one_who_migrates(connection)
         before = _state(scripts, schema.revision(connection))
-        if before.is_current:
+        if before.is_current or before.current == until:
             return before
-        if before.current is not None and say is not None:
-            say(f"Upgrading the database from {before.current} to {before.latest}, in one transaction.")
-        _run_on(config, connection, until)
+        if before.current is None:  # nobody is served by a database without tables
+            _run_on(config, connection, until)
+        else:
+            if not told and say is not None:
+                say(f"Upgrading the database from {before.current} to {before.latest}, one script after the other.")
+            told.add(before.current)
+            _run_on(config, connection, _after(scripts, before.current))
         return _state(scripts, schema.revision(connection))
 
-    return schema.in_transaction(address, work)
+    while True:
+        state = schema.in_transaction(address, one_script)
+        if state.is_current or state.current == until:
+            return state
+
+
+def _after(scripts: ScriptDirectory, revision: str) -> str:
+    """The script that follows on *revision*."""
+    (following,) = scripts.get_revision(revision).nextrev
+    return str(following)
 
 
 def _upgrade_sqlite(

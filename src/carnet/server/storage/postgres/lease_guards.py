@@ -7,7 +7,8 @@ commits, or writes nothing. Nothing is counted here, and no counter guarded: a s
 **Why no slot is given twice.** The statement looks for a free row with `FOR UPDATE SKIP LOCKED`: a row that another one
 is taking is passed by, and a row that was taken since the statement began is looked at in its newest version once it is
 locked (READ COMMITTED), found held, and passed by too. Two that take at the same moment therefore take two rows, and
-wait for nobody. No slot is made here: rows are made, some at a time, under the pool's lock (`lease_steps`).
+wait for nobody. Where no row is free and the limit allows more, rows are made first, many at a time, so that the next
+ones to come find theirs; of two that make the same row the table's key lets one.
 
 **Why the decision still holds.** The statement asks for the license and the policy of the revisions that were read, for
 the same terms, and for a pool that was settled under them. The pool's row is held shared (`FOR KEY SHARE`) until the
@@ -16,8 +17,8 @@ A lease that goes on or is given back has to have the token id that was read: ev
 one or frees it. A second lease of one holder the unique key refuses; then its first one is read, and goes on.
 
 **When it does not hold**, nothing was written; it is read and decided again, and after `_TRIES` under the pool's lock.
-Under it from the beginning: pools that are not in order, that have to grow, reserved seats (a holder of a group has two
-areas to look in), borrowing (a count), forced ends, and claims that begin a term.
+Under it from the beginning: pools that are new or not in order, reserved seats (a holder of a group has two areas to
+look in), borrowing (a count), forced ends, and claims that begin a term.
 
 That no slot is free is read in one statement, at one moment, and writes nothing: a full pool is refused without a lock.
 """
@@ -27,7 +28,7 @@ from __future__ import annotations
 from typing import Any, Final, TypeVar
 
 from carnet.core._base import Struct
-from carnet.core.lease_slots import GENERAL
+from carnet.core.lease_slots import GENERAL, Area
 from carnet.core.leases import Lease, PoolFacts, Wanted
 from carnet.server.ports import MAX_HOLDERS
 from carnet.server.ports.leases import ANY_SLOT, LeaseChanges, LeaseFacts, LeaseQuery, LeaseRule
@@ -47,8 +48,11 @@ from carnet.server.storage.rows import leases as lease_rows
 
 _T = TypeVar("_T")
 
-_TRIES: Final = 3
+_TRIES: Final = 4
 """Attempts without the pool's lock. Losing one means that others of the same pool, or the vendor, were faster."""
+
+SPARE_SLOTS: Final = 255
+"""How many slots a pool grows by at most at a time."""
 
 _IN_FORCE: Final = """EXISTS (
     SELECT 1 FROM licenses l JOIN policies p ON p.id = l.policy_id
@@ -96,6 +100,13 @@ changed AS (
     UPDATE leases SET {sql.FREED} WHERE id = :id AND license_id = :license AND jti = :was AND released_at IS NULL
     RETURNING slot
 )"""  # noqa: S608 - as above
+
+_GROW: Final = f"""WITH {_POOL}
+INSERT INTO leases (license_id, slot, area, slot_limit, name, is_borrowed, ttl_seconds, claimed_at, renewed_at,
+    deadline, expires_at, covered_until, mark, jti, kid)
+SELECT pool.license_id, slot, '{GENERAL}', :limit, '', 0, 0, 0, 0, 0, 0, 0, 0, '', ''
+FROM pool, generate_series(:first, :last) AS slot ON CONFLICT DO NOTHING
+"""  # noqa: S608 - as above
 
 _AUDIT: Final = """, audited AS (
     INSERT INTO audit (at, actor_kind, actor_id, action, object_kind, object_id, details)
@@ -157,6 +168,9 @@ async def change(pool: HotPool, query: LeaseQuery, rule: LeaseRule[_T], service_
             way = _way(step, place, query)
             if way is None:
                 return await _refused(pool, query, rule, facts)
+            if way == "grow":
+                await _grow(pool, step, place)
+                way = "any"
             changes = rule.grant(facts, step, ANY_SLOT)
         else:
             way, changes = None, step
@@ -209,9 +223,25 @@ def _way(wanted: Wanted, place: _Place, query: LeaseQuery) -> str | None:
     if place.has_free:
         return "any"
     (general,) = wanted.areas
-    if general.end is not None and max(place.last_slot + 1, general.first) >= general.end:
-        return None
-    raise LockNeededError
+    return None if general.end is not None and _next_slot(place, general) >= general.end else "grow"
+
+
+def _next_slot(place: _Place, general: Area) -> int:
+    return max(place.last_slot + 1, general.first)
+
+
+async def _grow(pool: HotPool, wanted: Wanted, place: _Place) -> None:
+    """Make free slots behind the last one; some, or none, where others do the same."""
+    (general,) = wanted.areas
+    first = _next_slot(place, general)
+    last = lease_steps.last_spare(first, SPARE_SLOTS, general.end)
+    values = {**_guard_values(place), "first": first, "last": last, "limit": general.end}
+    statement, names = numbered(_GROW)
+    try:
+        await pool.write(statement, *(values[each] for each in names))
+    except DRIVER_ERRORS as error:
+        if not is_conflict(error):
+            raise storage_error(error, was_sent=True) from error
 
 
 async def _refused(pool: HotPool, query: LeaseQuery, rule: LeaseRule[_T], facts: LeaseFacts) -> _T:
@@ -247,9 +277,7 @@ async def _apply(pool: HotPool, changes: LeaseChanges[Any], way: str | None, pla
         **_audit_values(changes.audit),
         "was": None if before is None else before.jti,
         "released": _released(lease),
-        "revision": place.revision,
-        "policy_revision": place.policy_revision,
-        "in_force": place.mark,
+        **_guard_values(place),
     }
     statement, names = numbered(STATEMENTS[name, bool(changes.audit)])
     try:
@@ -258,6 +286,15 @@ async def _apply(pool: HotPool, changes: LeaseChanges[Any], way: str | None, pla
         if sqlstate_of(error) == UNIQUE_VIOLATION or is_conflict(error):
             return False  # undone as a whole: the same holder was faster
         raise storage_error(error, was_sent=True) from error
+
+
+def _guard_values(place: _Place) -> dict[str, Any]:
+    return {
+        "license": place.pool.license.id,
+        "revision": place.revision,
+        "policy_revision": place.policy_revision,
+        "in_force": place.mark,
+    }
 
 
 def _audit_values(entries: tuple[AuditEntry, ...]) -> dict[str, Any]:

@@ -35,9 +35,6 @@ _T = TypeVar("_T")
 _TRIES: Final = 4
 """How often a change that others were in the way of is done anew."""
 
-SPARE_SLOTS: Final = 255
-"""How many free slots a pool gets at most when it grows: as many claims find theirs without its lock."""
-
 _RULES_BROKEN: Final = frozenset(("23505", "23514"))
 """A unique key, a check: the table refuses what the decision wants."""
 
@@ -156,7 +153,9 @@ class PostgresLeasePart(LeasePart):
                     async with self._pool.transaction() as connection:
                         await _lock(connection, query)
                         now = self._service_clock.seconds()
-                        return await _run(connection, lease_steps.change(query, rule, now, spare=SPARE_SLOTS))
+                        return await _run(
+                            connection, lease_steps.change(query, rule, now, spare=lease_guards.SPARE_SLOTS)
+                        )
                 except OvertakenError:
                     continue
                 except DRIVER_ERRORS as error:
