@@ -7,12 +7,13 @@ import platform
 import sys
 from collections.abc import Callable, Iterable
 
-from bench import bulk, leases, lookups, process, seats, signed_keys, soak, verification
+from bench import background, bulk, leases, lookups, process, seats, signed_keys, soak, verification
 from bench.report import Row, print_rows
 
 PARTS: dict[str, Callable[[int], Iterable[Row]]] = {
     "verification": verification.rows,
     "process": process.rows,
+    "background": background.rows,
     "signed-keys": signed_keys.rows,
     "healing": verification.healing_rows,
     "postgres": seats.postgres_rows,

@@ -23,6 +23,7 @@ from carnet.client.flows import activate as ask_to_activate
 from carnet.client.flows import deactivate as ask_to_deactivate
 from carnet.client.flows import refresh as ask_to_refresh
 from carnet.client.journal import note
+from carnet.client.schedule import newest_grant
 from carnet.client.state import Loaded
 from carnet.client.state_file import DeviceState
 from carnet.client.wire import MAX_ANSWER, HttpAnswer, HttpRequest, Pause
@@ -137,12 +138,6 @@ def deactivate(device: Device) -> Steps:
     if isinstance(verdict, CarnetError):
         return _left_as_it_was(device, verdict, "deactivate")
     return _save(device, view, caller, verdict)
-
-
-def newest_grant(evidence: Evidence) -> Grant | None:
-    """The newest grant of an activation, whatever it allows now; None without one."""
-    bound = [grant for grant in evidence.grants if grant.activation_id is not None]
-    return max(bound, key=lambda grant: grant.issued_at, default=None)
 
 
 # ── before ───────────────────────────────────────────────────────────────────────────────────────────────────────────
