@@ -12,6 +12,7 @@ import pytest
 from litestar.routes import HTTPRoute
 
 from carnet.server.api.body import read_body
+from carnet.server.api.links import LINKS
 from carnet.server.api.openapi import _without_none, documented
 from carnet.server.api.problems import PROBLEMS
 from carnet.server.app import create_app
@@ -91,6 +92,26 @@ def test_every_operation_is_described_and_can_be_named(contract: dict[str, Any])
         for response in operation["responses"].values():
             assert response["description"]
             assert "X-Request-Id" in response["headers"]
+
+
+def test_every_link_leads_to_an_operation_that_takes_what_it_gives(contract: dict[str, Any]) -> None:
+    operations = {each["operationId"]: each for item in contract["paths"].values() for each in item.values()}
+    schemas, walked = contract["components"]["schemas"], 0
+    assert set(LINKS) <= set(operations)
+    for operation in operations.values():
+        for status, response in operation["responses"].items():
+            for name, link in response.get("links", {}).items():
+                assert status[0] == "2"
+                target = operations[link["operationId"]]
+                taken = {each["name"] for each in target.get("parameters", ())}
+                assert set(link.get("parameters", ())) <= taken, (operation["operationId"], name)
+                needed = {each["name"] for each in target.get("parameters", ()) if each["in"] == "path"}
+                assert needed <= set(link.get("parameters", ())), (operation["operationId"], name)
+                if "requestBody" in link:
+                    body = target["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+                    assert set(link["requestBody"]) <= set(schemas[body.rpartition("/")[2]]["properties"]), name
+                walked += 1
+    assert walked >= sum(map(len, LINKS.values()))
 
 
 def test_the_refusals_of_tokens_and_bodies_are_promised_where_they_can_come(contract: dict[str, Any]) -> None:

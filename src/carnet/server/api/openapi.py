@@ -12,6 +12,7 @@ import inspect
 import types
 import typing
 from collections.abc import Collection, Iterable, Iterator
+from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
@@ -25,6 +26,7 @@ from litestar.typing import FieldDefinition
 
 from carnet._version import __version__
 from carnet.server.api.auth import AdminGuard, needed_scope
+from carnet.server.api.links import links_of
 from carnet.server.api.preconditions import CHANGED, SHOWN
 from carnet.server.api.problems import PROBLEM_MEDIA_TYPE, PROBLEMS, Problem, is_retryable, problem_type
 from carnet.server.api.reach import is_open_to_limited
@@ -193,6 +195,9 @@ class _Document:
                 "description": spec.description,
                 "headers": {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}},
             }
+            links = links_of(str(handler.operation_id)) if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES else {}
+            if links:
+                shown[str(status)]["links"] = links
             if spec.data_container is not None:
                 shown[str(status)]["content"] = {str(spec.media_type): self._content(spec.data_container)}
         content = shown[str(handler.status_code)].get("content", {})
