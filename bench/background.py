@@ -109,7 +109,7 @@ def _switches(pid: int) -> int:
 def _wake_ups_of_a_month(root: str, state: Path) -> Row:
     """The plans of a month in which nothing is heard of the server's being away: each plan sleeps until the next."""
     app = Carnet(product="hustl", server="http://127.0.0.1:9", root=root, state=state, device_id="bench")
-    upkeep = app._planned()
+    upkeep = app._planned()  # noqa: SLF001 - what its background goes by
     plan = upkeep.next()
     assert isinstance(plan, Rest)
     assert plan.seconds is not None

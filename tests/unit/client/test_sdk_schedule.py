@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carnet.client.schedule import (
@@ -26,6 +26,7 @@ from carnet.core.decision import Decision
 from carnet.core.instant import DAY, HOUR, MINUTE, Instant
 from carnet.core.policies import MAX_TTL_SECONDS
 from carnet.core.rules import decide
+from support.campaigns import LONG
 from support.decisions import HOST, evidence, grant
 
 NOW = 1_900_000_000
@@ -160,6 +161,7 @@ def test_what_a_contact_changes_alone_is_not_a_change() -> None:
     assert next_change(lambda _: decision, NOW, NOW) is None
 
 
+@settings(max_examples=2000 if LONG else 25)
 @given(seed=st.integers(0, 2**32), hours=st.integers(1, 6))
 def test_rel_17_a_herd_spreads_over_ten_minutes_after_any_outage(*, seed: int, hours: int) -> None:
     """300 apps whose refresh fell due in one second when the outage began; `make bench` has 10,000 and a histogram."""
