@@ -118,7 +118,7 @@ class Workers:
         """
         with self._listening_to_signals():
             try:
-                first = self._start()
+                first = self._start_first()
                 address = self._first_words(first)
                 if address is not None:
                     ready(address)
@@ -167,6 +167,10 @@ class Workers:
             if pid == 0:
                 os.close(told)
                 self._become_worker(_Post(number, self._lifeline, telling))
+        except OSError:
+            os.close(told)
+            os.close(telling)
+            raise
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, (*_STOPPING, signal.SIGCHLD))
         os.close(telling)
@@ -174,6 +178,29 @@ class Workers:
         self._running[pid] = worker
         log.info("worker.started", pid=pid)
         return worker
+
+    def _start_first(self) -> _Worker:
+        try:
+            return self._start()
+        except OSError as error:
+            raise StateError(
+                "worker_died",
+                f"The system has no room for a server process ({error.strerror}).",
+                "Raise its limits of processes and open files, then try again.",
+            ) from error
+
+    def _start_or_wait(self) -> None:
+        """Start a worker; where the system has no process or descriptor to give, those that run go on (REL-06)."""
+        try:
+            self._start()
+        except OSError as error:
+            wait = self._longer_wait()
+            self._again_at.append(time.monotonic() + wait)
+            log.error("worker.not_started", problem=error.strerror, again_in_seconds=round(wait, 1))
+
+    def _longer_wait(self) -> float:
+        wait, self._wait = self._wait, min(2 * self._wait, MAX_WAIT_SECONDS)
+        return wait
 
     def _first_words(self, worker: _Worker) -> str | None:
         """The address that the first worker answers at; None when told to stop before."""
@@ -195,7 +222,7 @@ class Workers:
             due = [at for at in self._again_at if at <= now]
             self._again_at = [at for at in self._again_at if at > now]
             for _ in due:
-                self._start()
+                self._start_or_wait()
             wait = min([_LOOK_SECONDS, *(at - now for at in self._again_at)])
             select.select([self._wakening], [], [], max(0.0, wait))
             self._drain()
@@ -209,7 +236,7 @@ class Workers:
             self._wait = _FIRST_WAIT_SECONDS
             wait = 0.0
         else:
-            wait, self._wait = self._wait, min(2 * self._wait, MAX_WAIT_SECONDS)
+            wait = self._longer_wait()
         self._again_at.append(now + wait)
         log.error(
             "worker.died",

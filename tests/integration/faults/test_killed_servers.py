@@ -17,6 +17,8 @@ from support.faults_load import Client, Shop, load
 from support.installations import settings_in
 from support.ledger import Ledger
 
+pytestmark = pytest.mark.timeout(7200 if LONG else 300)
+
 KILLS = {"sqlite": 3000 if LONG else 70, "postgres": 3000 if LONG else 30}
 """REL-04: 100 in CI, on both databases together, so that they take a minute; 3,000 on each in a release."""
 

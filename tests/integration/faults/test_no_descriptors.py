@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 import resource
 import socket
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -25,7 +26,7 @@ from support.faults_stalls import UNREACHED, limit, stalled
 from support.installations import settings_in
 from support.ledger import Ledger
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the system does not say what another process has open")
+pytestmark = pytest.mark.timeout(3600 if LONG else 300)
 
 HELD = 200
 PLACES = range(-12, 4)
@@ -134,3 +135,68 @@ def test_rel_06_tooth_check_a_loop_that_takes_connections_itself_turns_for_nothi
         with squeezed(server, server.descriptors() - 10), pytest.raises(TimeoutError):
             client.once("GET", "/livez")
         assert server.cpu_seconds() - used > 0.3
+
+
+_SHORT_OF_DESCRIPTORS = """
+import os, resource, signal, sys, threading
+from carnet.server.workers import Workers
+
+before = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+def work(post):
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    post.ready("somewhere")
+    os.read(post.lifeline, 1)
+    return 0
+
+def first_is_ready(address):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))  # from now on nothing can be opened
+    print(address, flush=True)
+
+def listen():
+    sys.stdin.readline()
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    while len(workers._running) < 2:
+        os.sched_yield()
+    print("both run", flush=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+workers = Workers(2, work)
+threading.Thread(target=listen, daemon=True).start()
+sys.exit(workers.run(first_is_ready))
+"""
+
+
+def test_rel_06_workers_serve_on_where_another_cannot_be_started_and_it_follows_later() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", _SHORT_OF_DESCRIPTORS],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        last_resort = threading.Timer(60, process.kill)
+        last_resort.start()
+        said = iter(process.stdout.readline, "")
+        assert any("worker.not_started" in line for line in said)
+        process.stdin.write("there is room again\n")
+        process.stdin.flush()
+        assert any("both run" in line for line in said)
+        assert process.wait(30) == 0
+        last_resort.cancel()
+
+
+def test_rel_06_a_server_for_which_the_system_has_no_process_says_so() -> None:
+    script = (
+        "import errno, os\n"
+        "from carnet.core.errors import CarnetError\n"
+        "from carnet.server.workers import Workers\n"
+        "def fork(): raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))\n"
+        "os.fork = fork\n"
+        "try: Workers(2, lambda post: 0).run(print)\n"
+        "except CarnetError as error: print(error.code, error.message)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, timeout=60)
+    assert done.stdout.startswith("worker_died The system has no room for a server process (Resource temporarily")

@@ -16,6 +16,8 @@ from support.faults_shim import HOWS, Order, Shim
 from support.faults_stalls import Disk, a_disk, limit, stalled
 from support.installations import settings_in
 
+pytestmark = pytest.mark.timeout(3600 if LONG else 300)
+
 WRITES = 200 if LONG else 8
 RESTARTS = 200 if LONG else 3
 """
