@@ -45,6 +45,7 @@ CATALOG: tuple[Command, ...] = (
     _command("vendor", "customer", "who you sell to"),
     _command("vendor", "license", "create licenses, see them, suspend, renew, revoke"),
     _command("vendor", "activation", "which devices hold seats"),
+    _command("vendor", "manifest", "seal which files a release of your app consists of, or compare a folder with that"),
     _command("vendor", "enrolment", "tokens that many machines use in place of the license key"),
     _command("vendor", "usage", "what licenses used of their meters"),
     _command("vendor", "lease", "who holds floating seats, and what pools allow"),

@@ -19,6 +19,7 @@ from carnet.server.domain.activations.service import ActivationService
 from carnet.server.domain.answers import Prover
 from carnet.server.domain.apikeys.reach import ReachService
 from carnet.server.domain.apikeys.service import ApiKeyService
+from carnet.server.domain.artifacts.manifests import ManifestService
 from carnet.server.domain.artifacts.service import ArtifactService
 from carnet.server.domain.artifacts.signed_keys import SignedKeys
 from carnet.server.domain.audit.service import AuditService
@@ -174,6 +175,7 @@ class Installation:
             signed_keys=signed_keys,
             compatibility=self.keys,
         )
+        self.manifests = ManifestService(storage, clock, keys, opened.ring, issuer)
         self.backups = BackupService(
             storage=storage,
             clock=clock,
