@@ -45,7 +45,7 @@ def test_signs_are_pictures_of_their_size_with_ink_in_them(tone: str, size: int)
     for on_tile in (True, False):
         width, height, colors = pixels_of(sign_png(tone, "dark", size, on_tile=on_tile))
         assert (width, height) == (size, size)
-        assert bytes(rgb(DARK.tones[tone][0])) in colors
+        assert bytes(rgb(DARK.tones[tone][0])) in colors  # type: ignore[index]
 
 
 def test_the_signs_differ_without_their_colours() -> None:
