@@ -5,14 +5,17 @@ Killed in the middle, nothing is half done; of two processes that start at once,
 database from a newer program is refused and not touched.
 
 On SQLite all of an upgrade is one transaction under the write lock, and before a database that holds anything is
-changed, a copy of it is put beside it (conventions.md §2.9). On PostgreSQL each script is a transaction of its own, so
-that those who serve meanwhile wait for one script's locks and never for all of them (REL-12); what has run stays, and
-the next start goes on from there.
+changed, a copy of it is put beside it (conventions.md §2.9): as it was when the upgrade began, made before the lock is
+taken, because those who serve meanwhile would wait for it (REL-12). On PostgreSQL each script is a transaction of its
+own, so that they wait for one script's locks and never for all of them; what has run stays, and the next start goes on
+from there (docs/decisions/0060).
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -86,7 +89,7 @@ def upgrade(
     scripts = _scripts(config)
     if isinstance(database, PostgresAddress):
         return _upgrade_postgres(database, config, scripts, say, until)
-    return _upgrade_sqlite(database, config, scripts, say, until)
+    return _upgrade_sqlite(database, known, config, say, until)
 
 
 def _current(database: Database) -> str | None:
@@ -140,9 +143,16 @@ def _after(scripts: ScriptDirectory, revision: str) -> str:
 
 
 def _upgrade_sqlite(
-    path: Path, config: Config, scripts: ScriptDirectory, say: Callable[[str], None] | None, until: str
+    path: Path, known: SchemaState, config: Config, say: Callable[[str], None] | None, until: str
 ) -> SchemaState:
+    scripts = _scripts(config)
+    copied = path.with_name(f"{path.name}.copying-{os.getpid()}-{threading.get_ident()}")
+    kept = path.with_name(f"{path.name}.before-{known.latest}")
     try:
+        if known.current is not None:
+            if say is not None:
+                say(f"Upgrading the database from {known.current} to {known.latest}; a copy of it stays in {kept}.")
+            _copy(path, copied)
         connection = connect(path, factory=JoinedConnection)
         try:
             # Rebuilding a table drops the old one; references are checked once more before the commit instead.
@@ -150,8 +160,10 @@ def _upgrade_sqlite(
             connection.execute("BEGIN IMMEDIATE")
             before = _state(scripts, _revision(connection))
             if not before.is_current:
-                if before.current is not None:
-                    _announce_and_copy(path, before, say)
+                if before.current != known.current:  # another process was faster, and did not get to the end
+                    _copy(path, copied)
+                if copied.exists():
+                    copied.replace(kept)
                 _run(config, connection, until)
                 if connection.execute("PRAGMA foreign_key_check").fetchone() is not None:
                     raise StateError(
@@ -168,6 +180,8 @@ def _upgrade_sqlite(
     except DBAPIError as error:
         original = error.orig
         raise (storage_error(original) if isinstance(original, sqlite3.Error) else error) from error
+    finally:
+        copied.unlink(missing_ok=True)
 
 
 def create_at(connection: sa.Connection, revision: str) -> None:
@@ -191,12 +205,9 @@ def raise_to_head(connection: sa.Connection) -> None:
     _run_on(_config(()), connection, "head")
 
 
-def _announce_and_copy(path: Path, state: SchemaState, say: Callable[[str], None] | None) -> None:
-    copy = path.with_name(f"{path.name}.before-{state.latest}")
-    if say is not None:
-        say(f"Upgrading the database from {state.current} to {state.latest}; a copy of it stays in {copy}.")
+def _copy(path: Path, copy: Path) -> None:
+    """A copy of the last committed state; nobody is kept from reading or writing meanwhile."""
     copy.unlink(missing_ok=True)
-    # Another connection reads the last committed state, which is what the upgrade starts from.
     source = connect(path)
     try:
         source.execute("VACUUM INTO ?", (str(copy),))
