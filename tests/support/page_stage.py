@@ -37,7 +37,7 @@ def on_qt(code: dict[str, Any], app: object) -> str:
     QTimer.singleShot(60_000, application.quit)
     while not badge.text():
         application.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
-    return badge.text()
+    return badge.text().strip()
 
 
 if __name__ == "__main__":

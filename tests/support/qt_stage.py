@@ -91,7 +91,7 @@ class Show:
             self.application.processEvents()
         dialog = self.notices.dialog
         report: dict[str, Any] = {
-            "badge": self.badge.text(),
+            "badge": self.badge.text().strip(),
             "badge_spoken": self.badge.accessibleName(),
             "told": told,
             "failure": repr(self.notices.presenter.last_failure),
@@ -108,6 +108,7 @@ class Show:
                 "is_modal": dialog.windowModality() != Qt.WindowModality.NonModal,
                 "widgets": self._widgets(),
                 "focus": self._name_of(dialog.focusWidget()),
+                "has_keyboard": dialog.focusWidget() is self.application.focusWidget(),
                 "order": self._order(dialog),
                 "spoken": [dialog.accessibleName(), dialog.accessibleDescription()],
                 "takes_focus": not dialog.testAttribute(Qt.WidgetAttribute.WA_ShowWithoutActivating),

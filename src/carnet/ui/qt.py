@@ -92,7 +92,7 @@ class QtNotices(QObject):
         palette = self._palette()
         for button in self._badges:
             line = button.fontMetrics().lineSpacing()
-            button.setText(badge.text)
+            button.setText(f" {badge.text}")
             button.setAccessibleName(badge.spoken)
             button.setIcon(QIcon(sign(badge.tone, palette, round(line * 0.95), button, on_tile=False)))
             button.setCursor(Qt.CursorShape.PointingHandCursor)

@@ -75,12 +75,13 @@ class Dialog(QDialog):
         if view.until is not None:
             self._say(grid, view.until, 0.2, color=self._palette.tones[view.tone][0])
         for index, paragraph in enumerate(view.paragraphs):
-            self._say(grid, paragraph, 0.75, kind="text" if index == 0 else "quiet")
+            self._say(grid, paragraph, 0.75, kind="quiet" if index and view.tone == "good" else "text")
         self.entry = self._field(grid, view.label) if isinstance(view, KeyView) else None
         self._told = self._say(grid, "", 0.9, color=self._palette.quiet)
         self._told.hide()
         main = self._footer(grid, view)
         self._layout.addWidget(content)
+        content.show()  # the layout would do it later, and what is not shown yet does not get the keyboard
         self.setWindowModality(Qt.WindowModality.WindowModal if view.is_modal else Qt.WindowModality.NonModal)
         self.setAttribute(Qt.WidgetAttribute.WA_ShowWithoutActivating, not takes_focus)
         is_new = not self.isVisible()

@@ -64,7 +64,8 @@ class Dialog:
         sign.grid(row=0, column=0, rowspan=2, sticky="nw", padx=(0, style.gap(1)))
         rows: list[tuple[str, Kind, float]] = [(view.title, "title", 0)]
         rows += [] if view.until is None else [(view.until, "tone", 0.15)]
-        rows += [(text, "text" if index == 0 else "quiet", 0.7) for index, text in enumerate(view.paragraphs)]
+        is_calm = view.tone == "good"
+        rows += [(text, "quiet" if index and is_calm else "text", 0.7) for index, text in enumerate(view.paragraphs)]
         for row, (text, kind, space) in enumerate(rows):
             label = ttk.Label(
                 frame, text=text, style=style.label(kind, view.tone), wraplength=style.measure, justify="left"

@@ -125,11 +125,14 @@ def test_an_app_that_may_run_is_never_stood_in_the_way_of(played: Played, name: 
         assert toolkit == "tk" or scenes[name]["dialog"]["takes_focus"] is False
 
 
-@pytest.mark.parametrize(("name", "focus"), [("expired", "Try Again"), ("key", "entry"), ("status", "Close")])
+@pytest.mark.parametrize(
+    ("name", "focus"), [("expired", "Try Again"), ("key", "entry"), ("status", "Close"), ("back-online", "Close")]
+)
 def test_what_was_asked_for_or_cannot_wait_has_the_keyboard(played: Played, name: str, focus: str) -> None:
     _, scenes, _ = played
-    assert scenes[name]["dialog"]["is_modal"] is (name != "status")
+    assert scenes[name]["dialog"]["is_modal"] is (name in {"expired", "key"})
     assert scenes[name]["dialog"]["focus"] == focus
+    assert scenes[name]["dialog"].get("has_keyboard", True)
 
 
 @pytest.mark.parametrize(
