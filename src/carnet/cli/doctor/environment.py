@@ -42,9 +42,18 @@ KNOWN: Final = frozenset(
         "CARNET_WORKERS",
     }
 )
-"""Every variable that some part of Carnet reads; each secret also with `_FILE` behind it."""
+"""Every variable that some part of Carnet knows; each secret also with `_FILE` behind it."""
 
-SECRETS: Final = ("CARNET_ADMIN_TOKEN", "CARNET_DATABASE_URL", "CARNET_PASSPHRASE")
+SECRETS: Final = ("CARNET_ADMIN_TOKEN", "CARNET_DATABASE_REPLICA_URL", "CARNET_DATABASE_URL", "CARNET_PASSPHRASE")
+_ADDRESSES: Final = frozenset({"CARNET_DATABASE_REPLICA_URL", "CARNET_DATABASE_URL"})
+"""Secret where they hold a password."""
+
+NOT_NEEDED: Final = {
+    "CARNET_REDIS_URL": "Unset it, and stop that Redis if nothing else uses it: rate limits, jobs and events are in the"
+    " database (docs/decisions/0063).",
+}
+"""Names that are known and that nothing needs, and what to do about them."""
+
 MIN_OPEN_FILES: Final = 1024
 
 
@@ -56,11 +65,14 @@ def look_at_environment(environ: Mapping[str, str]) -> Iterator[Finding]:
         near = get_close_matches(name, sorted(known), n=1, cutoff=0.7)
         fix = f"Did you mean {near[0]}?" if near else "Unset it, or look its name up in docs/reference/cli.md."
         yield warning("variables", f"{name} is set, and nothing reads it.", fix)
-    shown = [name for name in SECRETS if environ.get(name) and (name != "CARNET_DATABASE_URL" or "@" in environ[name])]
+    idle = [name for name in NOT_NEEDED if environ.get(name)]
+    for name in idle:
+        yield warning("variables", f"{name} is set, and Carnet needs no such service.", NOT_NEEDED[name])
+    shown = [name for name in SECRETS if environ.get(name) and (name not in _ADDRESSES or "@" in environ[name])]
     for name in shown:
         fix = f"Put it into a file that only this user can read, and set {name}_FILE to its path."
         yield warning("variables", f"{name} is a secret in the environment, which other programs may read.", fix)
-    if not unknown and not shown:
+    if not unknown and not shown and not idle:
         yield ok("variables", "every CARNET_ variable is known, and none holds a secret")
 
 

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 ROOT_WARNING_SECONDS: Final = 90 * DAY
 BACKUP_SECONDS: Final = 7 * DAY
 _TOKENS: Final = 500
+_FIXES: Final = {
+    "jobs": "Run carnet serve without CARNET_JOBS=off, or carnet worker; look into its log for `job.failed`.",
+    "outbox": "See what waits: carnet events destinations, carnet events deliveries --state waiting",
+    "replica": "See that it runs and follows the primary, and that CARNET_DATABASE_REPLICA_URL is right.",
+}
 
 
 async def look_inside(installation: Installation) -> list[Finding]:
@@ -24,14 +29,37 @@ async def look_inside(installation: Installation) -> list[Finding]:
     for check in await installation.checks():
         if check.name == "clock":  # `_clock` says more about it
             continue
-        if check.ok:
+        if not check.ok:
+            fix = _FIXES.get(check.name, "Restart the server when the cause is gone.")
+            findings.append(problem(check.name, check.problem, fix))
+        elif check.name not in {"jobs", "replica"}:  # of those below there is more to say
             findings.append(ok(check.name, "works"))
-        else:
-            findings.append(problem(check.name, check.problem, "Restart the server when the cause is gone."))
+        elif check.name == "replica" and installation.settings.replica is not None:
+            findings.append(ok(check.name, "validation reads it"))
     now = Instant(int(time.time()))
-    findings += [_root(installation, now), await _clock(installation, now)]
+    findings += [_root(installation, now), await _clock(installation, now), *await _jobs(installation)]
     findings += [await _tokens(installation, now), await _backups(installation, now), await _products(installation)]
     return findings
+
+
+async def _jobs(installation: Installation) -> list[Finding]:
+    """Jobs that nobody does yet, and deliveries that were given up; what is late is a part of readiness."""
+    kept, state = await installation.store.jobs(), await installation.outbox.state()
+    if not kept.held:
+        message = "No job was done yet: a server, or a worker where CARNET_JOBS is off, does them."
+        yet = ok("jobs", message) if installation.settings.jobs else warning("jobs", message, "Run one: carnet worker")
+        return [yet]
+    findings = [
+        warning("jobs", f"{row.name}: {row.problem}", "Remove the cause; it is tried again by itself.")
+        for row in kept.held
+        if row.problem is not None
+    ]
+    for name, count in state.dead.items():
+        if count:
+            fix = "Look at them: carnet events deliveries; try one again: carnet events retry ID"
+            findings.append(warning("outbox", f"{count} events could not be delivered to {name}.", fix))
+    doing = sum(bool(row.holder) for row in kept.held)
+    return findings or [ok("jobs", f"{doing} of {len(kept.held)} have somebody who does them now")]
 
 
 def _root(installation: Installation, now: Instant) -> Finding:
