@@ -102,11 +102,28 @@ class Client:
         return status, json.loads(content) if content else {}
 
     def ask(
-        self, what: tuple[str, ...], method: str, path: str, body: Any, headers: dict[str, str] | None = None
+        self,
+        what: tuple[str, ...],
+        method: str,
+        path: str,
+        body: Any,
+        headers: dict[str, str] | None = None,
+        *,
+        gone: dict[str, Any] | None = None,
     ) -> dict[str, Any] | None:
-        """Ask until there is an answer; it goes into the ledger. None for a refusal, which goes there too."""
+        """
+        Ask until there is an answer; it goes into the ledger. None for a refusal, which goes there too.
+
+        Args:
+            what: For the ledger.
+            method: See `once`, as the next three.
+            path: See `once`.
+            body: See `once`.
+            headers: See `once`.
+            gone: What "there is no such lease" says to a repetition: the attempt before was not heard of, and did it.
+        """
         self._ledger.asking(*what)
-        while True:
+        for attempt in itertools.count(1):
             generation, since = self._target.generation, perf_counter()
             try:
                 status, answer = self.once(method, path, body, headers)
@@ -120,11 +137,14 @@ class Client:
             if status in _AGAIN and answer.get("retryable", True):
                 self._target.wait(generation)
                 continue
-            if status >= 300:
+            if gone is not None and attempt > 1 and answer.get("code") == "lease_not_found":
+                answer = gone
+            elif status >= 300:
                 self._ledger.refused(what, f"{status} {answer.get('code')} {answer.get('detail')}")
                 return None
             self._ledger.answered(what, answer, perf_counter() - since)
             return answer
+        raise AssertionError
 
     def close(self) -> None:
         """Close the connection, if there is one."""
@@ -234,7 +254,8 @@ class Worker:
         elif kind == "release":
             license_, holder, lease = self._claimed.pop(self._random.randrange(len(self._claimed)))
             asked = {**base, "license_key": license_["key"], "holder": {"kind": "process", "id": holder}}
-            self._client.ask(("release", license_["id"], holder), "DELETE", f"/v1/leases/{lease}", asked)
+            gone = {"lease": {"id": lease}}  # its seat may be another's by the time of a repetition
+            self._client.ask(("release", license_["id"], holder), "DELETE", f"/v1/leases/{lease}", asked, gone=gone)
         elif kind == "use":
             asked = {**base, "meter": "exports", "event_id": name, "amount": 3}
             self._client.ask(("use", license_["id"], name), "POST", "/v1/usage", asked)

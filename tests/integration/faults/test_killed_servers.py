@@ -46,7 +46,7 @@ def killed(servers: Servers, settings: Any, kills: int, *, plant: str = "", seed
 
 
 def test_rel_04_a_server_killed_at_random_moments_loses_nothing_and_leaks_no_seat(
-    tmp_path: Path, database: Kind, record_property: Any
+    tmp_path: Path, database: Kind
 ) -> None:
     settings = settings_in(tmp_path)
     with faults_in(settings) as servers:
@@ -54,8 +54,10 @@ def test_rel_04_a_server_killed_at_random_moments_loses_nothing_and_leaks_no_sea
         assert ledger.unexpected == []
         assert ledger.compare(rows_of(settings)) == []
         assert servers.slowest < START_SECONDS
-        record_property("acknowledged", ledger.acknowledged)
-        record_property("slowest start", servers.slowest)
+    print(  # noqa: T201 - the campaign's counts
+        f"REL-04 {database}: {KILLS[database]} kills, {ledger.acknowledged} acknowledged, 0 lost, 0 seats leaked,"
+        f" back after {servers.slowest:.1f} s at most"
+    )
 
 
 @pytest.mark.parametrize("seed", [1])
