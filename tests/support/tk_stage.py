@@ -5,13 +5,16 @@ from __future__ import annotations
 import functools
 import gc
 import json
+import os
 import sys
 import tkinter as tk
 from collections.abc import Callable
 from pathlib import Path
 from tkinter import font, ttk
+from types import SimpleNamespace
 from typing import Any
 
+import carnet.ui.tk
 from carnet.ui.tk import TkNotices
 from support.display import picture
 from support.window_scenes import Scene, Stage, play
@@ -43,6 +46,8 @@ class Show:
         # Without a window manager the keyboard is where the pointer is.
         self.root.event_generate("<Motion>", warp=True, x=30, y=300)
         self.document.focus_force()
+        if not scene.has_pipe:
+            vars(carnet.ui.tk)["os"] = SimpleNamespace(name="nt")
         self.notices = TkNotices(self.stage.app, self.root, **self.stage.settings(scene))
         self.badge = self.notices.badge(bar)
         self.badge.pack(side="right")
@@ -121,6 +126,7 @@ class Show:
             self.root.update()
             report["escaped"] = self.notices.dialog is None
         self.notices.close()
+        vars(carnet.ui.tk)["os"] = os
         self.root.destroy()
         gc.collect()
         return report
@@ -168,7 +174,11 @@ class Show:
         alarm = self.root.after(60_000, lambda: late.append(1))
         while not is_so():
             assert not late, (self.name, self._told(), self.notices.presenter.last_failure)
-            self.root.tk.dooneevent()
+            if self.scene.has_pipe:
+                self.root.tk.dooneevent()
+            else:  # events from other threads are taken only while Tk's own loop runs, as it does in apps
+                self.root.after(20, self.root.quit)
+                self.root.mainloop()
         self.root.after_cancel(alarm)
 
     def _raise(self, *details: Any) -> None:

@@ -29,6 +29,7 @@ class Scene(Struct):
         asks: Whether the person presses the badge.
         presses: Buttons that are pressed, one after the other, each once its predecessor has had its effect.
         types: A license key that is typed once the dialog asks for one.
+        has_pipe: Whether Tk can watch a pipe; on Windows it cannot, and is woken by events.
         is_online: Whether there is a network once the person acts; the app starts without one.
     """
 
@@ -40,6 +41,7 @@ class Scene(Struct):
     presses: tuple[str, ...] = ()
     types: str | None = None
     is_online: bool = False
+    has_pipe: bool = True
 
 
 MISTYPED = LICENSE_KEY[:3] + ("8" if LICENSE_KEY[3] != "8" else "9") + LICENSE_KEY[4:]
@@ -63,6 +65,7 @@ SCENES: dict[str, Scene] = {
     "offline": Scene(day=33, presses=("connect",)),
     "back-online": Scene(day=33, presses=("connect",), is_online=True),
     "later": Scene(day=27, presses=("remind_later",)),
+    "by-events": Scene(day=33, presses=("connect",), is_online=True, has_pipe=False),
     "renew": Scene(day=40, presses=("save_request",)),
 }
 

@@ -45,7 +45,7 @@ class QtNotices(QObject):
             **settings: Those of `carnet.ui.model.Notices`.
         """
         super().__init__(parent)
-        self.presenter = Presenter(Notices(carnet, **settings), self)
+        self.presenter: Presenter = Presenter(Notices(carnet, **settings), self)
         self.dialog: Dialog | None = None
         self._window = parent
         self._dark = dark

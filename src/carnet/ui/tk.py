@@ -43,7 +43,7 @@ class TkNotices:
             dark: Whether its windows are dark; None looks at the ground of *root*.
             **settings: Those of `carnet.ui.model.Notices`.
         """
-        self.presenter = Presenter(Notices(carnet, **settings), self)
+        self.presenter: Presenter = Presenter(Notices(carnet, **settings), self)
         self.dialog: Dialog | None = None
         self._root = root
         self._style = Style(root, dark=dark)

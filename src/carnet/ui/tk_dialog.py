@@ -39,7 +39,7 @@ class Dialog:
         self._pressed = pressed
         self._entered = entered
         line = style.palette.line
-        self.window = tk.Toplevel(self._root, background=style.palette.ground)
+        self.window: tk.Toplevel = tk.Toplevel(self._root, background=style.palette.ground)
         self.window.configure(highlightthickness=1, highlightbackground=line, highlightcolor=line)
         self.window.withdraw()
         self.window.transient(self._root)

@@ -12,7 +12,7 @@ from tkinter import font, ttk
 from typing import Literal
 
 from carnet.core.attention import Tone
-from carnet.ui.look import DARK, Color, palette_on, shape_png, sign_png
+from carnet.ui.look import DARK, Color, Palette, palette_on, shape_png, sign_png
 
 Kind = Literal["title", "text", "quiet", "tone"]
 _CORNER = 16
@@ -30,14 +30,16 @@ class Style:
         self._root = root
         red, green, blue = (channel >> 8 for channel in root.winfo_rgb(root.winfo_toplevel()["background"]))
         ground: Color = (red, green, blue)
-        self.palette = palette_on(ground) if dark is None else palette_on((0, 0, 0) if dark else (255, 255, 255))
+        self.palette: Palette = (
+            palette_on(ground) if dark is None else palette_on((0, 0, 0) if dark else (255, 255, 255))
+        )
         self._name = "dark" if self.palette is DARK else "light"
         self._ground = "#{:02x}{:02x}{:02x}".format(*ground)
-        self.font = font.nametofont("TkDefaultFont", root)
-        self.title_font = self.font.copy()
+        self.font: font.Font = font.nametofont("TkDefaultFont", root)
+        self.title_font: font.Font = self.font.copy()
         size = self.font.actual("size")
         self.title_font.configure(size=round(size * 1.3), weight="bold")
-        self.bold_font = self.font.copy()
+        self.bold_font: font.Font = self.font.copy()
         self.bold_font.configure(weight="bold")
         self._em = self.font.metrics("linespace")
         self._pictures: dict[object, tk.PhotoImage] = {}

@@ -171,11 +171,12 @@ def test_connect_now_without_a_network_says_so_and_changes_nothing(played: Playe
     assert scenes["offline"]["dialog"]["title"] == "Offline license expired"
 
 
-def test_connect_now_with_a_network_thanks_and_shows_until_when(played: Played) -> None:
+@pytest.mark.parametrize("name", ["back-online", "by-events"])
+def test_connect_now_with_a_network_thanks_and_shows_until_when(played: Played, name: str) -> None:
     _, scenes, _ = played
-    assert scenes["back-online"]["told"] == ["Thank you. Your license is up to date."]
-    assert scenes["back-online"]["dialog"]["title"] == "Your license is active"
-    assert "This device works without a connection until 19 May 2030." in texts(scenes["back-online"])[2]
+    assert scenes[name]["told"] == ["Thank you. Your license is up to date."]
+    assert scenes[name]["dialog"]["title"] == "Your license is active"
+    assert "This device works without a connection until 19 May 2030." in texts(scenes[name])[2]
 
 
 def test_remind_me_later_takes_the_dialog_away_and_the_keyboard_back(played: Played) -> None:
