@@ -72,7 +72,7 @@ class Server:
     def set_clock(self, at: int) -> None:
         """It is *at*."""
         assert self._process.stdin is not None
-        self._process.stdin.write(f"{at}\n")
+        self._process.stdin.write(f"{int(at)}\n")
         self._process.stdin.flush()
         assert self._said() == {"at": at}
         self.at = at

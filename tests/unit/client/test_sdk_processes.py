@@ -1,0 +1,184 @@
+"""Several processes and one state; and an interpreter that ends while something is under way (REL-17, issue 5)."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from carnet.client.wire import HttpRequest
+from carnet.core.instant import DAY
+from carnet.testing import FakeClock
+from support.issuing import LICENSE_KEY, ROOT_TEXT
+from support.sdk import Desk
+
+HEAD = "from carnet import Carnet\napp = Carnet(timeout_seconds=20, proxy='')\n"
+
+
+@contextmanager
+def served(desk: Desk, *, after: threading.Event | None = None) -> Iterator[tuple[str, list[str]]]:
+    """The desk's vendor on a socket; its answers wait for *after*."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append(self.headers["Idempotency-Key"])
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            if after is not None:
+                after.wait(30)
+            request = HttpRequest(method="POST", path=self.path, headers=tuple(self.headers.items()), body=body)
+            answer = desk.vendor.answer(request)
+            self.send_response(answer.status)
+            self.send_header("Content-Length", str(len(answer.body)))
+            self.end_headers()
+            self.wfile.write(answer.body)
+
+        def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 - the name that the base has
+            del format, arguments
+
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            del request, client_address  # the client was killed
+
+    server = Server(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}", asked
+    finally:
+        if after is not None:
+            after.set()
+        server.shutdown()
+        server.server_close()
+        thread.join(20)
+
+
+@pytest.fixture
+def due(desk: Desk) -> Desk:
+    """A device, activated two days ago in real time, whose refresh is due."""
+    desk.clock = FakeClock(int(time.time()) - 2 * DAY)
+    desk.vendor.now = desk.clock.now
+    desk.app().activate(LICENSE_KEY)
+    desk.clock.advance(2 * DAY)
+    return desk
+
+
+def environment(desk: Desk, address: str) -> dict[str, str]:
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": "/nonexistent",
+        "PYTHONWARNINGS": "error",
+        "CARNET_PRODUCT": "hustl",
+        "CARNET_SERVER": address,
+        "CARNET_ROOT": ROOT_TEXT,
+        "CARNET_STATE": str(desk.state),
+        "CARNET_DEVICE_ID": "line-4",
+    }
+
+
+def process(desk: Desk, address: str, script: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", HEAD + script],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(desk, address),
+    )
+
+
+REFRESHING = """
+import sys, json
+app.check()
+print("ready", flush=True)
+sys.stdin.readline()
+decision = app.refresh()
+print(json.dumps([decision.state, str(decision.renew_after), app.last_problem and app.last_problem.code]))
+"""
+
+
+def test_eight_processes_that_refresh_at_once_ask_once(due: Desk) -> None:
+    go = threading.Event()
+    with served(due, after=go) as (address, asked):
+        apps = [process(due, address, REFRESHING) for _ in range(8)]
+        for app in apps:
+            assert app.stdout is not None
+            assert app.stdout.readline() == "ready\n"
+        for app in apps:
+            assert app.stdin is not None
+            app.stdin.write("\n")
+            app.stdin.flush()
+        deadline = time.monotonic() + 30
+        while not asked:
+            assert time.monotonic() < deadline
+            threading.Event().wait(0.02)
+        threading.Event().wait(1.0)  # the others have come to wait by then, or come later and are told of the newest
+        go.set()
+        said = [app.communicate(timeout=60) for app in apps]
+    assert [errors for _, errors in said] == [""] * 8
+    answers = [json.loads(text) for text, _ in said]
+    assert {state for state, _, _ in answers} == {"active"}
+    assert {problem for _, _, problem in answers} == {None}
+    assert len(set(asked)) <= 2, "one flight, and at most one for who came late"
+
+
+def test_a_process_killed_while_it_asks_keeps_nobody(due: Desk) -> None:
+    never = threading.Event()
+    with served(due, after=never) as (address, asked):
+        killed = process(due, address, "app.start()\nimport time\ntime.sleep(60)\n")
+        deadline = time.monotonic() + 30
+        while not asked:
+            assert time.monotonic() < deadline
+            threading.Event().wait(0.02)
+        killed.send_signal(signal.SIGKILL)
+        killed.communicate(timeout=30)
+        never.set()
+        script = "app._timeout_seconds = 4\nprint(app.refresh().state, app.last_problem)\n"
+        text, errors = process(due, address, script).communicate(timeout=60)
+    assert (text, errors) == ("active None\n", "")
+
+
+ENDINGS = {
+    "falling off the end": "app.start()",
+    "sys.exit": "import sys\napp.start()\nsys.exit(0)",
+    "a listener and a lease": "app.subscribe(print)\nseat = app.lease()\napp.start()\napp.check()",
+    "a worker under way": "import threading\nthreading.Thread(target=app.refresh, daemon=True).start()\napp.start()",
+    "closed at exit": "import atexit\natexit.register(app.close)\napp.start()",
+    "started at exit": "import atexit\natexit.register(app.start)\natexit.register(app.check)",
+    "on an event loop": (
+        "import asyncio\nfrom carnet import AsyncCarnet\n"
+        "async def main():\n    app = AsyncCarnet(proxy='')\n"
+        "    app.subscribe(lambda event: None)\n    await app.start()\n"
+        "asyncio.run(main())"
+    ),
+    "forgotten": "import gc\napp.start()\ndel app\ngc.collect()",
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_an_interpreter_that_ends_while_a_refresh_is_under_way_is_quiet_and_quick(due: Desk, ending: str) -> None:
+    with served(due, after=threading.Event()) as (address, _):
+        began = time.monotonic()
+        app = process(due, address, ENDINGS[ending] + "\n")
+        text, errors = app.communicate(timeout=60)
+        assert (app.returncode, errors) == (0, "")
+        assert text == "" or ending == "a listener and a lease"
+        assert time.monotonic() - began < 25, "nobody waited for the server"
+
+
+def test_a_program_that_ends_at_once_may_wait_for_its_refresh(due: Desk) -> None:
+    with served(due) as (address, asked):
+        script = "app.start()\nprint(app.settle(), app.last_problem)\napp.close()\n"
+        text, errors = process(due, address, script).communicate(timeout=60)
+    assert (text, errors) == ("True None\n", "")
+    assert len(asked) == 1
