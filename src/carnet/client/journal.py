@@ -17,18 +17,24 @@ MAX_BYTES = 64 * 1024
 _KEPT_BYTES = 32 * 1024
 
 
-def note(directory: str, at: Instant, event: str, outcome: str, code: str | None = None) -> None:
+def note(
+    directory: str, at: Instant, event: str, outcome: str, code: str | None = None, *, why: str | None = None
+) -> None:
     """
     Add one line.
 
     Args:
         directory: The product's state directory; without it there is nothing to log.
         at: The wall clock.
-        event: ``activate``, ``refresh`` or ``deactivate``.
-        outcome: ``granted``, ``refused`` or ``problem``.
+        event: ``activate``, ``refresh``, ``deactivate``; ``clock``.
+        outcome: ``granted``, ``refused``, ``problem``; ``skipped`` where it was too early to ask. Of the clock,
+            ``behind`` or ``right``.
         code: The reason's or problem's code.
+        why: What is behind it, where there is something: which check an answer did not pass. For whoever looks for the
+            proxy that changes answers; it is not shown to users.
     """
-    line = dump_json({"at": str(at), "event": event, "outcome": outcome, "code": code}) + b"\n"
+    members = {"at": str(at), "event": event, "outcome": outcome, "code": code}
+    line = dump_json(members if why is None else {**members, "why": why}) + b"\n"
     path = os.path.join(directory, FILE)
     with suppress(OSError):
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0), 0o600)

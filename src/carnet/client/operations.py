@@ -313,7 +313,9 @@ def _left_as_it_was(device: Device, problem: CarnetError, action: str | None = N
     """The decision from disk, as if nothing had been asked, with the problem beside it."""
     view = device.look()
     if action is not None:
-        note(device.store.directory, view.wall, action, "problem", problem.code)
+        cause = problem.__cause__
+        why = cause.code if isinstance(cause, CarnetError) else None if cause is None else type(cause).__name__
+        note(device.store.directory, view.wall, action, "problem", problem.code, why=why)
     return Outcome(decision=with_problem(device.judge(view), problem), problem=problem)
 
 

@@ -66,7 +66,10 @@ FILES: Mapping[str, str] = MappingProxyType(
     {
         "state.0, state.1": "What the device remembers of the product, twice, encrypted for this device (below).",
         "lock, lock.marker": "Empty; one process at a time writes.",
-        "attempts.json": "When the server was last asked, and what came of it: numbers, times and codes.",
+        "attempts.json": (
+            "When the server was last asked in vain, and what came of it: numbers, times, codes,"
+            " and a digest of the addresses that the device sent from, to tell that the network has changed."
+        ),
         "notices.json": "Which notices were shown, and until when they were put off.",
         "lease.jwt": "A floating seat that was taken along for travel.",
         "log.jsonl": "At most 64 KiB of what was asked of the server and how that ended (below).",
@@ -80,6 +83,7 @@ LOG: Mapping[str, str] = MappingProxyType(
         "event": "What happened: `activate`, `refresh`, `deactivate`, or `clock`.",
         "outcome": "How it ended: `granted`, `refused`, `problem`, `skipped`; of the clock, `behind` or `right`.",
         "code": "The code of the reason, if there is one.",
+        "why": "Which check an answer did not pass, or what the system said, as one word; only where there is one.",
     }
 )
 """Member of a line of the log -> what it is."""

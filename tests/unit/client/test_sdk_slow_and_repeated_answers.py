@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from carnet.client.flows import may_pass
 from carnet.client.wire import HttpAnswer, HttpRequest
 from carnet.core.errors import TransportError
 from carnet.core.instant import DAY
+from carnet.formats.strict_json import parse_object
 from carnet.testing import MemoryTransport
 from support.hostile_answers import FOR_GRANTS, HOSTILE, Twist
 from support.issuing import LICENSE_KEY, ROOT_TEXT
@@ -165,3 +167,18 @@ def test_sec_30_an_answer_to_an_earlier_question_of_this_very_device_is_worth_no
         assert app.last_problem is not None
         assert app.last_problem.code == "answer_not_authentic"
     assert desk.files() == before
+
+
+def test_r_43_the_log_tells_whoever_looks_for_the_proxy_what_was_wrong_with_an_answer(desk: Desk) -> None:
+    desk.app().activate(LICENSE_KEY)
+    for name in ("a login page", "a proof for another nonce", "a broken transport", "no network", "half a body"):
+        twist = HOSTILE.get(name, HOSTILE["a transport that breaks"])
+        desk.app(transport=MemoryTransport(partial(twist, desk.vendor))).refresh()
+    told = [parse_object(line.encode(), max_bytes=1000, what="A line") for line in desk.journal()[1:]]
+    assert [(line["code"], line.get("why")) for line in told] == [
+        ("answer_not_authentic", "bad_json"),
+        ("answer_not_authentic", "answer_not_bound"),
+        ("transport_failed", "ZeroDivisionError"),
+        ("server_unreachable", None),
+        ("answer_not_authentic", "bad_json"),
+    ]
