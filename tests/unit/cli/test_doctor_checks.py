@@ -237,3 +237,10 @@ def test_listening_for_others_without_an_address_is_a_warning() -> None:
     open_to_all = Settings(data=Path(), host="0.0.0.0", port=0)  # noqa: S104 - that is the mistake
     assert of("address", look_at_network(open_to_all, None)).health == "warning"
     assert of("address", look_at_network(Settings(data=Path(), port=0), None)).health == "ok"
+
+
+def test_users_ask_05_a_redis_that_nothing_needs_is_said() -> None:
+    finding = of("variables", look_at_environment({"CARNET_REDIS_URL": "redis://localhost"}))
+    assert finding.health == "warning"
+    assert "needs no such service" in finding.message
+    assert "0063" in finding.fix

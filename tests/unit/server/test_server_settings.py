@@ -6,7 +6,7 @@ import pytest
 
 from carnet.core.errors import UsageError
 from carnet.server.database import PostgresAddress
-from carnet.server.settings import Settings, settings_from_environment
+from carnet.server.settings import BackupSchedule, Settings, settings_from_environment
 
 
 def test_an_empty_environment_gives_the_documented_defaults() -> None:
@@ -150,3 +150,47 @@ def test_sec_33_a_refused_database_address_is_not_repeated() -> None:
     with pytest.raises(UsageError) as caught:
         settings_from_environment({"CARNET_DATABASE_URL": "postgresql://me:canary@db:x/carnet"})
     assert "canary" not in str(caught.value)
+
+
+def test_jobs_events_backups_and_the_replica_are_read() -> None:
+    settings = settings_from_environment(
+        {
+            "CARNET_DATABASE_URL": "postgresql://u@db/carnet",
+            "CARNET_DATABASE_REPLICA_URL": "postgresql://u:secret@replica/carnet",
+            "CARNET_REPLICA_LAG_SECONDS": "5",
+            "CARNET_JOBS": "off",
+            "CARNET_EVENT_LOG": "/var/log/carnet/events.jsonl",
+            "CARNET_KEEP_EVENTS_DAYS": "7",
+            "CARNET_BACKUP_DIRECTORY": "/var/backups/carnet",
+            "CARNET_BACKUP_HOURS": "6",
+            "CARNET_BACKUP_KEEP": "3",
+            "CARNET_REDIS_URL": "redis://localhost",
+        }
+    )
+    assert settings.replica == PostgresAddress(url="postgresql://u:secret@replica/carnet")
+    assert (settings.replica_lag_seconds, settings.jobs, settings.keep_events_days) == (5, False, 7)
+    assert settings.event_log == Path("/var/log/carnet/events.jsonl")
+    assert settings.backups == BackupSchedule(directory=Path("/var/backups/carnet"), every_seconds=21_600, keep=3)
+    assert settings.unused == ("CARNET_REDIS_URL",)  # users-ask 5: no Redis, and it is said
+    assert "secret" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"CARNET_DATABASE_REPLICA_URL": "postgresql://u:secret@replica/carnet"},  # of the embedded database
+        {"CARNET_DATABASE_URL": "postgresql://u@db/carnet", "CARNET_DATABASE_REPLICA_URL": "mysql://u:secret@db/x"},
+        {"CARNET_REPLICA_LAG_SECONDS": "4"},  # the service clock is beaten every three seconds
+        {"CARNET_REPLICA_LAG_SECONDS": "3601"},
+        {"CARNET_JOBS": "yes"},
+        {"CARNET_KEEP_EVENTS_DAYS": "0"},
+        {"CARNET_BACKUP_DIRECTORY": "/b", "CARNET_BACKUP_HOURS": "0"},
+        {"CARNET_BACKUP_DIRECTORY": "/b", "CARNET_BACKUP_KEEP": "0"},
+    ],
+)
+def test_a_setting_of_jobs_or_replica_out_of_its_bounds_is_named(environ: dict[str, str]) -> None:
+    with pytest.raises(UsageError) as caught:
+        settings_from_environment(environ)
+    assert caught.value.code == "bad_setting"
+    assert list(environ)[-1] in caught.value.message
+    assert "secret" not in str(caught.value)
