@@ -17,9 +17,11 @@ from carnet.client.clock import (
     ClockFacts,
     SystemClock,
     Uptime,
+    believed,
     is_checkpoint_due,
     is_suspect,
     observe,
+    suspect_at,
     trusted_now,
 )
 from carnet.core.instant import DAY, HOUR, MAX_INSTANT, Instant
@@ -107,7 +109,7 @@ def test_the_bound_ends_where_instants_end() -> None:
 
 
 @pytest.mark.parametrize(("ran", "due"), [(CHECKPOINT_SECONDS - 1, False), (CHECKPOINT_SECONDS, True)])
-def test_running_time_is_written_down_every_six_hours(ran: int, *, due: bool) -> None:
+def test_running_time_is_written_down_every_hour(ran: int, *, due: bool) -> None:
     assert is_checkpoint_due(contact(uptime=up(0)), up(ran), Instant(T + ran)) is due
 
 
@@ -160,6 +162,40 @@ def test_sec_29_a_clock_that_is_right_again_ends_the_countdown() -> None:
     right = Instant(T + HOUR)
     assert is_checkpoint_due(facts, up(HOUR), right)
     assert observe(facts, up(HOUR), right).behind_since is None
+
+
+def test_sec_31_a_bound_whose_key_the_vendor_dropped_is_forgotten_and_learned_anew() -> None:
+    far = observe(ClockFacts(), up(100), T, Instant(T + 3650 * DAY), "old")
+    assert believed(far, ["old", "new"]) == far
+    forgotten = believed(far, ["new"])
+    assert trusted_now(forgotten, up(200)) is None
+    right = observe(forgotten, up(200), T, T, "new")
+    assert (right.trusted_at, right.signed_by) == (T, "new")
+    assert observe(far, up(200), T, T, "new").signed_by == "old", "without the vendor's root nothing lowers a bound"
+
+
+def test_a_running_clock_that_went_back_is_written_down_and_counts_again() -> None:
+    facts = contact(uptime=up(5000))
+    assert is_checkpoint_due(facts, up(4999), T)
+    again = observe(facts, up(100), T)
+    assert trusted_now(again, up(160)) == T + 60
+
+
+def test_sec_29_each_fall_is_counted_once() -> None:
+    facts = contact(uptime=up(0))
+    for number in (1, 2, 3):
+        for hour in (1, 2):
+            facts = observe(facts, up(number * DAY + hour * HOUR), Instant(0))
+            assert facts.falls == number
+        facts = observe(facts, up(number * DAY + 3 * HOUR), Instant(T + 9 * DAY))
+
+
+def test_sec_29_the_end_of_the_countdown_is_known_from_its_start() -> None:
+    facts = contact(uptime=up(0))
+    assert suspect_at(facts, T, Instant(0)) is None, "seen for the first time"
+    seen = observe(facts, up(0), Instant(0))
+    assert suspect_at(seen, T, Instant(0)) == T + SUSPECT_AFTER_SECONDS
+    assert suspect_at(seen, T, Instant(T)) is None, "right again"
 
 
 # ── the real clocks ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -219,3 +255,13 @@ def test_windows_counts_its_boots(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "winreg", registry)
     monkeypatch.setattr(ctypes, "windll", kernel, raising=False)
     assert clock_module._windows_uptime() == Uptime(boot="windows-41", seconds=90_061)
+
+
+@pytest.mark.parametrize(
+    ("shown", "said"), [(-9.5, 0), (0.9, 0), (1.0, 1), (2.0**31 + 0.5, 2**31), (1e30, MAX_INSTANT)]
+)
+def test_a_wall_clock_beyond_what_can_be_said_is_the_nearest_that_can(
+    shown: float, said: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.time", lambda: shown)
+    assert SystemClock().now() == said
