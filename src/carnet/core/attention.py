@@ -57,7 +57,7 @@ class QuietHours(Struct):
         minute = (at + utc_offset_seconds) // MINUTE % _MINUTES_A_DAY
         since = (minute - self.from_minute) % _MINUTES_A_DAY
         length = (self.until_minute - self.from_minute) % _MINUTES_A_DAY
-        return length - since if since < length else 0
+        return max(0, length - since)
 
 
 class Shown(Struct):
@@ -210,9 +210,9 @@ def due_at(
     if quiet is not None and decision.access != "none":
         end = deadline(decision)
         minutes = quiet.minutes_left(Instant(due), utc_offset_seconds)
-        if minutes and (end is None or end - due > DAY):
+        if minutes:
             wakes = due - (due + utc_offset_seconds) % MINUTE + minutes * MINUTE
-            due = wakes if end is None else max(due, min(wakes, end - DAY))
+            due = wakes if end is None else max(due, min(wakes, end - DAY))  # not through the last day
     return Instant(due)
 
 

@@ -77,6 +77,7 @@ def test_an_app_on_a_stage_is_left_alone_unless_somebody_asks() -> None:
     decision = judged(29 * DAY + 23 * HOUR)
     assert not may_show(decision, (), occasion="start", is_busy=True)
     assert may_show(decision, (), occasion="asked", is_busy=True)
+    assert may_show(judged(40 * DAY), (), occasion="running", is_busy=True), "it does not run anyway"
 
 
 def test_another_notice_waits_an_hour_and_a_worse_one_does_not() -> None:
