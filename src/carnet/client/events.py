@@ -3,12 +3,14 @@ What a user interface may be told: the decision changed, a notice is due, a refr
 
 A listener is a plain function. It is never called on the thread of whoever asked for something: with `Carnet` on a
 thread of its own, named ``carnet-events``, one event after the other in the order they came about; with `AsyncCarnet`
-on its event loop. So a slow listener delays other events and nothing else, and one that raises is logged (``carnet``
-of the standard `logging`) and called again with the next event (users-ask 58). A UI hands over to its own thread.
+on its event loop. So a slow listener delays other events and nothing else, and one that raises is called again with the
+next event (users-ask 58); where the host has loaded the standard `logging`, it is told there, as ``carnet``. A UI hands
+over to its own thread.
 """
 
 from __future__ import annotations
 
+import sys
 from _thread import allocate_lock
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
@@ -110,9 +112,9 @@ class Listeners:
         try:
             listener(event)
         except Exception:
-            from logging import getLogger
-
-            getLogger("carnet").exception("A listener of the host failed.")
+            logging = sys.modules.get("logging")  # a host that logs has it; for others it costs too much to load
+            if logging is not None:
+                logging.getLogger("carnet").exception("A listener of the host failed.")
 
 
 class EventThread:

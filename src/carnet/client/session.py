@@ -283,7 +283,7 @@ class Carnet(Client):
 
         Args:
             listener: Called on a thread of ours (``carnet-events``), one event after the other; hand over to the UI's
-                own thread there. What it raises is logged and goes no further.
+                own thread there. What it raises goes no further than the log.
 
         Returns:
             A function that ends it.
