@@ -111,7 +111,7 @@ class Listeners:
             return  # it was removed meanwhile
         try:
             listener(event)
-        except Exception:
+        except Exception:  # noqa: BLE001 - a mistake of the host stays the host's
             logging = sys.modules.get("logging")  # a host that logs has it; for others it costs too much to load
             if logging is not None:
                 logging.getLogger("carnet").exception("A listener of the host failed.")
