@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -138,6 +140,16 @@ def test_users_ask_30_a_seat_may_follow_so_often_in_a_year(seats: int) -> None:
     assert not may_rebind(tally, seats, Instant(NOW + REBIND_PERIOD_SECONDS - 1))
     assert may_rebind(tally, seats, Instant(NOW + REBIND_PERIOD_SECONDS))
     assert count_rebind(tally, Instant(NOW + REBIND_PERIOD_SECONDS)).count == 1
+
+
+def test_the_weights_are_those_of_the_page() -> None:
+    page = (Path(__file__).resolve().parents[3] / "specs" / "fingerprint.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`.*`) \| (\d) \| (yes|no) \|", page, re.MULTILINE)
+    told = {
+        (kind, int(weight), strong == "yes") for kinds, weight, strong in rows for kind in re.findall(r"`(.*?)`", kinds)
+    }
+    assert told == {(kind, weight, kind in STRONG) for kind, weight in WEIGHTS.items()}
+    assert len(told) == 10
 
 
 def test_storage_is_asked_for_strong_digests_and_not_for_many() -> None:

@@ -48,6 +48,18 @@ SAMPLE = Symptoms(
 CODE = "4TAN-3P3H-G0H7"
 
 
+BORDERS = (
+    (1, "a day"),
+    (3, "3 days"),
+    (7, "a week"),
+    (14, "2 weeks"),
+    (31, "a month"),
+    (92, "3 months"),
+    (366, "a year"),
+)
+"""Days, and what is said of a contact that is so long ago at most."""
+
+
 def symptoms() -> st.SearchStrategy[Symptoms]:
     named = {name: st.sampled_from(values) for name, values in codes._NAMES.items()}
     flags = {name: st.booleans() for name in ("one_copy_damaged", "has_key", "in_container", "frozen", "has_server")}
@@ -137,7 +149,8 @@ def test_a_number_of_a_newer_writer_is_other(monkeypatch: pytest.MonkeyPatch) ->
         (3601, "a day"),
         (86400, "a day"),
         (86401, "3 days"),
-        (366 * 86400, "a year"),
+        *((days * 86400, within) for days, within in BORDERS),
+        *((days * 86400 + 1, after) for (days, _), (_, after) in itertools.pairwise(BORDERS)),
         (366 * 86400 + 1, "longer"),
     ],
 )
@@ -146,7 +159,14 @@ def test_a_contact_is_told_by_how_long_ago_it_was_at_most(seconds: int | None, c
 
 
 @pytest.mark.parametrize(
-    ("days", "told"), [(0, "none"), (1, "1"), (2, "3"), (3, "3"), (4, "7"), (90, "90"), (91, "more"), (None, "more")]
+    ("days", "told"),
+    [
+        (0, "none"),
+        *((days, str(days)) for days in (1, 3, 7, 14, 30, 90)),
+        *((days + 1, str(more)) for days, more in itertools.pairwise((1, 3, 7, 14, 30, 90))),
+        (91, "more"),
+        (None, "more"),
+    ],
 )
 def test_days_left_are_told_by_how_many_there_are_at_most(days: int | None, told: str) -> None:
     assert days_of(days) == told
