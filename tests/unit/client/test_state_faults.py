@@ -16,11 +16,16 @@ from pathlib import Path
 import pytest
 
 from carnet.client import state_locking
+from carnet.client.driving import drive
 from carnet.client.fingerprint.values import Anchor
+from carnet.client.operations import refresh
 from carnet.client.state import COPIES, Loaded, StateStore
 from carnet.client.state_file import DeviceState
 from carnet.core._base import replace
 from carnet.core.errors import StateError
+from carnet.core.instant import DAY
+from support.issuing import LICENSE_KEY
+from support.sdk import Desk
 from support.state_faults import CALLS, Calls, Fault, dies, full_after, killed, killed_amid_write, raising
 
 HERE = (Anchor(kind="linux-machine-id", value="9f4c1d6f0e7b4a0c8f5d2b3a1e6c7d88", strength="strong"),)
@@ -234,6 +239,18 @@ def test_rel_19_there_a_marker_is_a_lock(store: StateStore, without_locks: None)
     store.update(HERE, meanwhile)
     store.update(HERE, with_key(NEW))
     assert key_of(store) == NEW
+
+
+def test_rel_19_an_app_on_a_file_system_without_locks_activates_refreshes_and_decides(
+    without_locks: None, tmp_path: Path
+) -> None:
+    desk = Desk(tmp_path / "state")
+    assert desk.app().activate(LICENSE_KEY).state == "active"
+    desk.pass_time(2 * DAY)
+    assert drive(refresh(desk.app()._device), desk.transport, 5).problem is None
+    decision = desk.app().check()
+    assert decision.state == "active"
+    assert decision.offline_until == desk.true_time.now() + 30 * DAY - 60
 
 
 @pytest.mark.parametrize(("age", "taken"), [(-1, False), (0, False), (1, True)])
