@@ -22,6 +22,8 @@ class Known:
         self.deadline = deadline
         self.expires = expires
         self.covered = expires
+        self.renewed = 0
+        self.ttl = 0
         self.borrowed = borrowed
         self.released = False
         self.forced = False
@@ -115,10 +117,18 @@ class LeaseModel:
             now.covered = max(was.covered, expires)
         else:
             now = Known(lease_id, deadline, expires, borrowed=borrow)
+        now.renewed, now.ttl = self.wall, ttl
         self.known[holder] = now
         if is_new_grant:
             self.seats_moved(holder)
         return expires
+
+    def vouched(self) -> None:
+        """Somebody says that the clock is right: what was given later than now is covered as if it were given now."""
+        for lease in self.known.values():
+            if not lease.released and lease.renewed > self.wall:
+                lease.covered = min(lease.covered, self.wall + lease.ttl)
+                lease.expires = min(lease.expires, lease.covered)
 
     def asked(self) -> None:
         """Once the limit was changed, a question may put the seats in order: lapsed leases may lose their slots."""

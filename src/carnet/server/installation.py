@@ -288,6 +288,7 @@ async def open_installation(
             signed_at=opened.record.created_at,
         )
         guard.recall(await asyncio.to_thread(read_seen, layout.clock))
+        storage.count_only_while(lambda: guard.doubt() is None)
         installation = Installation(
             settings=settings,
             opened=opened,

@@ -16,7 +16,7 @@ from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 from carnet.core.decision import Refused
-from carnet.core.errors import UsageError
+from carnet.core.errors import StateError, UsageError
 from carnet.core.instant import Instant
 from carnet.core.lease_terms import LeaseHolder, LeaseTerms
 from carnet.formats.lease import verify_lease_token
@@ -28,7 +28,7 @@ from carnet.server.records import OPERATOR
 from carnet.server.settings import Settings
 from support.campaigns import LONG
 from support.databases import Kind
-from support.installations import PRODUCT, HeldClock
+from support.installations import PRODUCT, HeldClock, licensed
 from support.lease_model import BORROW_LIMIT, MAX_BORROW, MAX_TTL, LeaseModel
 from support.memory_databases import settings_in_memory
 
@@ -40,11 +40,23 @@ LOT = 200
 
 HOLDERS = 4
 SILENCE_SECONDS = 15
+DOUBT_SECONDS = 2 * 3600
 APART_SECONDS = 20 * 86400
 """Between the beginnings of two histories; a hundred thousand of them end before the year 9999."""
 
 Do: TypeAlias = Literal[
-    "claim", "borrow", "renew", "renew by token", "release", "force", "pass", "step", "limit", "restart", "crash"
+    "claim",
+    "borrow",
+    "renew",
+    "renew by token",
+    "release",
+    "force",
+    "pass",
+    "step",
+    "doubt",
+    "limit",
+    "restart",
+    "crash",
 ]
 Step: TypeAlias = tuple[Do, int]
 
@@ -57,6 +69,7 @@ STEPS = st.lists(
         st.tuples(st.just("pass"), st.integers(1, 12)),
         st.tuples(st.just("pass"), st.sampled_from([MAX_TTL - 1, MAX_TTL, MAX_TTL + 1])),
         st.tuples(st.just("step"), st.sampled_from([3600, -3600, 86400, -86400])),
+        st.tuples(st.just("doubt"), st.sampled_from([20, 3600])),
         st.tuples(st.just("limit"), st.integers(1, 3)),
         st.tuples(st.sampled_from(["restart", "crash"]), st.sampled_from([0, 5, 30, 3600])),
     ),
@@ -86,6 +99,7 @@ class Stage:
         self.installation = await self.opening.__aenter__()
         await self.installation.products.create(CreateProduct(id=PRODUCT), OPERATOR)
         await self.installation.leases.change_terms(terms(2), OPERATOR, product=PRODUCT, policy="consumer")
+        self.beside = await licensed(self.installation)
         return self.installation
 
     async def begin_history(self) -> CreatedLicense:
@@ -155,7 +169,7 @@ class Stage:
         self.clock.advance(downtime)
         self.ran += downtime
         if self.kind == "sqlite":
-            old._service_clock = type(old._service_clock)(lambda: self.ran)
+            old._service_clock = type(old._service_clock)(lambda: self.ran, old.time_counts)
             old.start_service_clock()
         else:
             old._service_clock = type(old._service_clock)(lambda: int(self.ran * 1000))
@@ -208,6 +222,10 @@ class Play:
             model.wall, model.service = model.wall + value, model.service + value
         elif what == "step":
             model.wall += await stage.step(value)
+            model.vouched()
+        elif what == "doubt":
+            await self.doubt(value)
+            model.wall += value
         elif what == "limit":
             model.limit = value
             model.is_relaid = True
@@ -229,6 +247,31 @@ class Play:
         elif value in model.known:
             await self.change(what, value)
         await self.compare()
+
+    async def doubt(self, seconds: int) -> None:
+        """The machine's clock falls behind and is right again by itself: meanwhile nothing is signed, nothing ends."""
+        stage = self.stage
+        await self.claimed_now()
+        stage.clock.advance(-DOUBT_SECONDS)
+        assert await stage.storage.service_seconds() == self.model.service
+        before = {number for number, each in self.model.live().items() if self.model.service < each.deadline}
+        await stage.go(seconds)
+        with pytest.raises(StateError) as refused:
+            await self.claimed_now()
+        assert refused.value.code == "clock_behind"
+        stage.clock.advance(DOUBT_SECONDS)
+        await stage.beat()
+        assert await stage.storage.service_seconds() == self.model.service
+        assert before <= await self.holders()
+
+    async def claimed_now(self) -> None:
+        """Somebody else of another pool is answered, so that something was signed just now."""
+        command = ClaimLease(license_key=self.stage.beside.key, product=PRODUCT, holder=holder(0), ttl_seconds=1)
+        await self.installation.leases.claim(command)
+
+    async def holders(self) -> set[int]:
+        ids = await self.stage.live(self.license_id)
+        return {number for number, lease in self.model.known.items() if lease.id in ids}
 
     async def claim(self, number: int, *, borrow: bool) -> None:
         expected = self.model.claim(number, borrow=borrow)

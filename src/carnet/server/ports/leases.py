@@ -7,6 +7,7 @@ Everything else is `change_lease`: lock the pool, read, ask the domain, find a s
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
 from carnet.core._base import Struct
@@ -173,7 +174,18 @@ class LeaseStore(Protocol):
         ...
 
     async def service_seconds(self) -> int:
-        """The service clock: for how many seconds the service has run."""
+        """The service clock: for how many seconds the service has run, and could renew leases."""
+        ...
+
+    def count_only_while(self, is_right: Callable[[], bool]) -> None:
+        """Let the service clock stand while *is_right* says no: the machine's clock is in doubt, nothing is signed."""
+        ...
+
+    async def redate_leases(self, at: Instant) -> int:
+        """
+        Live leases that were given by a clock that was ahead are covered no longer than if they were given *at*; how
+        many there were.
+        """
         ...
 
     async def leases(self, license_id: str, *, at: Instant, after: str | None, limit: int) -> tuple[Lease, ...]:

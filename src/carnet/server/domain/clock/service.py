@@ -45,6 +45,9 @@ class ClockService:
         """
         Say that the clock is right as it is. What was signed later than now is not held against it any more.
 
+        Leases that were given later than now hold their slots no longer than if they were given now: else a clock that
+        was ahead would keep seats until its time comes (docs/decisions/0059).
+
         Every serving process learns of it within seconds (`Settings.flush_seconds`), if its clock shows the same.
 
         Returns:
@@ -61,5 +64,6 @@ class ClockService:
         await self._storage.add_audit(
             entry(now, actor, "clock.confirmed", self._issuer, signed_until=int(known), doubt=doubt and doubt.code)
         )
+        await self._storage.redate_leases(now)
         await self.keep_up()
         return now, doubt

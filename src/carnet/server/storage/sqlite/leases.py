@@ -61,7 +61,7 @@ class SqliteLeasePart(LeasePart):
 
     def __init__(self, place: IndexPlace, running: Callable[[], float]) -> None:
         super().__init__(place)
-        self._service_clock = ServiceClock(running)
+        self._service_clock = ServiceClock(running, self.time_counts)
         self._beating: asyncio.Task[None] | None = None
 
     @abstractmethod

@@ -28,10 +28,13 @@ class ServiceClock:
 
     Args:
         running: Seconds of a clock that only runs on: `time.monotonic`.
+        is_right: Whether time counts: not while the machine's clock is in doubt, because nobody could renew a lease.
     """
 
-    def __init__(self, running: Callable[[], float]) -> None:
+    def __init__(self, running: Callable[[], float], is_right: Callable[[], bool] = lambda: True) -> None:
         self._running = running
+        self._is_right = is_right
+        self._was_right = True
         self._lock = threading.Lock()
         self._base_ms = 0
         self._began = running()
@@ -46,8 +49,14 @@ class ServiceClock:
 
     def milliseconds(self) -> int:
         """How long the service has run."""
+        is_right = self._is_right()
         with self._lock:
-            return self._base_ms + int((self._running() - self._began) * 1000)
+            if is_right and self._was_right:
+                return self._base_ms + int((self._running() - self._began) * 1000)
+            if self._was_right:  # the doubt began since the last look; until then it ran
+                self._base_ms += int((self._running() - self._began) * 1000)
+            self._began, self._was_right = self._running(), is_right
+            return self._base_ms
 
     def seconds(self) -> int:
         """How long the service has run, in whole seconds."""
