@@ -21,7 +21,7 @@ import asyncpg  # type: ignore[import-untyped]
 from carnet.server.ceremony import InitOptions, create_installation
 from carnet.server.settings import Settings
 from support.databases import Cluster
-from support.faults import START_SECONDS, Servers, faults_in
+from support.faults import Servers, faults_in
 from support.faults_killing import admin_token, rows_of
 from support.faults_load import Client, Shop
 from support.faults_shim import Shim
@@ -30,6 +30,9 @@ from support.ledger import Ledger
 from support.vendor import fingerprint
 
 UNREACHED: Final = "no connection"
+
+REVIVE_SECONDS: Final = 120
+"""How long PostgreSQL may take over its own recovery, on a busy machine."""
 
 
 class Stall:
@@ -40,13 +43,23 @@ class Stall:
         tally: How often each outcome of one attempt was met: a status, or `UNREACHED`.
     """
 
-    def __init__(self, servers: Servers, ledger: Ledger, token: str) -> None:
+    def __init__(self, servers: Servers, ledger: Ledger, license_: Any = None) -> None:
         self.servers = servers
         self.ledger = ledger
-        self.client = Client(servers.target, ledger, token)
-        self.license: Any = Shop(self.client, count=1).licenses[0]
+        self.client = Client(servers.target, ledger, "")
+        self.license = license_
         self.tally: Counter[int | str] = Counter()
+
+    def open_shop(self, token: str) -> None:
+        """Make the license, and ask once: what is done once only is done."""
+        opening = Client(self.servers.target, self.ledger, token)
+        self.license = Shop(opening, count=1).licenses[0]
+        opening.close()
         self.again("warm")
+
+    def another(self) -> Stall:
+        """Another client, of the same license."""
+        return Stall(self.servers, self.ledger, self.license)
 
     def _asked(self, device: str) -> tuple[tuple[str, ...], dict[str, Any]]:
         body = {"product": "hustl", "license_key": self.license["key"], "device": {"fingerprint": fingerprint(device)}}
@@ -89,11 +102,14 @@ def stalled(settings: Settings, shim: Shim | None = None) -> Iterator[Stall]:
     """A server and its client for the length of a `with`; at its end the server is well and nothing is missing."""
     with faults_in(settings, shim) as servers:
         servers.start()
-        stall = Stall(servers, Ledger(), admin_token(settings))
-        yield stall
-        stall.again("afterwards")
-        assert stall.client.once("GET", "/readyz")[0] == 200
-        stall.client.close()
+        stall = Stall(servers, Ledger())
+        stall.open_shop(admin_token(settings))
+        try:
+            yield stall
+            stall.again("afterwards")
+            assert stall.client.once("GET", "/readyz")[0] == 200
+        finally:
+            stall.client.close()
         assert servers.running is not None
         servers.running.kill()
         assert stall.ledger.unexpected == []
@@ -129,7 +145,7 @@ class Disk:
 
     def revive(self) -> None:
         """Until it answers: what a vendor does, or his service manager, once there is room again."""
-        until = time.monotonic() + START_SECONDS
+        until = time.monotonic() + REVIVE_SECONDS
         while True:
             try:
                 self._cluster.run("SELECT 1")

@@ -14,9 +14,11 @@ from typing import Any
 
 import pytest
 
+from carnet import Carnet
 from carnet.core.errors import StateError
 from carnet.formats.keys import Role, Signer
 from carnet.server.domain.clock.guard import GuardedKeys
+from carnet.testing import FakeClock
 from support.databases import Kind
 from support.faults_killing import rows_of
 from support.installations import settings_in
@@ -77,6 +79,12 @@ def jti_of(token: str) -> str:
     return found
 
 
+@pytest.fixture(autouse=True)
+def _no_settings_from_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PRODUCT", "SERVER", "ROOT", "LICENSE_KEY", "DEVICE_ID", "STATE"):
+        monkeypatch.delenv(f"CARNET_{name}", raising=False)
+
+
 @pytest.mark.parametrize("kind", ["before", "after"])
 def test_rel_08_an_outage_of_the_signer_is_an_outage_of_signatures_only(
     tmp_path: Path, database: Kind, kind: str
@@ -123,6 +131,43 @@ def test_rel_08_an_outage_of_the_signer_is_an_outage_of_signatures_only(
         assert first.json()["license"]["seats"]["used"] == 2
         assert rows("SELECT seats_used FROM licenses") == [(2,)]
     assert database
+
+
+@pytest.mark.parametrize("kind", ["before", "after"])
+def test_rel_08_apps_live_through_ten_minutes_without_a_signer(tmp_path: Path, database: Kind, kind: str) -> None:
+    """The SDK's own retries, with a clock that is moved on beside the server's."""
+    with served(tmp_path) as vendor:
+        license_ = vendor.license(overrides={"seat_limit": 2})
+        clock = FakeClock(vendor.clock.now())
+
+        def app(name: str) -> Carnet:
+            return Carnet(
+                product=license_["product"],
+                server=vendor.live.url,
+                root=vendor.installation.roots[0],
+                state=tmp_path / name,
+                device_id=name,
+                clock=clock,
+                timeout_seconds=0.5,
+            )
+
+        assert app("held").activate(license_["key"]).state == "active"
+        (held,) = rows_of(settings_in(tmp_path))("SELECT id FROM activations")
+        with outage(vendor, kind):
+            for minute in range(1, 11):
+                clock.advance(60)
+                vendor.clock.shift = 60 * minute
+                assert app("held").refresh().state == "active", "who has a license keeps it"
+                assert app("held").check().state == "active"
+                assert app("new").activate(license_["key"]).state != "active"
+        assert app("new").activate(license_["key"]).state == "active"
+        assert app("held").refresh().state == "active"
+        rows = rows_of(settings_in(tmp_path))
+        devices = rows("SELECT id FROM activations WHERE deactivated_at IS NULL")
+        assert len(devices) == 2
+        assert held in devices
+        assert rows("SELECT seats_used FROM licenses") == [(2,)]
+    print(f"REL-08 {database}, {kind} the commit: 10 minutes without a signer, one activation each")  # noqa: T201
 
 
 def test_rel_08_without_a_key_the_repeated_activation_is_the_same_seat(tmp_path: Path, database: Kind) -> None:
