@@ -68,6 +68,9 @@ def test_what_is_wrong_with_the_state_is_said_and_coded(shop: Shop) -> None:
 
     _, found, told = examined(shop, device, CARNET_DEVICE_ID="another")
     assert (checks(found)["state"], told["condition"], told["state"]) == ("problem", "foreign", "wrong_device")
+    (said,) = (check for check in found["checks"] if check["name"] == "state")
+    assert "declared is another here" in said["message"]  # users-ask 36: what differs is named
+    assert "keeps its seat" in said["fix"]
 
     (state / "state.1").write_bytes(b"carnet-state scribble")
     code, found, told = examined(shop, device)

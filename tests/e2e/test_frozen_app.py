@@ -135,5 +135,5 @@ def test_the_hook_is_where_the_entry_point_says_and_nuitkas_file_names_what_exis
     assert [(Path(folder) / "hook-carnet.py").is_file() for folder in get_hook_dirs()] == [True]
     text = Path(nuitka_configuration()).read_text(encoding="utf-8")
     named = re.findall(r"'(carnet(?:\.\w+)*)(?:\.\*)?'", text)
-    assert len(named) == 7
+    assert len(named) == 9
     assert all((ROOT / "src" / name.replace(".", "/")).is_dir() for name in named)

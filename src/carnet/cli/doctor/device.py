@@ -60,7 +60,8 @@ def _state(info: Info) -> Finding:
             return warning("state", f"Nothing was activated here: {where} holds no license state.", "Activate.")
         case "foreign":
             fix = "Activate with your license key. If this is the same computer, changed, it keeps its seat."
-            return problem("state", f"The license state in {where} was made on another device.", fix)
+            told = f"The license state in {where} was made on another device{_what_differs(info)}."
+            return problem("state", told, fix)
         case "damaged":
             fix = "Activate again with your license key: the same device keeps its seat."
             return problem("state", f"Both copies of the license state in {where} are damaged.", fix)
@@ -77,6 +78,26 @@ def _state(info: Info) -> Finding:
         fix = "Give this user write access to the directory, or the license cannot be refreshed."
         return problem("state", f"This user may not write to {where}.", fix)
     return ok("state", f"both copies in {where} are whole")
+
+
+def _what_differs(info: Info) -> str:
+    """By which of the identifiers that the state was sealed for this device is another one (users-ask 36)."""
+    from carnet.client.state import COPIES
+    from carnet.client.state_file import MAX_STATE, peek
+
+    for name in COPIES:
+        try:
+            with open(os.path.join(info.state_directory, name), "rb") as file:  # noqa: PTH118, PTH123 - as on devices
+                header = peek(file.read(MAX_STATE + 1), info.product).header
+        except OSError:
+            continue
+        if header is not None:
+            here = {anchor.kind for anchor in info.identity.anchors}
+            told = (
+                f"{slot.anchor} is {'another here' if slot.anchor in here else 'not here'}" for slot in header.slots
+            )
+            return f": {', '.join(told)}"
+    return ""
 
 
 def _clock(info: Info, decision: Decision) -> Finding:
