@@ -83,7 +83,11 @@ def issue_lease_token(token: LeaseToken, signer: Signer) -> str:
     try:
         _token_of(claims)
     except MalformedError as bad:
-        raise UsageError("bad_lease", f"This cannot be a lease token: {bad.message}") from None
+        raise UsageError(
+            "bad_lease",
+            f"This cannot be a lease token: {bad.message}",
+            "Give ids of 1 to 255 printable characters, and an end that is after the beginning.",
+        ) from None
     return sign_jws(claims, typ=TYP, signer=signer)
 
 

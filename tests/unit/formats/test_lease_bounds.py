@@ -212,6 +212,7 @@ def test_what_no_reader_would_take_is_not_signed(changes: dict[str, Any]) -> Non
     with pytest.raises(UsageError) as caught:
         issue_lease_token(replace(TOKEN, **changes), SIGNER)
     assert caught.value.code == "bad_lease"
+    assert caught.value.fix
     assert caught.value.message.startswith("This cannot be a lease token: The lease token")
 
 
