@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -9,20 +10,26 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
-from carnet.server.installation import InitOptions, create_installation
+from carnet.server.domain.licenses.commands import CreateLicense
+from carnet.server.domain.products.commands import CreateProduct
+from carnet.server.installation import InitOptions, create_installation, open_installation
+from carnet.server.records import OPERATOR
 from carnet.server.settings import Settings
 from carnet.server.signing.sealing import ScryptCost
 from carnet.server.workers import MAX_WAIT_SECONDS, STEADY_SECONDS, Workers, _Worker
+from support.campaigns import LONG
 from support.databases import cluster
 
+WRONG_KEYS = 10_000 if LONG else 2_500
 PASSPHRASE = b"correct horse battery staple"
 
 
@@ -83,10 +90,10 @@ def until(is_so: Callable[[], bool]) -> None:
 
 
 @contextmanager
-def _serving(settings: Settings, workers: int) -> Iterator[Serving]:
+def _serving(settings: Settings, workers: int, **more: str) -> Iterator[Serving]:
     with subprocess.Popen(
         [sys.executable, "-m", "carnet.cli", "serve"],
-        env=_environment(settings, workers),
+        env=_environment(settings, workers, **more),
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         text=True,
@@ -108,6 +115,45 @@ def _is_running(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def _sold(settings: Settings) -> dict[str, Any]:
+    """A product and a license of it, made without a server."""
+
+    async def made() -> dict[str, Any]:
+        async with open_installation(settings) as installation:
+            await installation.products.create(CreateProduct(id="guessed"), OPERATOR)
+            wanted = CreateLicense(product="guessed", policy="consumer")
+            return {"license_key": (await installation.licenses.create(wanted, OPERATOR)).key, "product": "guessed"}
+
+    return asyncio.run(made())
+
+
+def test_sec_35_wrong_keys_end_in_429_in_every_worker_and_the_right_key_works_from_elsewhere(
+    installed: Settings, record_property: Any
+) -> None:
+    right, workers, allowed = _sold(installed), 3, 300
+    counted: Counter[int] = Counter()
+    limits = {"CARNET_RATE_LIMITS": f"misses={allowed}/3600", "CARNET_FLUSH_SECONDS": "1"}
+    with _serving(installed, workers, **limits) as serving, ExitStack() as stack:
+        address = serving.wait_for("server.listening")["address"]
+        serving.wait_for("worker.started", workers)
+
+        def client(local: str) -> httpx2.Client:
+            transport = httpx2.HTTPTransport(local_address=local)
+            return stack.enter_context(httpx2.Client(base_url=address, transport=transport, timeout=30))
+
+        attackers = [client("127.0.0.66") for _ in range(4 * workers)]  # a connection stays with one worker
+        for number in range(WRONG_KEYS):
+            body = {"license_key": f"WRONG-{number:05}-00000-00000-00000", "product": "guessed"}
+            counted[attackers[number % len(attackers)].post("/v1/validate", json=body).status_code] += 1
+        assert set(counted) == {404, 429}
+        # Each worker may let through what one alone would, and what the others have not told it of yet.
+        assert allowed <= counted[404] <= allowed * workers + 60
+        assert {each.post("/v1/validate", json=right).status_code for each in attackers} == {429}
+        for _ in range(4 * workers):
+            assert client("127.0.0.2").post("/v1/validate", json=right).status_code == 200
+    record_property(f"of {WRONG_KEYS} wrong keys to {workers} workers, refused with 429", counted[429])
 
 
 def test_rel_14_workers_are_replaced_when_they_die_and_stop_in_order_under_requests(installed: Settings) -> None:

@@ -20,7 +20,7 @@ class Link(Struct):
     Attributes:
         target: The operation.
         parameters: Its parameters, by runtime expressions.
-        body: Members of its body, by runtime expressions.
+        body: Members of its body, by runtime expressions, or as they are (every product has the policy `consumer`).
     """
 
     target: str
@@ -63,6 +63,17 @@ LINKS: Final[Mapping[str, tuple[Link, ...]]] = {
         *_each("getProduct listPolicies", product=_of("id")),
         Link(target="createPolicy", body={"product": _of("id")}),
         Link(target="createKey", body={"product": _of("id")}),
+        Link(target="createLicense", body={"product": _of("id"), "policy": "consumer"}),
+    ),
+    "listProducts": (
+        *_each("getProduct listPolicies", product=_of("items/0/id")),
+        Link(target="createPolicy", body={"product": _of("items/0/id")}),
+        Link(target="createKey", body={"product": _of("items/0/id")}),
+        Link(target="createLicense", body={"product": _of("items/0/id"), "policy": "consumer"}),
+    ),
+    "getProduct": (
+        Link(target="createPolicy", body={"product": _of("id")}),
+        Link(target="createLicense", body={"product": _of("id"), "policy": "consumer"}),
     ),
     "createPolicy": (
         *_each(_POLICY, product=_of("product"), name=_of("name")),
