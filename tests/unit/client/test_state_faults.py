@@ -253,6 +253,18 @@ def test_rel_19_an_app_on_a_file_system_without_locks_activates_refreshes_and_de
     assert decision.offline_until == desk.true_time.now() + 30 * DAY - 60
 
 
+def test_rel_19_a_lock_that_cannot_be_opened_is_told_and_nothing_is_written_beside_it(store: StateStore) -> None:
+    """A marker would not keep those out who can open it."""
+    prepare(store, "whole")
+    lock = Path(store.directory) / "lock"
+    lock.unlink()
+    lock.mkdir()
+    problem = problem_of_a_write(store)
+    assert problem is not None
+    assert problem.code == "state_not_writable"
+    assert key_of(store) == OLD
+
+
 @pytest.mark.parametrize(("age", "taken"), [(-1, False), (0, False), (1, True)])
 def test_rel_19_a_marker_that_a_crashed_machine_left_is_taken_away_after_ten_minutes(
     store: StateStore, without_locks: None, age: int, *, taken: bool
