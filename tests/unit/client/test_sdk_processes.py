@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,10 +14,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import carnet
 from carnet.client.wire import HttpRequest
 from carnet.core.instant import DAY
 from carnet.testing import FakeClock
@@ -182,3 +186,42 @@ def test_a_program_that_ends_at_once_may_wait_for_its_refresh(due: Desk) -> None
         text, errors = process(due, address, script).communicate(timeout=60)
     assert (text, errors) == ("True None\n", "")
     assert len(asked) == 1
+
+
+TWO_COPIES = """
+import sys, threading
+sys.path.insert(0, PLACE)
+import vendored_carnet
+other = vendored_carnet.Carnet(timeout_seconds=20, proxy="")
+for each in (app, other):
+    events = []
+    each.subscribe(events.append)
+    assert each.start().state == "active" and each.settle(20), each.last_problem
+assert type(app) is not type(other)
+assert [thread.name for thread in threading.enumerate()].count("carnet") == 2
+threads = [threading.Thread(target=each.refresh) for each in (app, other) * 3]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+assert app.last_problem is None and other.last_problem is None, (app.last_problem, other.last_problem)
+assert app.check().offline_until == other.check().offline_until
+app.close()
+assert other.refresh().state == "active" and other.last_problem is None
+other.close()
+"""
+
+
+def test_two_copies_of_the_package_in_one_process_do_not_fight(due: Desk, tmp_path: Path) -> None:
+    """A host with two plug-ins, one of which brought its own Carnet under another name, as vendoring tools do."""
+    source = Path(carnet.__file__).parent
+    for name in ("core", "formats", "client"):
+        shutil.copytree(source / name, tmp_path / "vendored_carnet" / name, ignore=shutil.ignore_patterns("*.pyc"))
+    for name in ("__init__.py", "_version.py", "errors.py"):
+        shutil.copy(source / name, tmp_path / "vendored_carnet" / name)
+    for file in (tmp_path / "vendored_carnet").rglob("*.py"):
+        text = file.read_text(encoding="utf-8")
+        file.write_text(re.sub(r"\b(from|import) carnet\b", r"\1 vendored_carnet", text), encoding="utf-8")
+    with served(due) as (address, _):
+        text, errors = process(due, address, f"PLACE = {str(tmp_path)!r}\n{TWO_COPIES}").communicate(timeout=60)
+    assert (text, errors) == ("", "")
