@@ -439,7 +439,6 @@ def test_a_disk_that_fails_in_its_own_way_is_told_and_not_raised(due: Desk, monk
         assert problem_of(app) is None
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_a_forked_child_begins_anew(due: Desk) -> None:
     app = due.app()
     app.start()

@@ -1,0 +1,230 @@
+"""Told by the kernel that the network has changed, and asleep until then (R-34, issue 5)."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import socket
+import threading
+import time
+from typing import Any, Self
+
+import pytest
+
+from carnet import AsyncCarnet
+from carnet.client import network
+from carnet.client.aio_background import AsyncBell
+from carnet.client.background import Bell
+from carnet.client.network import NONE, NetworkWatch, local_network
+from carnet.client.upkeep import Rest
+from carnet.core.instant import DAY, HOUR, MINUTE
+from support.issuing import LICENSE_KEY, ROOT_TEXT
+from support.sdk import Desk
+
+
+@pytest.fixture(autouse=True)
+def _quick_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("carnet.client.flows._PAUSE_SECONDS", 0.001)
+
+
+class Routes:
+    """Sockets of a system with these ways out: address to send from, or what it says instead."""
+
+    def __init__(self, *ways: str | OSError) -> None:
+        self.ways = list(ways)
+        self.asked: list[tuple[str, int]] = []
+
+    def __call__(self, *_: object) -> Routes:
+        return self
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def connect(self, far: tuple[str, int]) -> None:
+        self.asked.append(far)
+        if isinstance(self.ways[0], OSError):
+            raise self.ways.pop(0)  # type: ignore[misc]
+
+    def getsockname(self) -> tuple[Any, int]:
+        return self.ways.pop(0), 0
+
+
+@pytest.mark.parametrize(
+    ("ways", "told"),
+    [
+        ((OSError(101, "unreachable"), OSError(101, "unreachable")), NONE),
+        ((PermissionError(1, "sandbox"),), ""),
+        ((OSError(101, "unreachable"), PermissionError(1, "sandbox")), ""),
+    ],
+)
+def test_what_the_way_out_looks_like(monkeypatch: pytest.MonkeyPatch, ways: tuple[OSError, ...], told: str) -> None:
+    monkeypatch.setattr("carnet.client.network.socket.socket", Routes(*ways))
+    assert local_network() == told
+
+
+def test_another_address_is_another_network_and_no_address_is_written_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    for ways in (
+        ("10.0.0.7", OSError()),
+        ("10.0.0.8", OSError()),
+        ("10.0.0.7", "2001:db8::7"),
+        ("10.0.0.7", OSError()),
+    ):
+        routes = Routes(*ways)
+        monkeypatch.setattr("carnet.client.network.socket.socket", routes)
+        seen.append(local_network())
+        assert {far for far, _ in routes.asked} == {"192.0.2.1", "2001:db8::1"}, "addresses that nobody has (RFC 5737)"
+    assert seen[0] == seen[3]
+    assert len(set(seen)) == 3
+    assert not any("10.0" in text or text == NONE for text in seen)
+
+
+def test_this_machine_tells_something() -> None:
+    assert local_network() == local_network()
+
+
+def test_a_report_of_the_kernel_ends_the_sleep_and_a_ring_does_too() -> None:
+    watch = NetworkWatch()
+    if watch.reports is not None:
+        watch.reports.close()
+    watch.reports, kernel = socket.socketpair()
+    watch.reports.setblocking(False)
+    kernel.send(b"a route has changed" * 1000)
+    assert watch.wait(20)
+    assert not watch.wait(0.01), "it is read to its end"
+    threading.Timer(0.05, watch.ring).start()
+    began = time.monotonic()
+    assert not watch.wait(20)
+    assert time.monotonic() - began < 15
+    kernel.close()
+    watch.close()
+    assert not watch.wait(20), "closed: nobody sleeps on it"
+
+
+def test_where_nothing_is_reported_it_looks_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, "_reports", lambda: None)
+    monkeypatch.setattr(network, "LOOK_SECONDS", 0.02)
+    watch = NetworkWatch()
+    began = time.monotonic()
+    assert watch.wait(20)
+    assert time.monotonic() - began < 15
+    watch.close()
+
+
+def test_linux_reports_to_anyone() -> None:
+    watch = NetworkWatch()
+    assert (watch.reports is not None) == hasattr(socket, "AF_NETLINK")
+    watch.close()
+
+
+def test_an_overdue_app_sleeps_on_the_kernels_reports_and_a_fresh_one_holds_no_descriptor() -> None:
+    bell = Bell()
+    sleeper = threading.Thread(target=lambda: bell.rest(Rest(seconds=60, watches=True)), daemon=True)
+    sleeper.start()
+    assert bell.rested(20)
+    assert bell._watch is not None
+    bell.ring()
+    sleeper.join(20)
+    assert not sleeper.is_alive()
+    bell.rest(Rest(seconds=0.01))
+    assert bell._watch is None
+
+
+def test_a_ring_that_comes_before_the_sleep_is_not_lost() -> None:
+    bell = Bell()
+    bell.ring()
+    began = time.monotonic()
+    bell.rest(Rest(seconds=60))
+    assert time.monotonic() - began < 20
+
+
+# ── on an event loop ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def problem_of(app: AsyncCarnet) -> str | None:
+    return None if app.last_problem is None else app.last_problem.code
+
+
+def app_of(desk: Desk) -> AsyncCarnet:
+    return AsyncCarnet(
+        product="hustl",
+        server="https://license.example.com",
+        root=ROOT_TEXT,
+        state=desk.state,
+        device_id="line-4",
+        clock=desk.clock,
+        transport=desk.transport,
+    )
+
+
+def test_on_a_loop_an_overdue_refresh_is_tried_when_the_network_is_back(desk: Desk) -> None:
+    desk.app().activate(LICENSE_KEY)
+    desk.pass_time(2 * DAY)
+
+    async def story() -> None:
+        desk.transport.online = False
+        async with app_of(desk) as app:
+            await app.start()
+            assert await app.settle(20)
+            assert problem_of(app) == "server_unreachable"
+            assert app._upkeep is not None
+            app._upkeep.chance = lambda: 0.0
+            for _ in range(6):
+                desk.pass_time(2 * HOUR)
+                app.network_changed()
+                assert await app.settle(20)
+            desk.transport.online = True
+            desk.pass_time(MINUTE)
+            app.network_changed()
+            assert await app.settle(20)
+            assert problem_of(app) is None
+            plan = app._upkeep.next()
+            assert isinstance(plan, Rest)
+            assert not plan.watches
+
+    asyncio.run(asyncio.wait_for(story(), 60))
+
+
+def test_on_a_loop_the_kernels_reports_wake_the_task() -> None:
+    async def story() -> None:
+        bell = AsyncBell()
+        task = asyncio.create_task(bell.rest(Rest(seconds=60, watches=True)))
+        assert await bell.rested(20)
+        bell.ring()
+        await asyncio.wait_for(task, 20)
+
+    asyncio.run(story())
+
+
+def test_on_a_loop_a_forgotten_client_ends_its_task(desk: Desk) -> None:
+    desk.app().activate(LICENSE_KEY)
+
+    async def story() -> None:
+        app = app_of(desk)
+        await app.start()
+        assert await app.settle(20)
+        (task,) = [task for task in asyncio.all_tasks() if task.get_name() == "carnet"]
+        del app
+        gc.collect()
+        await asyncio.wait_for(task, 20)
+
+    asyncio.run(story())
+
+
+def test_a_client_may_be_started_on_one_loop_after_another(desk: Desk) -> None:
+    desk.app().activate(LICENSE_KEY)
+    app = app_of(desk)
+
+    async def story() -> None:
+        desk.pass_time(2 * DAY)
+        assert (await app.start()).state == "active"
+        assert await app.settle(20)
+        assert app.last_problem is None
+
+    asyncio.run(story())
+    asyncio.run(story())
+    assert len(desk.transport.requests) == 3
+    asyncio.run(app.aclose())
