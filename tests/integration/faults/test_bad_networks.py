@@ -22,6 +22,8 @@ from support.ledger import Ledger
 from support.served import served
 from support.vendor import Vendor, fingerprint
 
+pytestmark = pytest.mark.timeout(7200 if LONG else 300)
+
 REQUESTS = 20_000 if LONG else 200
 CLIENTS = 200 if LONG else 150
 """At once: most of the time they wait."""
@@ -76,7 +78,6 @@ def change_seats(client: Client, license_: Any, numbers: Iterator[int]) -> None:
     client.close()
 
 
-@pytest.mark.timeout(7200 if LONG else 300)
 def test_rel_07_raw_requests_repeated_through_a_bad_network_give_one_activation_each(
     tmp_path: Path, database: Kind
 ) -> None:
@@ -148,7 +149,7 @@ def activate_app(folder: Path, vendor: Vendor, license_: Any, port: int, number:
 def test_rel_07_the_sdk_keeps_one_seat_however_often_its_answers_are_lost(tmp_path: Path, database: Kind) -> None:
     with served(tmp_path) as vendor, proxied(lambda: vendor.live.port, WEIGHTS, seed=3) as proxy:
         license_ = license_of(vendor)
-        with ThreadPoolExecutor(APPS) as threads:
+        with ThreadPoolExecutor(12) as threads:  # each has three seconds for an exchange
             apps = [
                 threads.submit(activate_app, tmp_path, vendor, license_, proxy.port, number) for number in range(APPS)
             ]
