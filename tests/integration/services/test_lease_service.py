@@ -11,6 +11,7 @@ import pytest
 
 from carnet.core._base import replace
 from carnet.core.decision import Refused
+from carnet.core.errors import StateError
 from carnet.core.lease_terms import LeaseGroup, LeaseHolder, LeaseTerms
 from carnet.formats.lease import verify_lease_token
 from carnet.server.domain.activations.commands import ActivateCommand, DeviceClaim
@@ -335,5 +336,87 @@ def test_whatever_does_not_fit_is_refused_and_changes_nothing(tmp_path: Path, ch
         assert refused((await floor.installation.leases.renew(replace(good, **members))).result) == code
         assert query(tmp_path, "SELECT jti, deadline, expires_at FROM leases") == before
         given((await floor.installation.leases.renew(good)).result)
+
+    tell(tmp_path, story)
+
+
+# ── the machine's clock in doubt ─────────────────────────────────────────────────────────────────────────────────────
+
+
+class Machine:
+    """A clock that people set, and how long the machine has run, which nobody sets."""
+
+    boot = "boot-1"
+
+    def __init__(self) -> None:
+        self.wall = HeldClock()
+        self.ran = 1000.0
+
+    def seconds(self) -> float:
+        return self.ran
+
+    async def go(self, floor: Floor, seconds: int) -> None:
+        for part in [10] * (seconds // 10) + [seconds % 10]:
+            self.ran += part
+            await floor.go(part)
+
+
+def on_machine(folder: Path, story: Callable[[Floor, Machine], Awaitable[None]]) -> None:
+    async def work() -> None:
+        machine = Machine()
+        async with open_installation(
+            settings_in(folder), clock=machine.wall, running=machine.seconds, passing=machine
+        ) as installation:
+            created = await licensed(installation)
+            await story(Floor(installation, machine.wall, created.key, created.license.id), machine)
+
+    asyncio.run(work())
+
+
+@pytest.mark.parametrize("step", [-86400, 365 * 86400])
+def test_rel_10_leases_stand_still_while_the_clock_is_in_doubt(tmp_path: Path, step: int) -> None:
+    """However long it lasts: nobody can renew, so nobody loses a seat; and afterwards each has what it had left."""
+
+    async def story(floor: Floor, machine: Machine) -> None:
+        await floor.terms(1)
+        held = given(await floor.claim("holder"))
+        await machine.go(floor, 20)
+        machine.wall.advance(step)
+        with pytest.raises(StateError) as refused_:
+            await floor.claim("other")
+        assert refused_.value.code in {"clock_behind", "clock_jumped"}
+        await machine.go(floor, 7200)
+        assert await floor.live() == {"holder"}
+        machine.wall.advance(-step)
+        assert refused(await floor.claim("other")) == "lease_limit_reached"
+        await machine.go(floor, 20)
+        given(await floor.renew(held))
+        await machine.go(floor, 59)
+        assert await floor.live() == {"holder"}
+        await machine.go(floor, 1)
+        assert given(await floor.claim("other")).created
+
+    on_machine(tmp_path, story)
+
+
+def test_rel_10_a_confirmed_clock_ends_what_was_covered_ahead_of_it_and_puts_nobody_out(tmp_path: Path) -> None:
+    """A clock that was weeks ahead must not keep a pool full for weeks."""
+
+    async def story(floor: Floor) -> None:
+        await floor.terms(1)
+        floor.clock.advance(20 * 86400)  # nobody notices
+        held = given(await floor.claim("holder"))
+        floor.clock.advance(-20 * 86400)
+        with pytest.raises(StateError) as refused_:
+            await floor.renew(held)
+        assert refused_.value.code == "clock_behind"
+        await floor.installation.clock.confirm(OPERATOR)
+        assert refused(await floor.claim("other")) == "lease_limit_reached"
+        await floor.go(59)
+        assert await floor.live() == {"holder"}
+        given(await floor.renew(held))
+        await floor.go(60)
+        assert await floor.live() == set()
+        given(await floor.claim("other"))
 
     tell(tmp_path, story)

@@ -15,10 +15,11 @@ from carnet.core.lease_terms import LeaseHolder, LeaseTerms
 from carnet.server.domain.leases.commands import ClaimLease
 from carnet.server.records import OPERATOR
 from carnet.server.storage.migrate import upgrade
-from carnet.server.storage.postgres.service_clock import SILENCE_MS
+from carnet.server.storage.postgres.service_clock import BEAT, SILENCE_MS
 from carnet.server.storage.postgres.service_clock import ServiceClock as SharedClock
 from carnet.server.storage.sqlite.service_clock import SAVE_MS, ServiceClock
-from support.installations import PRODUCT, licensed, query
+from support.databases import on
+from support.installations import PRODUCT, give_back, licensed, query
 from support.installations import opened as opened_installation
 
 
@@ -149,7 +150,7 @@ class Row:
     async def write(self, _: str, now: int) -> list[tuple[int]]:
         gap = now - self.beat_at
         self.ran += gap if self.beat_at and 0 <= gap <= SILENCE_MS else 0
-        self.beat_at = now
+        self.beat_at = self.beat_at if 0 <= -gap <= SILENCE_MS else now
         return [(self.ran,)]
 
 
@@ -168,6 +169,24 @@ def test_rel_10_a_silence_or_a_step_of_the_databases_clock_counts_as_nothing(ste
         return row.ran
 
     assert asyncio.run(story()) == counted
+
+
+def test_rel_10_a_beat_that_comes_late_moves_the_clock_neither_back_nor_twice(tmp_path: Path) -> None:
+    """Of two that beat at once the one that waited for the other's row has the older time; found by a history."""
+
+    async def story() -> list[int]:
+        async with opened_installation(tmp_path) as installation:
+            storage: Any = installation._storage
+            ran = []
+            for at in (10_000_000, 10_014_000, 10_009_000, 10_024_000, 10_039_000, 9_000_000, 9_001_000):
+                rows = await storage._pool.write(BEAT, at)
+                ran.append(rows[0][0])
+            return [each - ran[0] for each in ran]
+
+    with on("postgres"):
+        counted = asyncio.run(story())
+        give_back()
+    assert counted == [0, 14_000, 14_000, 24_000, 39_000, 39_000, 40_000]
 
 
 def test_between_beats_a_process_goes_on_by_itself_but_not_for_ever() -> None:

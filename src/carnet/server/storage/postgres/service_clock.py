@@ -11,6 +11,7 @@ leases last longer. Between two beats a process goes on from its last one by its
 from __future__ import annotations
 
 import math
+import asyncio
 import time
 from bisect import bisect_left
 from collections.abc import Callable
@@ -26,12 +27,15 @@ HISTORY: Final = 1500
 """Beats that are remembered, to tell the age of a replica's state: more than an hour of them."""
 
 _NOW: Final = "coalesce($1::bigint, (extract(epoch FROM clock_timestamp()) * 1000)::bigint)"
+# A beat may have waited for another one that was later: then it moves nothing back, or that time would count twice, or,
+# with a silence behind it, not at all.
 BEAT: Final = f"""
 INSERT INTO service_clock AS c (id, ran_ms, beat_at_ms) VALUES (1, 0, {_NOW})
 ON CONFLICT (id) DO UPDATE SET
     ran_ms = c.ran_ms + CASE WHEN excluded.beat_at_ms - c.beat_at_ms BETWEEN 0 AND {SILENCE_MS}
                              THEN excluded.beat_at_ms - c.beat_at_ms ELSE 0 END,
-    beat_at_ms = excluded.beat_at_ms
+    beat_at_ms = CASE WHEN c.beat_at_ms - excluded.beat_at_ms BETWEEN 0 AND {SILENCE_MS}
+                      THEN c.beat_at_ms ELSE excluded.beat_at_ms END
 RETURNING ran_ms
 """  # noqa: S608 - our own number
 
@@ -49,13 +53,15 @@ class ServiceClock:
         self._ran_ms = 0
         self._beaten = 0.0
         self._history: list[tuple[int, float]] = []
+        self._one_at_a_time = asyncio.Lock()
 
     async def beat(self, write: Callable[..., Any]) -> None:
         """Move the clock on by *write*, which runs one statement and gives its rows."""
-        sent_at = self._running()
-        rows = await write(BEAT, None if self._database_ms is None else self._database_ms())
-        self._ran_ms = rows[0][0]
-        self._beaten = self._running()
+        async with self._one_at_a_time:  # else what is answered late would be taken for what is true now
+            sent_at = self._running()
+            rows = await write(BEAT, None if self._database_ms is None else self._database_ms())
+            self._ran_ms = rows[0][0]
+            self._beaten = self._running()
         if self._history and self._history[-1][0] > self._ran_ms:  # an older state of the database was put back
             self._history.clear()
         self._history.append((self._ran_ms, sent_at))

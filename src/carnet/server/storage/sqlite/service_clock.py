@@ -48,14 +48,15 @@ class ServiceClock:
             self._began = self._running()
 
     def milliseconds(self) -> int:
-        """How long the service has run."""
+        """How long the service has run. What lies between two looks counts if the clock was right at both of them."""
         is_right = self._is_right()
         with self._lock:
             if is_right and self._was_right:
-                return self._base_ms + int((self._running() - self._began) * 1000)
-            if self._was_right:  # the doubt began since the last look; until then it ran
-                self._base_ms += int((self._running() - self._began) * 1000)
-            self._began, self._was_right = self._running(), is_right
+                passed = int((self._running() - self._began) * 1000)
+                self._base_ms += passed
+                self._began += passed / 1000
+            else:
+                self._began, self._was_right = self._running(), is_right
             return self._base_ms
 
     def seconds(self) -> int:
@@ -77,7 +78,8 @@ class ServiceClock:
         self._saved_ms = -SAVE_MS
 
     def beat(self, connection: sqlite3.Connection) -> None:
-        """Write the clock down if a lease depends on it."""
+        """Look at the clock, and write it down if a lease depends on it."""
+        self.milliseconds()
         row = connection.execute(_READ).fetchone()
         if connection.execute(_IS_NEEDED, (0 if row is None else row[0],)).fetchone()[0]:
             self._save(connection, self.milliseconds())
