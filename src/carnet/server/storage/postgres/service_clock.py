@@ -10,8 +10,8 @@ leases last longer. Between two beats a process goes on from its last one by its
 
 from __future__ import annotations
 
-import math
 import asyncio
+import math
 import time
 from bisect import bisect_left
 from collections.abc import Callable
