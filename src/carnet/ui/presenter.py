@@ -87,9 +87,12 @@ class Presenter:
         self._look("start")
 
     def asked(self) -> None:
-        """A person wants to know: the badge was pressed."""
+        """A person wants to know: the badge was pressed. A dialog that is up already comes to the front."""
+        view = self._view
         if not self._is_open:
             self._look("asked")
+        elif view is not None and not self._is_asking and not self._is_busy:
+            self._safely(lambda: self._show(view, takes_focus=True))
 
     def pressed(self, action: Button) -> None:
         """A button of the dialog was pressed."""

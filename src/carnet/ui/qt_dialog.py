@@ -91,6 +91,7 @@ class Dialog(QDialog):
             self._place(in_the_middle=takes_focus)
             self.show()
         if takes_focus:
+            self.raise_()
             self.activateWindow()
 
     def tell(self, reply: Reply, *, is_busy: bool) -> None:

@@ -83,8 +83,8 @@ class Dialog:
         if view.is_modal:
             window.after_idle(self._stand_in_the_way)
         if takes_focus:
-            (self.entry or main).focus_set()
-            window.focus_force() if self.entry is None else self.entry.focus_force()
+            window.lift()
+            window.focus_force()
             (self.entry or main).focus_set()
 
     def tell(self, reply: Reply, *, is_busy: bool) -> None:

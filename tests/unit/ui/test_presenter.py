@@ -107,6 +107,16 @@ def test_who_asks_is_answered_whatever_was_put_off(room: Callable[..., Room]) ->
     assert near.screen.dialogs[-1][1], "it was asked for: it takes the keyboard"
 
 
+def test_who_asks_again_gets_the_dialog_to_the_front(room: Callable[..., Room]) -> None:
+    near = room()
+    near.begin()
+    near.presenter.asked()
+    assert [takes_focus for _, takes_focus in near.screen.dialogs] == [False, True]
+    near.presenter.pressed("enter_key")
+    near.presenter.asked()  # not while a key is being typed
+    assert len(near.screen.dialogs) == 3
+
+
 def test_only_an_app_that_may_not_run_loses_the_keyboard_to_a_dialog(room: Callable[..., Room], tmp_path: Path) -> None:
     for day, takes in ((27, False), (33, False), (40, True)):
         shown = Room(tmp_path / str(day), day=day)
