@@ -15,6 +15,7 @@ The SDK in such a test is the real one, with a real state directory; only time a
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from carnet.client.wire import HttpAnswer, HttpRequest
@@ -72,11 +73,11 @@ class Lab:
             now: When the lab begins, Unix seconds from 2026 on.
             policy: What licenses follow; 30 days offline and 7 days of grace when not given.
         """
-        self.clock = FakeClock(now, uptime_seconds=HOUR)
+        self.clock: FakeClock = FakeClock(now, uptime_seconds=HOUR)
         self._true_time = FakeClock(now)
-        self.server = FakeServer(product, self._true_time.now, policy=policy)
+        self.server: FakeServer = FakeServer(product, self._true_time.now, policy=policy)
         self.network: Network = "up"
-        self.transport = MemoryTransport(self._answer)
+        self.transport: MemoryTransport = MemoryTransport(self._answer)
         self.settings: dict[str, Any] = {
             "product": product,
             "server": SERVER,
@@ -105,6 +106,10 @@ class Lab:
         made = Carnet(**{**self._all(self.transport), **settings})
         self._made.append(made)
         return made
+
+    def other_device(self, name: str, **settings: Any) -> Carnet:
+        """The app on another device called *name*, with a state of its own; it shares the lab's clock and network."""
+        return self.app(device_id=name, state=Path(f"{self.settings['state']}-others", name), **settings)
 
     def async_app(self, **settings: Any) -> AsyncCarnet:
         """As `app`, for an app with an event loop; the test closes it."""

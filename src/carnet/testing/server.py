@@ -140,7 +140,7 @@ class FakeServer:
             policy: For licenses; 30 days offline and 7 days of grace when not given.
         """
         self.product = product
-        self.policy = policy or Policy(name="testing", max_offline_ttl_seconds=365 * DAY)
+        self.policy: Policy = policy or Policy(name="testing", max_offline_ttl_seconds=365 * DAY)
         self.licenses: list[FakeLicense] = []
         self._now = now
         self._numbers = itertools.count(1)
@@ -157,7 +157,7 @@ class FakeServer:
                 **{role: [signer.public_key] for role, signer in self._signers.items()},
             },
         )
-        self.root = sign_root(root, [root_signer]).decode()
+        self.root: str = sign_root(root, [root_signer]).decode()
 
     # ── what the vendor does ─────────────────────────────────────────────────────────────────────────────────────────
 

@@ -104,7 +104,7 @@ def test_the_fake_server_holds_the_rules_of_the_real_one(carnet_lab: Lab) -> Non
     assert first.activate(single.key).state == "active"  # the same device, the same seat
     assert len(single.seats) == 1
 
-    other = carnet_lab.app(device_id="b", state=None)
+    other = carnet_lab.other_device("b")
     assert other.activate(single.key).reasons[0].code == "seat_limit_reached"
     assert other.activate("XXXXX-XXXXX-XXXXX-XXXXX-XXXXX").reasons[0].code == "license_not_found"
     over = server.license(expires_at=carnet_lab.now)
