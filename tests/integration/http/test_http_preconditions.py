@@ -182,3 +182,37 @@ def test_a_made_up_cursor_harms_nothing(vendor: Vendor, path: str, cursor: str) 
     if answer.status_code == 200:
         assert answer.json()["has_more"] in {True, False}
     assert send(vendor, "GET", f"{path}?cursor={'z' * 129}").status_code == 400
+
+
+def test_a_conversion_meets_what_was_read_or_is_not_made(vendor: Vendor) -> None:
+    path = f"/licenses/{vendor.license(type='trial', duration_seconds=3600)['id']}"
+    read = tag_of(vendor, path)
+    assert send(vendor, "POST", f"{path}/suspend").status_code == 200
+    bought = {"type": "perpetual"}
+    assert send(vendor, "POST", f"{path}/convert", bought, If_Match=read).status_code == 412
+    assert send(vendor, "GET", path).json()["type"] == "trial"
+    made = send(vendor, "POST", f"{path}/convert", bought, If_Match=tag_of(vendor, path))
+    assert (made.status_code, made.headers["etag"]) == (200, tag_of(vendor, path))
+
+
+def test_a_change_that_no_tag_is_about_is_not_made_as_if_there_were_none(vendor: Vendor) -> None:
+    """Whoever sends If-Match relies on it: many licenses, terms of leases and new things have no tag to compare."""
+    license_ = vendor.license()
+    tag = tag_of(vendor, f"/licenses/{license_['id']}")
+    changes: list[tuple[str, str, Any]] = [
+        ("POST", "/licenses/bulk-change", {"action": "revoke", "ids": [license_["id"]]}),
+        ("PUT", f"/licenses/{license_['id']}/lease-terms", {"terms": {"limit": 1}}),
+        ("POST", "/licenses", {"product": license_["product"], "policy": "consumer"}),
+        ("POST", f"/licenses/{license_['id']}/reveal-key", None),
+    ]
+    before = vendor.counts()
+    for method, path, body in changes:
+        answer = send(vendor, method, path, body, If_Match=tag)
+        assert (answer.status_code, answer.json()["code"]) == (412, "precondition_failed"), path
+        assert vendor.counts() == before
+        assert send(vendor, method, path, body, If_Match="*").is_success
+        before = vendor.counts()
+    looked = send(vendor, "POST", "/licenses/find", {"license_key": license_["key"]}, If_Match=tag)
+    assert looked.status_code == 200
+    assert vendor.http.post("/v1/validate", json={"license_key": license_["key"], "product": license_["product"]},
+                            headers={"If-Match": tag}).status_code == 200  # fmt: skip

@@ -25,6 +25,7 @@ from carnet.server.api.admin.license_model_bodies import (
 from carnet.server.api.admin.models import ActivationReply, LicenseReply
 from carnet.server.api.admin.params import PAGE_SIZE, Cursor, EnrolmentPath, LicensePath, Limit
 from carnet.server.api.auth import actor_of
+from carnet.server.api.preconditions import tagged
 from carnet.server.api.problems import refusal
 from carnet.server.domain.activations.commands import DeviceClaim
 from carnet.server.domain.activations.service import ActivationService
@@ -69,7 +70,8 @@ async def convert_license(
         conditions=None if data.conditions is None else data.conditions.given(),
         keeps_term=data.keeps_term,
     )
-    return Response(views.license_(await changes.convert(command, actor_of(request))))
+    converted = await changes.convert(command, actor_of(request))
+    return tagged(request, views.license_(converted), converted.revision)
 
 
 @post(
