@@ -152,6 +152,8 @@ def test_r_29_quotas_of_the_vendors_plans(vendor: Vendor) -> None:
     made = sold(vendor, policy)
     more = vendor.admin("POST", "/licenses", {"product": policy["product"], "policy": "plan"})
     assert problem(more, 429) == "quota_exceeded"
+    assert more.json()["retryable"] is False  # no waiting ends it, and a shop would go on asking
+    assert "retry-after" not in more.headers
     assert [vendor.ask("validate", made).status_code for _ in range(3)] == [200, 200, 429]
     proved = vendor.ask("validate", made, nonce="a-nonce").json()
     assert proved["code"] == "quota_exceeded"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from carnet.core.clock_guard import MAX_BEHIND_SECONDS, MAX_JUMP_SECONDS, MAX_UN
 from carnet.core.errors import StateError
 from carnet.core.instant import DAY, HOUR, Instant
 from carnet.server.domain.clock.guard import ClockGuard, ClockSeen, GuardedKeys
+from carnet.server.machine_clock import SystemRunning
 from carnet.server.ports import ClockMarks
 
 NOW = Instant(1_800_000_000)
@@ -223,3 +225,21 @@ def test_sec_31_nobody_gets_a_signer_while_the_clock_is_in_doubt() -> None:
     machine.set_clock(-2 * DAY)
     with pytest.raises(StateError):
         keys.signer("token")
+
+
+def test_sec_31_what_was_signed_after_a_confirmation_counts_although_a_wrong_clock_had_gone_further() -> None:
+    machine = Machine()
+    guard = guarded(machine)
+    marks = ClockMarks(confirmed_at=NOW, signed_until=Instant(NOW + 10 * DAY))
+    guard.learn(marks)
+    machine.pass_time(HOUR)
+    guard.check()
+    guard.learn(marks)  # as every few seconds
+    machine.set_clock(-HOUR // 2)
+    assert code(guard) == "clock_behind"
+
+
+def test_sec_31_the_time_that_a_machine_slept_counts_as_passed(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_sleep = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    monkeypatch.setattr(time, "clock_gettime", lambda which: 500.0 if which == with_sleep else 1.0)
+    assert SystemRunning().seconds() == 500.0

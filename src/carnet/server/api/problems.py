@@ -178,10 +178,14 @@ _QUOTED_NAME: Final = re.compile(r"'([A-Za-z_-]{1,40})'")
 
 RETRYABLE_STATUSES: Final = frozenset({429, 503})
 _RETRYABLE_CODES: Final = frozenset({"request_in_flight"})
+_LASTING_CODES: Final = frozenset({"quota_exceeded"})
+"""What no waiting of seconds ends: a month's, or the vendor's own."""
 
 
 def is_retryable(code: str) -> bool:
     """Whether the same request may succeed later without any change."""
+    if code in _LASTING_CODES:
+        return False
     return code in _RETRYABLE_CODES or PROBLEMS[code].status in RETRYABLE_STATUSES
 
 
