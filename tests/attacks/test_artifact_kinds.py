@@ -11,6 +11,7 @@ import pytest
 from carnet.core._base import replace
 from carnet.core.errors import CarnetError, MalformedError, NotGenuineError
 from carnet.formats.answer import Answer, issue_answer, verify_answer
+from carnet.formats.app_manifest import AppManifest, issue_app_manifest, verify_app_manifest
 from carnet.formats.base32_groups import read_groups, write_groups
 from carnet.formats.bundle import Bundle, read_bundle, write_bundle
 from carnet.formats.device_proof import make_device_proof, verify_device_proof
@@ -76,6 +77,9 @@ def made(kind: str) -> tuple[bytes, bytes]:
         ),
         "signed key": lambda: issue_signed_key(signed_keys.key_grant(kid=SIGNER.kid), signer),
         "offline token": lambda: issue_offline_token(offline_tokens.GRANT, license_key=KEY, signer=signer),
+        "app manifest": lambda: issue_app_manifest(
+            AppManifest(issuer="i", product="hustl", version="1", issued_at=ISSUED_AT, files=(("a", "0" * 64),)), signer
+        ),
     }
     artifact = makers[kind]()
     return artifact if isinstance(artifact, bytes) else artifact.encode(), signer.messages[0]
@@ -90,6 +94,7 @@ KINDS = (
     "machine file",
     "signed key",
     "offline token",
+    "app manifest",
 )
 VERIFIERS: dict[str, Callable[[bytes], object]] = {
     "license token": lambda data: verify_license_token(data, RING),
@@ -102,6 +107,7 @@ VERIFIERS: dict[str, Callable[[bytes], object]] = {
     "machine file": lambda data: open_machine_file(data, RING, license_key=KEY, fingerprint=DEVICE),
     "signed key": lambda data: verify_signed_key(data.decode(), RING),
     "offline token": lambda data: verify_offline_token(data, RING),
+    "app manifest": lambda data: verify_app_manifest(data, RING, product="hustl"),
 }
 JWS = KINDS[:4]
 
@@ -110,6 +116,9 @@ def with_signature(kind: str, artifact: bytes, signature: bytes) -> bytes:
     """*artifact* with another signature in its place."""
     if kind in JWS:
         return artifact[: artifact.rindex(b".") + 1] + b64url_encode(signature).encode()
+    if kind == "app manifest":
+        magic, seal, listed = artifact.split(b"\n", 2)
+        return b"\n".join((magic, with_signature("answer", seal, signature), listed))
     if kind == "signed key":
         data = read_groups(artifact.decode())
         return write_groups(data[:-64] + signature).encode()
@@ -156,7 +165,7 @@ def test_sec_03_what_each_kind_signs_can_be_no_other_kinds_text() -> None:
     starts = {}
     for kind in KINDS:
         _, message = made(kind)
-        if kind in JWS:
+        if kind in (*JWS, "app manifest"):
             header = parse_object(b64url_decode(message.split(b".")[0], "It"), max_bytes=1024, what="It")
             starts[kind] = str(header["typ"]).encode()
             assert message.startswith(b"eyJ")

@@ -14,11 +14,12 @@ from carnet.core.errors import DoesNotOpenError, MalformedError, NotGenuineError
 from carnet.core.instant import Instant
 from carnet.core.lease_terms import LeaseHolder
 from carnet.formats.answer import Answer, issue_answer, verify_answer
+from carnet.formats.app_manifest import MAGIC, TYP, AppManifest, issue_app_manifest, verify_app_manifest
 from carnet.formats.base32_groups import read_groups, write_groups
 from carnet.formats.bundle import LABEL, Bundle, read_bundle, write_bundle
 from carnet.formats.detect import detect
 from carnet.formats.device_proof import make_device_proof, verify_device_proof
-from carnet.formats.encoding import armor, b64_encode
+from carnet.formats.encoding import armor, b64_encode, sha256_b64url, sha256_hex
 from carnet.formats.jose_keys import public_key_from_pem, public_pem
 from carnet.formats.jws import unverified_jws
 from carnet.formats.keys import public_key_from_jwk
@@ -29,6 +30,7 @@ from carnet.formats.offline_token import verify_offline_token
 from carnet.formats.root import next_root, read_root
 from carnet.formats.signed_key import canonical_signed_key, issue_signed_key, verify_signed_key
 from carnet.formats.strict_json import dump_json, parse_json, parse_object
+from carnet.formats.support_code import Symptoms, read_support_code, write_support_code
 from carnet.formats.time_answer import TimeAnswer, issue_time_answer, verify_time_answer
 from support import machine_file_oracle, machine_files, offline_token_oracle, offline_tokens, roots, signed_key_oracle
 from support import signed_keys as keys
@@ -286,6 +288,29 @@ _ROOT_2: Final = roots.signed_root({**roots.MEMBERS, "version": 2})
 _MACHINE_FILE: Final = machine_files.seal().encode()
 _OFFLINE: Final = json.dumps(offline_tokens.CONTRACT, ensure_ascii=False).encode()
 
+_FILES = (("app/flightlog", sha256_hex(b"one")), ("app/lib/Überflug.so", sha256_hex(b"two")), ("z", sha256_hex(b"")))
+_MANIFEST = issue_app_manifest(
+    AppManifest(issuer="i", product="hustl", version="2.1", issued_at=ISSUED_AT, files=_FILES), SIGNER
+)
+_SUPPORT_CODES = tuple(
+    write_support_code(Symptoms(state=state, access="none", root_version=version)).encode()
+    for version, state in enumerate(("active", "grace", "wrong_device"))
+)
+
+
+def _resealed_manifest(mutator: Mutator) -> bytes:
+    """A list that was changed, or claims that were, under a genuine seal."""
+    listed = _MANIFEST.split(b"\n", 2)[2]
+    if mutator.random.random() < 0.7:
+        listed = mutator.of_bytes(listed, _MANIFEST, 4096)
+    claims: Any = {"iss": "i", "aud": "hustl", "iat": int(ISSUED_AT), "ver": "2.1", "files": listed.count(b"\n")}
+    claims["list"] = sha256_b64url(listed)
+    if mutator.random.random() < 0.3:
+        claims = mutator.of_json(claims)
+    seal = forge(mutator.text_of({"alg": "EdDSA", "kid": SIGNER.kid, "typ": TYP}), mutator.text_of(claims))
+    return MAGIC + seal.encode() + b"\n" + listed
+
+
 PARSERS: Final[dict[str, Parser]] = {
     "license token": Parser(
         seeds=(TOKEN.encode(), forge(HEADER, {}).encode()),
@@ -333,6 +358,16 @@ PARSERS: Final[dict[str, Parser]] = {
                 machine_files.FINGERPRINT,
             )
         ),
+    ),
+    "app manifest": Parser(
+        seeds=(_MANIFEST, TOKEN.encode()),
+        read=lambda data: verify_app_manifest(data, ring_of("license-key"), product="hustl"),
+        craft=_resealed_manifest,
+    ),
+    "support code": Parser(
+        seeds=_SUPPORT_CODES,
+        read=lambda data: read_support_code(text_of(data)),
+        craft=lambda mutator: mutator.random.choice(_SUPPORT_CODES),
     ),
     "strict JSON": Parser(
         seeds=(dump_json(roots.MEMBERS), dump_json(machine_files.claims_of())),
