@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from carnet import AsyncCarnet, Carnet, Event
+from carnet.client.events import Listeners
 from carnet.client.upkeep import Rest
 from carnet.core.instant import DAY
 from support.issuing import LICENSE_KEY, ROOT_TEXT
@@ -256,3 +258,15 @@ def test_on_an_event_loop_listeners_are_called_on_it(desk: Desk, caplog: pytest.
     with caplog.at_level(logging.ERROR, "carnet"):
         asyncio.run(asyncio.wait_for(story(), 60))
     assert len(caplog.records) == 2
+
+
+def test_who_left_is_not_told_what_was_on_its_way(desk: Desk) -> None:
+    under_way: list[Callable[[], None]] = []
+    seen: list[Event] = []
+    listeners = Listeners(under_way.append)
+    leave = listeners.add(seen.append)
+    listeners.see(desk.app().check())
+    assert len(under_way) == 1
+    leave()
+    under_way[0]()
+    assert seen == []
