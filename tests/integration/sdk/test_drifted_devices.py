@@ -13,7 +13,7 @@ from carnet import Carnet
 from carnet.client.transport import HttpTransport
 from carnet.client.wire import HttpAnswer, HttpRequest
 from support.machines import RecordedMachine, expected_parts, recorded
-from support.vendor import Vendor, vendor_at
+from support.vendor import Vendor, fingerprint, vendor_at
 
 NEW_SYSTEM = {"etc/machine-id": "a1b2c3d4e5f60718293a4b5c6d7e8f90"}
 
@@ -137,3 +137,17 @@ def test_users_ask_32_containers_of_an_image_are_never_recognised_by_their_host(
         assert "CARNET_DEVICE_ID" in app.info().identity.advice
     assert b"disk-serial" not in wire.sent
     assert b"model" not in wire.sent
+
+
+def test_rel_08_a_repeated_request_of_a_changed_device_is_one_change(vendor: Vendor, tmp_path: Path) -> None:
+    sold = vendor.license(overrides={"seat_limit": 1})
+    parts = [{"kind": "disk-serial", "digest": "a" * 32}, {"kind": "model", "digest": "b" * 32}]
+    before = vendor.ask("activate", sold, {"fingerprint": fingerprint("old"), "components": parts}).json()
+    device = {"fingerprint": fingerprint("new"), "components": parts}
+    body = {"license_key": sold["key"], "product": sold["product"], "device": device}
+    answers = [vendor.http.post("/v1/activate", json=body, headers={"Idempotency-Key": "again"}) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    assert {answer.json()["activation"]["id"] for answer in answers} == {before["activation"]["id"]}
+    assert {answer.json()["activation"]["device"] for answer in answers} == {fingerprint("new")}
+    audited = vendor.admin("GET", f"/audit?object_id={before['activation']['id']}").json()["items"]
+    assert [entry["action"] for entry in audited].count("activation.rebound") == 1
