@@ -35,8 +35,13 @@ KEPT = "lease.jwt"
 """The token of a borrowed seat, in the product's state directory."""
 
 _RETRY_SECONDS = 5.0
+_LONGEST_RETRY_SECONDS = 60.0
 _LEAST_SECONDS = 0.2
 _OWNER_ONLY = 0o600
+
+
+def _chance() -> float:
+    return int.from_bytes(os.urandom(2), "big") / 0xFFFF
 
 
 class SeatCore:
@@ -77,6 +82,7 @@ class SeatCore:
         self._token: LeaseToken | None = None
         self._ends = 0.0
         self._renews = 0.0
+        self._failures = 0
         self.reasons: tuple[Reason, ...] = ()
         self.last_problem: CarnetError | None = None
 
@@ -132,7 +138,10 @@ class SeatCore:
             self._take_in(verdict)
         except CarnetError as problem:
             self.last_problem = problem
-            self._renews = self._running() + _RETRY_SECONDS
+            # Ever more seldom, and each in its own time: all seats of a pool lose their server in one moment (REL-17).
+            pause = min(_RETRY_SECONDS * 2.0**self._failures, _LONGEST_RETRY_SECONDS)
+            self._failures += 1
+            self._renews = self._running() + pause * (0.5 + _chance())
 
     def releasing(self) -> Flow[None]:
         """Give the seat back. Without an answer it runs out by itself."""
@@ -149,13 +158,14 @@ class SeatCore:
 
     def wait_seconds(self) -> float:
         """How long until the seat is to be renewed, with some jitter, so that many do not come at once (REL-17)."""
-        jitter = 0.9 + 0.2 * int.from_bytes(os.urandom(2), "big") / 0xFFFF
+        jitter = 0.9 + 0.2 * _chance()
         return max(_LEAST_SECONDS, (self._renews - self._running()) * jitter)
 
     # ── what is answered ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def _take_in(self, verdict: LeaseVerdict) -> None:
         self.last_problem = None
+        self._failures = 0
         token, at = verdict.token, verdict.answer.at
         if token is None or verdict.renew_after is None:
             codes = verdict.answer.reasons

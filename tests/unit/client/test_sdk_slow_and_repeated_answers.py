@@ -182,3 +182,16 @@ def test_r_43_the_log_tells_whoever_looks_for_the_proxy_what_was_wrong_with_an_a
         ("server_unreachable", None),
         ("answer_not_authentic", "bad_json"),
     ]
+
+
+def test_rel_17_a_seat_whose_server_is_away_asks_ever_more_seldom(desk: Desk) -> None:
+    desk.app().activate(LICENSE_KEY)
+    desk.transport.online = False
+    seat = desk.app().lease()
+    pauses = []
+    for _ in range(8):
+        seat.renew()
+        pauses.append(seat.wait_seconds())
+    assert 2 < pauses[0] < 9
+    assert all(25 < pause < 100 for pause in pauses[4:])
+    assert len({round(pause, 3) for pause in pauses[4:]}) == 4, "each in its own time"
