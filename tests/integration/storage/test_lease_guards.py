@@ -21,6 +21,7 @@ from carnet.server.installation import Installation
 from carnet.server.ports.leases import LeaseChanges, LeaseFacts
 from carnet.server.records import OPERATOR
 from carnet.server.storage import lease_steps
+from carnet.server.storage.lease_statements import IS_FREE
 from carnet.server.storage.postgres import lease_guards
 from support.databases import on
 from support.installations import PRODUCT, HeldClock, give_back, licensed, opened
@@ -214,6 +215,7 @@ def test_rel_01_what_happens_between_the_read_and_the_statement_is_noticed(
 @pytest.mark.parametrize(
     ("way", "guard", "story"),
     [
+        ("any", f"AND {IS_FREE}", another_takes_the_last_seat),
         ("any", "AND mark = :in_force", the_limit_is_lowered),
         ("any", "AND l.revision = :revision", the_license_is_suspended),
         ("keep", "AND l.revision = :revision", the_license_is_suspended_under_a_holder),
