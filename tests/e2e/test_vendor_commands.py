@@ -253,3 +253,23 @@ def test_the_json_of_the_commands_is_the_json_of_the_admin_api(shop: Shop) -> No
             answer = client.get(shop.stage.url + path)
             assert answer.status_code == 200, path
             assert answer.json() == shop.vendor(*words), path
+
+
+def test_sec_36_admin_tokens_are_made_with_scopes_and_products_listed_and_revoked(office: Shop) -> None:
+    made = office.run(
+        "apikey", "create", "--name", "Shop", "--scope", "issue", "--scope", "read", "--product", "hustl", "--json"
+    )
+    assert made.code == exits.OK, made.err
+    token = made.json["token"]
+    assert (made.json["scopes"], made.json["products"]) == (["issue", "read"], ["hustl"])
+    free = office.run("apikey", "create", "--name", "Everything", "--json").json
+    assert (free["scopes"], free["products"]) == (["admin"], None)
+    unknown = office.run("apikey", "create", "--name", "x", "--product", "no-such-product", "--json")
+    assert (unknown.code, unknown.problem["code"]) == (exits.NOT_FOUND, "product_not_found")
+    listed = office.run("apikey", "list")
+    assert token not in listed.out
+    for shown in ("Shop", "issue, read", "hustl", "Everything", "all"):
+        assert shown in listed.out
+    revoked = office.vendor("apikey", "revoke", "--id", made.json["id"])
+    assert revoked["revoked_at"] is not None
+    assert revoked["products"] == ["hustl"]
