@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import shutil
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -34,7 +35,9 @@ class Laptop:
     def __init__(self, server: Server, folder: Path) -> None:
         self.server = server
         self.key = server.license("consumer")
-        self._origin, self.state = folder / "origin", folder / "state"
+        self._folder, self._origin = folder, folder / "origin"
+        self.state = self._origin
+        self._numbers = itertools.count(1)
         self.clock = FakeClock(server.at, uptime_seconds=HOUR)
         with Carnet(**self.settings(f"http://127.0.0.1:{server.port}", state=self._origin, timeout_seconds=30)) as app:
             assert app.activate(self.key).state == "active"
@@ -48,8 +51,8 @@ class Laptop:
         return {**given, "server": address, "timeout_seconds": BUDGET_SECONDS, **settings}
 
     def restored(self) -> Path:
-        """The state as it was."""
-        shutil.rmtree(self.state, ignore_errors=True)
+        """The state as it was, in a place of its own: a call that is late may still write into the last one."""
+        self.state = self._folder / f"state-{next(self._numbers)}"
         shutil.copytree(self._origin, self.state)
         return self.state
 
