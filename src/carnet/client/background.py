@@ -11,6 +11,7 @@ import threading
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Protocol
 
 from carnet.client.upkeep import Rest, Upkeep
@@ -39,7 +40,7 @@ class Bell:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._rung = threading.Event()
+        self._rings: SimpleQueue[None] = SimpleQueue()
         self._resting = threading.Event()
         self._watch: NetworkWatch | None = None
         self.is_closed = False
@@ -48,14 +49,20 @@ class Bell:
         """End the sleep, or the next one."""
         with self._lock:
             self._resting.clear()
-            self._rung.set()
-            if self._watch is not None:
-                self._watch.ring()
+            self._wake()
 
     def close(self) -> None:
         """Ring for the last time."""
         self.is_closed = True
         self.ring()
+
+    def abandon(self) -> None:
+        """
+        As `close`, for the collector of garbage, which may come in the middle of anything on any thread, of `ring` and
+        `rest` too: takes no lock. `SimpleQueue.put` is made for that.
+        """
+        self.is_closed = True
+        self._wake()
 
     def rested(self, seconds: float | None) -> bool:
         """Wait until whoever sleeps here sleeps again; whether he does."""
@@ -72,24 +79,39 @@ class Bell:
                     self._watch = NetworkWatch()
             elif not rest.watches:
                 self._unwatch()
-            if self._rung.is_set():
-                self._rung.clear()
+            if self._was_rung():
                 return
             self._resting.set()
             watch = self._watch
-        if watch is None:
-            self._rung.wait(seconds)
-        else:
+        if watch is not None:
             watch.wait(seconds)
+        else:
+            with suppress(Empty):
+                self._rings.get(timeout=seconds)
         with self._lock:
             self._resting.clear()
-            self._rung.clear()
+            self._was_rung()
 
     def leave(self) -> None:
         """Nobody sleeps here any more."""
         with self._lock:
             self._unwatch()
             self._resting.set()
+
+    def _wake(self) -> None:
+        self._rings.put(None)
+        watch = self._watch
+        if watch is not None:
+            watch.ring()
+
+    def _was_rung(self) -> bool:
+        """Whether there were rings since the last time; forgets them."""
+        rang = False
+        with suppress(Empty):
+            while True:
+                self._rings.get_nowait()
+                rang = True
+        return rang
 
     def _unwatch(self) -> None:
         if self._watch is not None:
@@ -109,7 +131,7 @@ def start(host: Host, upkeep: Upkeep) -> Bell:
         RuntimeError: No thread can be started, for one at the end of the interpreter.
     """
     bell = Bell()
-    client = weakref.ref(host, lambda _: bell.close())
+    client = weakref.ref(host, lambda _: bell.abandon())
     threading.Thread(target=_keep, args=(client, upkeep, bell), name="carnet", daemon=True).start()
     return bell
 

@@ -396,6 +396,31 @@ def test_closing_and_forgetting_end_the_thread(due: Desk) -> None:
     assert not thread.is_alive(), "a plug-in that its host has unloaded leaves nothing behind"
 
 
+def test_a_client_that_is_collected_in_the_middle_of_anything_ends_its_thread_too(due: Desk) -> None:
+    """The collector of garbage may come on a thread that holds the bell's lock: nothing waits for itself."""
+    before = set(carnet_threads())
+    forgotten = due.app()
+    forgotten.start()
+    wait_for_background(forgotten)
+    (thread,) = set(carnet_threads()) - before
+    bell = forgotten._bell
+    assert bell is not None
+    apps = [forgotten]
+    del forgotten
+
+    def collected_while_locked() -> None:
+        with bell._lock:
+            apps.clear()
+            gc.collect()
+
+    collector = threading.Thread(target=collected_while_locked, daemon=True)
+    collector.start()
+    collector.join(20)
+    assert not collector.is_alive()
+    thread.join(20)
+    assert not thread.is_alive()
+
+
 def test_closing_while_a_refresh_is_under_way_is_quiet(due: Desk) -> None:
     gate = Gate(due.vendor.answer)
     app = due.app(transport=gate)
