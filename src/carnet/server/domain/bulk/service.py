@@ -19,8 +19,8 @@ from carnet.server.domain.bulk.commands import (
 from carnet.server.domain.bulk.lines import header, write_lines
 from carnet.server.domain.checks import check_optional_text, invalid
 from carnet.server.domain.ids import Ids
-from carnet.server.domain.licenses.service import renewal_change, status_change
 from carnet.server.domain.licenses.terms import Wanted, check_wanted
+from carnet.server.domain.licenses.transitions import renewal_change, status_change
 from carnet.server.domain.licenses.vault import KeyVault
 from carnet.server.ports import (
     Clock,

@@ -6,14 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final, TypeAlias
 
-from carnet.core._base import replace
 from carnet.core.errors import UsageError
 from carnet.core.instant import Instant
 from carnet.core.model import LicenseStatus
-from carnet.core.renewals import RenewalBasis
 from carnet.formats.key_strength import check_sealing_key
 from carnet.formats.license_key import generate_license_key
-from carnet.server.domain.activations.issuing import check_fits
 from carnet.server.domain.artifacts.signed_keys import SignedKeys, check_options
 from carnet.server.domain.audit.entries import entry
 from carnet.server.domain.checks import (
@@ -23,7 +20,6 @@ from carnet.server.domain.checks import (
     check_page,
     invalid,
 )
-from carnet.server.domain.events import event
 from carnet.server.domain.ids import Ids
 from carnet.server.domain.licenses.commands import (
     CreatedLicense,
@@ -33,7 +29,8 @@ from carnet.server.domain.licenses.commands import (
     SeatCount,
 )
 from carnet.server.domain.licenses.drafting import Identity, draw_up
-from carnet.server.domain.licenses.terms import Wanted, check_wanted, renewed
+from carnet.server.domain.licenses.terms import Wanted, check_wanted
+from carnet.server.domain.licenses.transitions import renewal_change, status_change
 from carnet.server.domain.licenses.vault import KeyVault
 from carnet.server.domain.pages import page_of
 from carnet.server.ports import (
@@ -338,59 +335,6 @@ class LicenseService:
         return license_view(changed)
 
 
-_ACTIONS: Final[dict[LicenseStatus, str]] = {
-    "active": "license.reinstated",
-    "suspended": "license.suspended",
-    "revoked": "license.revoked",
-}
-
-
-def status_change(
-    old: License, status: LicenseStatus, now: Instant, actor: Actor, ids: Ids, *, reason: str | None
-) -> LicenseChange:
-    """
-    The change of a license's status; none where it has it already.
-
-    Raises:
-        UsageError: ``conflict``: it is revoked, and that is final.
-    """
-    if old.status == status:
-        return LicenseChange(license=old, audit=None)
-    if old.status == "revoked":
-        raise _conflict("This license is revoked, and that is final.", "Issue a new license.")
-    action = _ACTIONS[status]
-    audit = entry(now, actor, action, old.id, before=old.status, reason=reason)
-    told = event(ids, now, action, old.id, old.product)
-    return LicenseChange(license=replace(old, status=status), audit=audit, events=(told,))
-
-
-def renewal_change(
-    old: License,
-    wanted: Wanted,
-    basis: RenewalBasis | None,
-    policy: StoredPolicy,
-    *,
-    now: Instant,
-    actor: Actor,
-    ids: Ids,
-) -> LicenseChange:
-    """
-    The change that gives a license a later end.
-
-    Raises:
-        UsageError: ``invalid_argument``, ``bad_policy``; ``conflict``: revoked, not begun, or it has no end.
-    """
-    new = renewed(old, wanted, basis, policy, now)
-    check_fits(new.effective)
-    ends = {"before": old.expires_at, "after": new.expires_at}
-    if new.expires_at is None:
-        ends = {"before": old.progress.updates_until, "after": new.progress.updates_until}
-    is_window = True if new.expires_at is None else None
-    audit = entry(now, actor, "license.renewed", old.id, updates=is_window, **ends)
-    told = event(ids, now, "license.renewed", old.id, old.product, updates=is_window, **ends)
-    return LicenseChange(license=new, audit=audit, events=(told,))
-
-
 def license_view(stored: License) -> LicenseView:
     """*stored* without what must not be shown."""
     return LicenseView(
@@ -419,7 +363,3 @@ def license_view(stored: License) -> LicenseView:
 def license_not_found() -> UsageError:
     """The error for a license that does not exist, to the vendor."""
     return UsageError("license_not_found", "There is no such license.", "Check its id or key.")
-
-
-def _conflict(message: str, fix: str) -> UsageError:
-    return UsageError("conflict", message, fix)
