@@ -65,8 +65,8 @@ def soak(settings: Settings, requests: int, events: Callable[[Servers], Sequence
     return (
         f"{ledger.acknowledged} requests, {len(happening)} kills and restarts, 0 lost of {ledger.seats} seats,"
         f" memory {memory[0]} to {max(memory)} KiB, p99 {first * 1000:.1f} to {last * 1000:.1f} ms"
-        f" ({last / first:.2f}), starts {servers.slowest:.1f} s at most, {ledger.acknowledged / took:.0f}/s, processor: clients {used:.0f} s,"
-        f" server {(processor[-1] - processor[0]) / 4 * 10:.0f} s"
+        f" ({last / first:.2f}), starts {servers.slowest:.1f} s at most, {ledger.acknowledged / took:.0f}/s,"
+        f" processor: clients {used:.0f} s, server {(processor[-1] - processor[0]) / 4 * 10:.0f} s"
     )
 
 
