@@ -1,5 +1,5 @@
 """
-What the background does next: rest, or come to the server. Plans only; `session.py` and `aio.py` do it (issue 5).
+What the background does next: rest, or come to the server. Plans only; `running.py` and `aio.py` do it (issue 5).
 
 An app that is well rests until its next refresh is due at the policy's cadence; with a listener, also until the next
 moment at which what people see changes by itself. One whose refresh is overdue rests as the back-off says, and listens
