@@ -18,7 +18,6 @@ from carnet.core.instant import Instant
 from carnet.core.model import Entitlement, Grant, Policy, StatusRef
 from carnet.formats.base32_groups import (
     GroupError,
-    Problem,
     are_groups,
     locate_typing_errors,
     read_groups,
@@ -26,6 +25,7 @@ from carnet.formats.base32_groups import (
     write_all,
     write_groups,
 )
+from carnet.formats.group_search import Problem
 from carnet.formats.keys import KeyRing, Role, Signer
 from carnet.formats.license_key import MAX_TYPED_CHARACTERS
 from carnet.formats.signed_key_payload import (

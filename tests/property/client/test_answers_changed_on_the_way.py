@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carnet.client.flows import Caller, Verdict, activate, judge
-from carnet.client.wire import HttpAnswer
+from carnet.client.wire import HttpAnswer, HttpRequest
 from carnet.errors import TransportError
 from carnet.formats.keys import Ed25519Signer
 from carnet.formats.strict_json import dump_json, parse_object
@@ -24,6 +24,7 @@ CALLER = Caller(
 )
 VENDOR = Vendor(lambda: NOW)
 REQUEST = next(activate(CALLER, LICENSE_KEY))
+assert isinstance(REQUEST, HttpRequest)
 ANSWER = VENDOR.answer(REQUEST)
 NONCE: str = parse_object(REQUEST.body, max_bytes=10_000, what="The request")["nonce"]
 
