@@ -25,7 +25,9 @@ That no slot is free is read in one statement, at one moment, and writes nothing
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Final, TypeVar
+from weakref import WeakKeyDictionary
 
 from carnet.core._base import Struct
 from carnet.core.lease_slots import GENERAL, Area
@@ -47,6 +49,9 @@ from carnet.server.storage.postgres.pool import HotPool
 from carnet.server.storage.rows import leases as lease_rows
 
 _T = TypeVar("_T")
+
+_GROWING: Final[WeakKeyDictionary[HotPool, dict[str, asyncio.Future[None]]]] = WeakKeyDictionary()
+"""Pools of licenses that grow now, by the license."""
 
 _TRIES: Final = 4
 """Attempts without the pool's lock. Losing one means that others of the same pool, or the vendor, were faster."""
@@ -169,7 +174,7 @@ async def change(pool: HotPool, query: LeaseQuery, rule: LeaseRule[_T], service_
             if way is None:
                 return await _refused(pool, query, rule, facts)
             if way == "grow":
-                await _grow(pool, step, place)
+                await _grown(pool, step, place)
                 way = "any"
             changes = rule.grant(facts, step, ANY_SLOT)
         else:
@@ -228,6 +233,23 @@ def _way(wanted: Wanted, place: _Place, query: LeaseQuery) -> str | None:
 
 def _next_slot(place: _Place, general: Area) -> int:
     return max(place.last_slot + 1, general.first)
+
+
+async def _grown(pool: HotPool, wanted: Wanted, place: _Place) -> None:
+    """Let the pool grow; of many who find it too small at once in this process, one makes the slots for all of them."""
+    under_way = _GROWING.setdefault(pool, {})
+    license_id = place.pool.license.id
+    task = under_way.get(license_id)
+    if task is None:
+        task = under_way[license_id] = asyncio.ensure_future(_grow(pool, wanted, place))
+        task.add_done_callback(lambda done: _has_grown(under_way, license_id, done))
+    await asyncio.shield(task)
+
+
+def _has_grown(under_way: dict[str, asyncio.Future[None]], license_id: str, done: asyncio.Future[None]) -> None:
+    under_way.pop(license_id, None)
+    if not done.cancelled():
+        done.exception()  # whoever still waits is told; where nobody does, nothing is to be said
 
 
 async def _grow(pool: HotPool, wanted: Wanted, place: _Place) -> None:
