@@ -14,7 +14,7 @@ run: .venv/run   ## the boarding-pass story on a real server, which then stays u
 test: .venv/dev  ## every test, on a real database
 	$(BIN)/python -m pytest -n 2 -m "not long" $(ARGS)
 
-test-long: .venv/dev ## the same code, longer campaigns
+test-long: .venv/dev .venv/tpm/tpm.json ## the same code, longer campaigns
 	CARNET_LONG=1 $(BIN)/python -m pytest -n 2 $(ARGS)
 
 check: .venv/dev ## format, lint, types, import rules, type completeness of the SDK
@@ -34,6 +34,8 @@ lock:            ## refresh the locked dependencies (needs uv)
 	  --no-header --upgrade pyproject.toml --extra server --group build -o requirements.lock
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	  --no-header --upgrade pyproject.toml --extra server --group build --group dev -c requirements.lock -o requirements-dev.lock
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	  --no-header --upgrade --group tpm -c requirements-dev.lock -o requirements-tpm.lock
 
 .venv/run: requirements.lock pyproject.toml
 	$(PYTHON) tools/prepare.py .venv requirements.lock
@@ -43,6 +45,9 @@ lock:            ## refresh the locked dependencies (needs uv)
 	$(PYTHON) tools/prepare.py .venv requirements-dev.lock
 	$(BIN)/python tools/prepare_display.py .venv
 	@touch .venv/run $@
+
+.venv/tpm/tpm.json: .venv/dev requirements-tpm.lock
+	$(BIN)/python tools/prepare_tpm.py .venv
 
 clean:           ## forget the environment and caches
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build dist

@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tools.debian_packages import Unavailable, unpack
 
 VERSION = 2
 """Counts up when what is prepared changes."""
@@ -26,16 +29,9 @@ LIBRARIES = (
     *("libegl1", "libopengl0", "libglib2.0-0", "libdbus-1-3", "libfontconfig1", "libxkbcommon0", "libzstd1"),  # of Qt
     *("libtk8.6", "libxft2", "libxss1"),  # of Tk
 )
-NEVER = ("libc6", "libc-bin", "libgcc-s1", "libstdc++6", "python3", "python3.11", "dpkg", "perl")
-"""Never taken from elsewhere than the system that Python runs on."""
-
 _LIBRARIES = ("lib/*-linux-gnu/*.so*", "usr/lib/*-linux-gnu/*.so*", "usr/lib/*.so*")
 _SYSTEM_PROGRAMS = b"/usr/bin\0"
 _OWN_PROGRAMS = b"bin\0"
-
-
-class Unavailable(Exception):  # noqa: N818 - a fact about this machine, not an error of the program
-    """Why the display cannot be prepared here, as a sentence."""
 
 
 def main(argv: list[str]) -> int:
@@ -57,29 +53,8 @@ def main(argv: list[str]) -> int:
 
 
 def _prepare(place: Path) -> dict[str, object]:
-    if platform.system() != "Linux" or not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
-        raise Unavailable("a virtual display is only prepared on Debian and its relatives (apt-get and dpkg-deb).")
     wanted = [*ALWAYS, *LIBRARIES, *_packages_of_tkinter()]
-    packages = place / "packages"
-    packages.mkdir()
-    try:
-        _download(packages, wanted, [])
-    except subprocess.CalledProcessError:  # no lists of packages, or old ones: fetch lists of our own
-        for part in ("state/lists/partial", "cache/archives/partial"):
-            (place / "apt" / part).mkdir(parents=True)
-        own = ["-o", f"Dir::State={place / 'apt' / 'state'}", "-o", f"Dir::Cache={place / 'apt' / 'cache'}"]
-        own += ["-o", f"Dir::State::lists={place / 'apt' / 'state' / 'lists'}"]
-        own += ["-o", "Dir::State::status=/var/lib/dpkg/status"]
-        try:
-            _run(["apt-get", "-q", *own, "-o", "APT::Sandbox::User=root", "update"], packages)
-            _download(packages, wanted, own)
-        except subprocess.CalledProcessError as error:
-            raise Unavailable(f"the system's package sources gave no {ALWAYS[0]}: {error.stderr[-300:]}") from error
-    root = place / "root"
-    for package in sorted(packages.glob("*.deb")):
-        _run(["dpkg-deb", "-x", str(package), str(root)], place)
-    shutil.rmtree(packages)
-    shutil.rmtree(place / "apt", ignore_errors=True)
+    root = unpack(place, wanted, ALWAYS, "a virtual display")
     server = root / "usr" / "bin" / "Xvfb"
     _let_it_find_its_own_programs(server)
     fonts = place / "fonts.conf"
@@ -106,22 +81,6 @@ def _packages_of_tkinter() -> list[str]:
     done = subprocess.run([sys.executable, "-c", "import _tkinter"], check=False, capture_output=True)
     is_debians = Path(os.path.realpath(sys.executable)).parent == Path("/usr/bin")
     return ["python3-tk", "blt"] if done.returncode and is_debians else []
-
-
-def _download(into: Path, wanted: list[str], options: list[str]) -> None:
-    """Fetch *wanted* and what they need that this system does not have."""
-    plan = _run(["apt-get", "-q", *options, "-s", "install", "--no-install-recommends", *wanted], into)
-    new = [words[1] for line in plan.splitlines() if (words := line.split())[:1] == ["Inst"] and words[2][0] == "("]
-    names = sorted({*ALWAYS, *new} - set(NEVER))
-    _run(["apt-get", "-q", *options, "-o", "APT::Sandbox::User=root", "download", *names], into)
-
-
-def _run(command: list[str], directory: Path) -> str:
-    environment = {**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"}
-    done = subprocess.run(  # noqa: S603 - fixed programs, arguments of ours
-        command, cwd=directory, env=environment, check=True, capture_output=True, text=True, timeout=600
-    )
-    return done.stdout
 
 
 def _let_it_find_its_own_programs(server: Path) -> None:

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 from carnet.client.aio_background import AsyncBell, start
 from carnet.client.aio_leases import AsyncSeat
@@ -54,7 +54,7 @@ class AsyncCarnet(Client):
         max_grace_seconds: int | None = None,
         proxy: str | None = None,
         ca_file: str | os.PathLike[str] | None = None,
-        keychain: bool | Keyring = False,
+        keychain: bool | Literal["tpm"] | Keyring = False,
         clock: Clock | None = None,
         transport: AsyncTransport | None = None,
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,

@@ -55,7 +55,7 @@ class Client:
         max_grace_seconds: int | None = None,
         proxy: str | None = None,
         ca_file: str | os.PathLike[str] | None = None,
-        keychain: bool | Keyring = False,
+        keychain: bool | Literal["tpm"] | Keyring = False,
         clock: Clock | None = None,
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
     ) -> None:
@@ -82,7 +82,8 @@ class Client:
             ca_file: A PEM file with certificates of an authority that is trusted beside those of the operating system,
                 for a firewall that inspects TLS; else ``CARNET_CA_FILE``.
             keychain: Keep the device key in the operating system's keychain, where there is one (extra ``keychain``);
-                or a backend of `keyring` to keep it in. Off by default.
+                ``"tpm"`` for the TPM of a Linux device (extra ``tpm``, experimental); or a backend of `keyring` to keep
+                it in. Off by default.
             clock: The device's clocks, for tests.
             timeout_seconds: For all of one contact.
         """

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from carnet.core._base import Struct
 from carnet.core.decision import Host
@@ -36,7 +36,7 @@ class Config(Struct):
         max_offline_seconds, max_grace_seconds: How the app tightens the signed policy.
         proxy: Address of a proxy; an empty text for none, whatever the system says.
         ca_file: Certificates of an authority to trust beside the system's.
-        keychain: Whether the device key is kept in the system's keychain; or the keychain.
+        keychain: Whether the device key is kept in the system's keychain; ``tpm`` for the TPM; or the keychain.
         environ: The environment.
     """
 
@@ -53,7 +53,7 @@ class Config(Struct):
     max_grace_seconds: int | None
     proxy: str | None
     ca_file: str | os.PathLike[str] | None
-    keychain: bool | Keyring
+    keychain: bool | Literal["tpm"] | Keyring
     environ: Mapping[str, str]
 
     def __repr__(self) -> str:

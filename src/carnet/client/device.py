@@ -93,7 +93,7 @@ class Device:
         self.clock = clock
         self.machine: Machine = ThisMachine(sys.platform, "/", config.environ)
         self._embedded: tuple[bytes, Root] | None = None
-        self._keychain: Keychain | None = None
+        self._keychains: dict[bool, Keychain] = {}
 
     @property
     def store(self) -> StateStore:
@@ -101,15 +101,17 @@ class Device:
         product = self.config.product_id()
         return StateStore(os.path.join(self.config.state_directory(), product), product)
 
-    @property
-    def keychain(self) -> Keychain:
-        """The system's keychain, or the one that the app brought; not opened before it is asked."""
-        if self._keychain is None:
+    def keychain(self, *, is_tpm: bool) -> Keychain:
+        """The TPM, or else the system's keychain or the one that the app brought; not opened before it is asked."""
+        if is_tpm not in self._keychains:
             from carnet.client.keychain import Keychain
+            from carnet.client.tpm import Tpm
 
             given = self.config.keychain
-            self._keychain = Keychain(self.config.product_id(), None if isinstance(given, bool) else given)
-        return self._keychain
+            brought = None if isinstance(given, (bool, str)) else given
+            backend = Tpm(self.store.directory) if is_tpm else brought
+            self._keychains[is_tpm] = Keychain(self.config.product_id(), backend)
+        return self._keychains[is_tpm]
 
     def device_seed(self, view: View) -> bytes | None:
         """
@@ -121,12 +123,14 @@ class Device:
         seed = view.state.device_seed
         if seed is not None or not view.state.has_device_key or view.fingerprint is None:
             return seed
-        return self.keychain.read(view.fingerprint) or os.urandom(32)
+        place = self.keychain(is_tpm=view.state.device_seed_in == "tpm")
+        return place.read(view.fingerprint) or os.urandom(32)
 
     def keep_seed(self, fingerprint: str, seed: bytes) -> dict[str, Any]:
         """Keep *seed* where the app wants it, or else in the state file: the members of the state that say so."""
-        if self.config.keychain is not False and self.keychain.keep(fingerprint, seed):
-            return {"device_seed": None, "device_seed_in": "keychain"}
+        is_tpm = self.config.keychain == "tpm"
+        if self.config.keychain is not False and self.keychain(is_tpm=is_tpm).keep(fingerprint, seed):
+            return {"device_seed": None, "device_seed_in": "tpm" if is_tpm else "keychain"}
         return {"device_seed": seed, "device_seed_in": None}
 
     def look(self) -> View:

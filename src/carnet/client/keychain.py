@@ -6,6 +6,8 @@ need a proof by (SEC-45). Nothing else goes there, and no decision needs it: a c
 bite: they ask people for passwords, are missing on servers, forget with a new login; so this is off by default, and
 whatever a keychain cannot do is done by the state file instead (docs/decisions/0069).
 
+A device's TPM may stand in its place (`carnet.client.tpm`), behind the same methods.
+
 `keyring` is the optional extra ``keychain``. Its backend is named for each system: looking for one costs 145 ms, and
 finds none in a frozen app.
 """

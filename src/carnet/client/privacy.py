@@ -71,6 +71,7 @@ FILES: Mapping[str, str] = MappingProxyType(
             " and a digest of the addresses that the device sent from, to tell that the network has changed."
         ),
         "notices.json": "Which notices were shown, and until when they were put off.",
+        "device-key.tpm": "The device's key, sealed by its TPM; only where the app asks for that.",
         "lease.jwt": "A floating seat that was taken along for travel.",
         "log.jsonl": "At most 64 KiB of what was asked of the server and how that ended (below).",
     }

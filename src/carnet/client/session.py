@@ -9,7 +9,7 @@ several products, and several clients of one, may live in one process (conventio
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from carnet.client.base import DEFAULT_TIMEOUT_SECONDS, offline_seconds, required
 from carnet.client.running import Running
@@ -64,7 +64,7 @@ class Carnet(Running):
         max_grace_seconds: int | None = None,
         proxy: str | None = None,
         ca_file: str | os.PathLike[str] | None = None,
-        keychain: bool | Keyring = False,
+        keychain: bool | Literal["tpm"] | Keyring = False,
         clock: Clock | None = None,
         transport: Transport | None = None,
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,

@@ -49,7 +49,8 @@ class DeviceState(Struct):
         license_key: As typed or as given by the environment; the machine file opens with it.
         fingerprint: The enrolled fingerprint: what the activation is bound to, whatever anchors drift later.
         device_seed: Ed25519 seed of the device key (SEC-45), unless it is elsewhere.
-        device_seed_in: ``keychain`` where the operating system's keychain holds it (R-37); else None.
+        device_seed_in: ``keychain`` where the operating system's keychain holds it, ``tpm`` where the device's TPM has
+            sealed it (R-37); else None.
         token: License token, as received.
         machine_file: Armoured machine file, as received.
         roots: Root files newer than the embedded one, oldest first, as received.

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from carnet import Carnet
-from carnet.client import attempts, journal, privacy, reminders
+from carnet.client import attempts, journal, privacy, reminders, tpm
 from carnet.client.leases import KEPT
 from carnet.client.state import COPIES
 from carnet.client.state_file import DeviceState
@@ -219,7 +219,7 @@ def test_what_is_kept_is_exactly_what_the_page_says(vendor: Vendor, relay: Relay
     for line in (tmp_path / sold["product"] / "log.jsonl").read_text().splitlines():
         assert set(json.loads(line)) <= set(privacy.LOG)
         assert sold["key"] not in line
-    constants = (*COPIES, LOCK, MARKER, attempts.FILE, reminders.FILE, journal.FILE, KEPT)
+    constants = (*COPIES, LOCK, MARKER, attempts.FILE, reminders.FILE, journal.FILE, tpm.FILE, KEPT)
     assert named == set(constants), "every file that the SDK's code names is on the page"
     page = (Path(__file__).resolve().parents[3] / "docs" / "reference" / "privacy.md").read_text(encoding="utf-8")
     assert all(f"| `{name}` |" in page for name in DeviceState.__fields__)
