@@ -9,6 +9,8 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Self
@@ -84,3 +86,88 @@ def two_free_ports() -> int:
             except (OSError, OverflowError):
                 continue
             return port
+
+
+class Stand:
+    """Listens where the library looks for a TPM, and one port further for its control; what it hears, it `talk`s to."""
+
+    def __init__(self) -> None:
+        port = two_free_ports()
+        self.connection = connection_to(port)
+        self._listening = [socket.create_server(("127.0.0.1", port + which)) for which in (0, 1)]
+        self._open: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
+        for which, listening in enumerate(self._listening):
+            self._start(self._serve, listening, which)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for each in (*self._listening, *self._open):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+        while self._threads:
+            self._threads.pop(0).join(30)
+        for each in (*self._listening, *self._open):
+            each.close()
+
+    def talk(self, caller: socket.socket, which: int) -> None:
+        """Answer *caller*: 0 for commands, 1 for the control."""
+        raise NotImplementedError
+
+    def _start(self, work: Any, *arguments: Any) -> None:
+        self._threads.append(threading.Thread(target=work, args=arguments, daemon=True))
+        self._threads[-1].start()
+
+    def _serve(self, listening: socket.socket, which: int) -> None:
+        with suppress(OSError):
+            while True:
+                caller, _ = listening.accept()
+                self._open.append(caller)
+                self._start(self._talk, caller, which)
+
+    def _talk(self, caller: socket.socket, which: int) -> None:
+        with suppress(OSError):
+            self.talk(caller, which)
+
+
+class BadChip(Stand):
+    """Answers each command with *answer*, whatever it was; None for nothing at all."""
+
+    def __init__(self, answer: bytes | None) -> None:
+        self._answer = answer
+        self.asked = 0
+        super().__init__()
+
+    def talk(self, caller: socket.socket, which: int) -> None:
+        while caller.recv(4096):
+            if which == 1:  # where the library says from which locality it asks: all is well there
+                caller.sendall(bytes(4))
+                continue
+            self.asked += 1
+            if self._answer is not None:
+                caller.sendall(self._answer)
+                caller.shutdown(socket.SHUT_WR)
+
+
+class Bus(Stand):
+    """Lies between the library and *chip*, and writes down what passes in both directions."""
+
+    def __init__(self, chip: SoftTpm) -> None:
+        self._chip = chip
+        self.seen = bytearray()
+        super().__init__()
+
+    def talk(self, caller: socket.socket, which: int) -> None:
+        there = socket.create_connection(("127.0.0.1", self._chip.port + which))
+        self._open.append(there)
+        self._start(self._carry, there, caller)
+        self._carry(caller, there)
+
+    def _carry(self, source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                self.seen += data
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)

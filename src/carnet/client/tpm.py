@@ -109,8 +109,10 @@ class Tpm:
 
     def _unseal(self, public: bytes, private: bytes) -> bytes:
         with self._session() as (tss, tpm, parent, session):
-            sealed = tss.TPM2B_PUBLIC.unmarshal(public)[0]
-            handle = tpm.load(parent, tss.TPM2B_PRIVATE.unmarshal(private)[0], sealed)
+            parts = tss.TPM2B_PRIVATE.unmarshal(private)[0], tss.TPM2B_PUBLIC.unmarshal(public)[0]
+            if [part.marshal() for part in parts] != [private, public]:
+                raise TpmError("The sealed device key was altered.")  # in a length, which the binding overlooks
+            handle = tpm.load(parent, *parts)
             try:
                 # `unseal` takes nothing that could be encrypted: only its answer is.
                 tpm.trsess_set_attributes(session, tss.TPMA_SESSION.CONTINUESESSION | tss.TPMA_SESSION.ENCRYPT)
@@ -123,8 +125,8 @@ class Tpm:
         """
         The binding, the TPM, the storage key that seals, and a session that encrypts what passes on the bus.
 
-        The storage key is derived from the chip's seed anew each time, by the P-256 template of "TCG TPM v2.0
-        Provisioning Guidance" §7.5.1; clearing the TPM changes that seed, and with it the key.
+        The storage key is derived from the chip's seed anew each time, by the template of specs/state.md §12; clearing
+        the TPM changes that seed, and with it the key.
         """
         connection = self._connection
         if connection is None:

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +20,11 @@ from carnet.client.keychain import Keychain
 from carnet.client.operations import deactivate, refresh
 from carnet.client.state_file import DeviceState
 from carnet.client.tpm import FILE, Tpm, TpmError
+from carnet.formats.encoding import b64url_decode, b64url_encode
 from support.campaigns import LONG
 from support.issuing import LICENSE_KEY
 from support.sdk import Desk
-from support.tpm import MISSING, SoftTpm, connection_to, two_free_ports
+from support.tpm import MISSING, BadChip, Bus, SoftTpm, connection_to
 
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"not run here: {MISSING}")
 
@@ -102,9 +100,16 @@ def test_nothing_stays_in_the_chip(tmp_path: Path, chip: SoftTpm) -> None:
         assert keychain(tmp_path / "damaged", chip).read("device") is None
 
 
-def _altered(path: Path, bit: int, name: str = "private") -> bytes:
-    from carnet.formats.encoding import b64url_decode, b64url_encode
+def test_r_37_who_listens_on_the_bus_of_the_chip_does_not_hear_the_seed(tmp_path: Path, chip: SoftTpm) -> None:
+    with Bus(chip) as bus:
+        assert Keychain("hustl", Tpm(str(tmp_path), bus.connection)).keep("device", SEED)
+        assert Keychain("hustl", Tpm(str(tmp_path), bus.connection)).read("device") == SEED
+    assert len(bus.seen) > 1000
+    text = b64url_encode(SEED).encode()
+    assert all(text[start : start + 6] not in bus.seen for start in range(len(text) - 5))
 
+
+def _altered(path: Path, bit: int, name: str = "private") -> bytes:
     members = json.loads(path.read_bytes())
     part = bytearray(b64url_decode(members[name], "A part"))
     part[bit // 8] ^= 1 << bit % 8
@@ -115,8 +120,6 @@ def _altered(path: Path, bit: int, name: str = "private") -> bytes:
 def test_rel_18_no_altered_byte_of_the_sealed_parts_opens(
     tmp_path: Path, chip: SoftTpm, name: str, record_property: Callable[[str, object], None]
 ) -> None:
-    from carnet.formats.encoding import b64url_decode
-
     assert keychain(tmp_path, chip).keep("device", SEED)
     length = len(b64url_decode(json.loads((tmp_path / FILE).read_bytes())[name], "A part"))
     bits = range(length * 8) if LONG else range(0, length * 8, 7)
@@ -150,47 +153,6 @@ def test_rel_18_every_truncation_of_the_file_is_none(tmp_path: Path, chip: SoftT
 # ── planted faults ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class BadChip:
-    """Something that listens where a TPM should, and answers each command with *answer*; None for nothing at all."""
-
-    def __init__(self, answer: bytes | None) -> None:
-        self._answer = answer
-        port = two_free_ports()
-        self._listening = [socket.create_server(("127.0.0.1", port + which)) for which in (0, 1)]
-        self.connection = connection_to(port)
-        self.asked = 0
-        self._open: list[socket.socket] = []
-        for listening, talk in zip(self._listening, (self._command, self._control), strict=True):
-            threading.Thread(target=self._serve, args=(listening, talk), daemon=True).start()
-
-    def _serve(self, listening: socket.socket, talk: Callable[[socket.socket], None]) -> None:
-        with suppress(OSError):
-            while True:
-                caller, _ = listening.accept()
-                self._open.append(caller)
-                threading.Thread(target=talk, args=(caller,), daemon=True).start()
-
-    def _command(self, caller: socket.socket) -> None:
-        with suppress(OSError):
-            while caller.recv(4096):
-                self.asked += 1
-                if self._answer is not None:
-                    caller.sendall(self._answer)
-                    caller.shutdown(socket.SHUT_WR)
-
-    def _control(self, caller: socket.socket) -> None:
-        """Where the library says from which locality it asks; all is well there."""
-        with suppress(OSError):
-            while caller.recv(4096):
-                caller.sendall(bytes(4))
-
-    def close(self) -> None:
-        for each in (*self._listening, *self._open):
-            with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
-
-
 ANSWERS = {
     "hangs up": b"",
     "half a header": b"\x80\x01\x00",
@@ -207,8 +169,7 @@ ANSWERS = {
 
 @pytest.mark.parametrize("fault", ANSWERS)
 def test_rel_22_a_chip_that_answers_wrongly_is_no_chip(tmp_path: Path, fault: str, desk: Desk) -> None:
-    bad = BadChip(ANSWERS[fault])
-    try:
+    with BadChip(ANSWERS[fault]) as bad:
         backend = Tpm(str(tmp_path), bad.connection)
         assert not Keychain("hustl", backend).keep("device", SEED)
         assert bad.asked > 0
@@ -216,16 +177,13 @@ def test_rel_22_a_chip_that_answers_wrongly_is_no_chip(tmp_path: Path, fault: st
         assert not list(tmp_path.glob("*.draft"))
         assert desk.app(keychain=backend).activate(LICENSE_KEY).state == "active"
         assert desk.app()._device.look().state.device_seed is not None, "the state file holds it"
-    finally:
-        bad.close()
 
 
 def test_rel_22_a_chip_that_never_answers_is_given_up_and_not_asked_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tpm, "LIMIT_SECONDS", 0.5)
-    bad = BadChip(None)
-    try:
+    with BadChip(None) as bad:
         backend = Tpm(str(tmp_path), bad.connection)
         with pytest.raises(TpmError):
             backend.set_password("carnet/hustl", "device", "x" * 43)
@@ -233,13 +191,11 @@ def test_rel_22_a_chip_that_never_answers_is_given_up_and_not_asked_again(
         assert asked > 0
         assert not Keychain("hustl", backend).keep("device", SEED)
         assert bad.asked == asked
-    finally:
-        bad.close()
 
 
 def test_rel_22_nobody_listens(tmp_path: Path) -> None:
-    bad = BadChip(None)
-    bad.close()
+    with BadChip(None) as bad:
+        pass
     assert not Keychain("hustl", Tpm(str(tmp_path), bad.connection)).keep("device", SEED)
 
 
