@@ -9,6 +9,7 @@ why, the tests that need a TPM say so too, and everything else runs.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -34,14 +35,15 @@ def main(argv: list[str]) -> int:
     environment = Path(argv[1]).resolve()
     place = environment / "tpm"
     record = place / "tpm.json"
-    if record.is_file() and json.loads(record.read_text(encoding="utf-8")).get("version") == VERSION:
+    wanted = {"version": VERSION, "lock": hashlib.sha256(LOCK.read_bytes()).hexdigest()}
+    if record.is_file() and wanted.items() <= json.loads(record.read_text(encoding="utf-8")).items():
         return 0
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
     print("-- preparing a software TPM for the tests (builds its binding: half a minute)", flush=True)
     began = time.monotonic()
     try:
-        found: dict[str, object] = {"version": VERSION, **_prepare(place, environment)}
+        found: dict[str, object] = {**wanted, **_prepare(place, environment)}
         print(f"   ready after {time.monotonic() - began:.0f} s", flush=True)
     except (Unavailable, OSError, subprocess.SubprocessError) as reason:
         said = (getattr(reason, "stderr", None) or "")[-300:]
