@@ -12,7 +12,7 @@ run: .venv/run   ## the boarding-pass story on a real server, which then stays u
 	$(BIN)/carnet demo $(ARGS)
 
 test: .venv/dev  ## every test, on a real database
-	$(BIN)/python -m pytest -n 2 -m "not long" $(ARGS)
+	$(BIN)/python -m pytest -n 4 -m "not long" $(ARGS)  # on two cores: much of the time they wait for real clocks
 
 test-long: .venv/dev .venv/tpm/tpm.json ## the same code, longer campaigns
 	CARNET_LONG=1 $(BIN)/python -m pytest -n 2 $(ARGS)
