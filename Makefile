@@ -1,6 +1,7 @@
 # The menu. `make run` and `make test` prepare everything themselves from Python >= 3.11 and a package index.
 PYTHON ?= python3
 ARGS ?=
+SEED ?= 3343875798
 BIN := .venv/bin
 
 .PHONY: help run test test-long check bench docs pictures lock clean
@@ -11,8 +12,8 @@ help:            ## this list
 run: .venv/run   ## the boarding-pass story on a real server, which then stays up (ARGS=--once ends after it)
 	$(BIN)/carnet demo $(ARGS)
 
-test: .venv/dev  ## every test, on a real database
-	$(BIN)/python -m pytest -n 4 -m "not long" $(ARGS)  # on two cores: much of the time they wait for real clocks
+test: .venv/dev  ## every test, on a real database (SEED=n for another order)
+	$(BIN)/python -m pytest -n 4 -m "not long" --randomly-seed=$(SEED) $(ARGS)  # four on two cores: they wait as much as they compute
 
 test-long: .venv/dev .venv/tpm/tpm.json ## the same code, longer campaigns
 	CARNET_LONG=1 $(BIN)/python -m pytest -n 2 $(ARGS)
