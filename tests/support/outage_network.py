@@ -9,7 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 
 Weather: TypeAlias = Literal[
     "up",
@@ -26,21 +26,7 @@ Weather: TypeAlias = Literal[
     "corrupt",
     "drips",
 ]
-WEATHERS: Final[tuple[Weather, ...]] = (
-    "up",
-    "slow",
-    "no network",
-    "blocked",
-    "captive portal",
-    "login redirect",
-    "gateway error",
-    "too many requests",
-    "cut request",
-    "cut answer",
-    "half-closed",
-    "corrupt",
-    "drips",
-)
+WEATHERS: Final[tuple[Weather, ...]] = get_args(Weather)
 """``blocked``: packets get lost and nobody says so. ``half-closed``: the network lets requests out and nothing in."""
 
 _PAGE = b"<!DOCTYPE html><title>Welcome to Hotel Wi-Fi</title><p>Please accept our terms to go online."
