@@ -24,6 +24,7 @@ from carnet.core.attention import (
     may_show,
     quiet_hours,
     remember,
+    snooze_choices,
 )
 from carnet.core.decision import Decision
 from carnet.core.errors import CarnetError, TransportError, UsageError
@@ -167,12 +168,14 @@ class Notices:
 
         Args:
             sight: What was shown.
-            seconds: For how long; None is the pause that the rules make anyway (`carnet.core.attention.pause_seconds`).
+            seconds: For how long, at most the longest of `carnet.core.attention.snooze_choices`; None is the pause that
+                the rules make anyway (`carnet.core.attention.pause_seconds`).
         """
         decision = sight.decision
         if decision is not None and decision.notice is not None:
             memory = remember((), decision)
-            until = memory[0].not_before if seconds is None else decision.checked_at + max(0, seconds)
+            longest = max(snooze_choices(decision), default=0)
+            until = memory[0].not_before if seconds is None else decision.checked_at + min(max(0, seconds), longest)
             self._remember(sight, Instant(min(until, MAX_INSTANT)))
 
     def act(self, action: Button, sight: Sight | None = None) -> Reply | None:

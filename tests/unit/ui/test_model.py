@@ -199,7 +199,7 @@ def test_an_app_on_a_stage_is_left_alone(desk: Desk) -> None:
     assert Notices(desk.app(), is_busy=lambda: True).look("asked").is_due
 
 
-def test_a_snooze_may_be_of_any_length(desk: Desk) -> None:
+def test_a_snooze_ends_while_there_is_time_to_act(desk: Desk) -> None:
     desk.app().activate(LICENSE_KEY)
     desk.transport.online = False
     desk.pass_time(21 * DAY)
@@ -210,6 +210,8 @@ def test_a_snooze_may_be_of_any_length(desk: Desk) -> None:
         assert notices.look().is_due is expected
     notices.snooze(notices.look(), 10**15)
     assert not notices.look().is_due
+    desk.clock.set_wall(desk.true_time.now() + 8 * DAY + HOUR)
+    assert notices.look().is_due
     notices.snooze(notices._unknown())
     notices.shown(notices._unknown())
 

@@ -126,19 +126,6 @@ def ending_from(row: Sequence[Any]) -> LeaseEnding:
     )
 
 
-def ending_values(ending: LeaseEnding) -> tuple[Any, ...]:
-    """The columns of *ending*, in the table's order."""
-    return (
-        ending.lease_id,
-        ending.license_id,
-        ending.holder.kind,
-        ending.holder.id,
-        int(ending.at),
-        ending.reason,
-        int(ending.blocked_until),
-    )
-
-
 @lru_cache(maxsize=4096)
 def lease_terms_of(text: str) -> LeaseTerms:
     """The terms that *text* says."""
