@@ -16,7 +16,7 @@ from carnet.core.conditions import Conditions
 from carnet.core.instant import Instant
 from carnet.core.model import LicenseStatus, LicenseType, Policy
 from carnet.core.progress import NOTHING, Progress, needs_care
-from carnet.formats.keys import KeyState
+from carnet.formats.keys import Algorithm, KeyState, Role
 
 CompatibilityAlgorithm = Literal["EdDSA", "ES256", "RS256"]
 TokenProfile = Literal["native-jwt", "keyforge", "traffic-orchestrator"]
@@ -240,6 +240,43 @@ class CompatibilityKey(Struct):
     replaced_at: Instant | None
     retired_at: Instant | None = None
     signs_for: KeyUse | None = None
+
+
+class SigningKey(Struct):
+    """
+    The public record of a key that the installation signs with, or did, or will (design.md §4).
+
+    Attributes:
+        kid: The thumbprint of the public key.
+        alg: What it signs with, for ever (SEC-01).
+        roles: What it may sign, in the order of `formats.keys.ROLES`; a key that takes its place has the same.
+        public_key: 32 bytes.
+        location: A URI that says where the private half is; never the half itself.
+        state: Where it stands in its life (`domain.trust.life`).
+        announced_at: Since when a root has named it.
+        activated_at: Since when it has signed; None: not yet.
+        replaced_at: Since when it only verifies; None: not so far.
+        ended_at: Since when no root names it any more; None: one does.
+    """
+
+    kid: str
+    alg: Algorithm
+    roles: tuple[Role, ...]
+    public_key: bytes
+    location: str
+    state: KeyState
+    announced_at: Instant
+    activated_at: Instant | None = None
+    replaced_at: Instant | None = None
+    ended_at: Instant | None = None
+
+
+class RootFile(Struct):
+    """A root file after version 1, byte for byte, and since when it is in force here."""
+
+    version: int
+    file: str
+    installed_at: Instant
 
 
 class Event(Struct):

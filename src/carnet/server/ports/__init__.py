@@ -65,6 +65,7 @@ from carnet.server.ports.seats import (
 )
 from carnet.server.ports.statistics import DayCount, LastSeen, Seen, StatisticsStore
 from carnet.server.ports.storage import ReplicaStats, Storage, StorageStats
+from carnet.server.ports.trust import TrustChange, TrustFacts, TrustStore
 
 __all__ = [
     "MAX_HOLDERS",
@@ -129,6 +130,9 @@ __all__ = [
     "StorageStats",
     "StoredDestination",
     "TakeTable",
+    "TrustChange",
+    "TrustFacts",
+    "TrustStore",
     "UsageChange",
     "UsageFacts",
     "UsageQuery",

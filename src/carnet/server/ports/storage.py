@@ -21,6 +21,7 @@ from carnet.server.ports.models import ModelStore
 from carnet.server.ports.outbox import OutboxStore
 from carnet.server.ports.seats import SeatStore
 from carnet.server.ports.statistics import StatisticsStore
+from carnet.server.ports.trust import TrustStore
 
 
 class ReplicaStats(Struct):
@@ -68,6 +69,7 @@ class Storage(
     ModelStore,
     OutboxStore,
     JobStore,
+    TrustStore,
     Protocol,
 ):
     """

@@ -21,6 +21,7 @@ from carnet.server.storage.core.reach import ReachPart
 from carnet.server.storage.core.seats import SeatPart
 from carnet.server.storage.core.snapshot import SnapshotPart
 from carnet.server.storage.core.traffic import TrafficPart
+from carnet.server.storage.core.trust import TrustPart
 
 __all__ = ["CoreStore"]
 
@@ -39,5 +40,6 @@ class CoreStore(
     ClockPart,
     OutboxPart,
     JobPart,
+    TrustPart,
 ):
     """The part of `ports.Storage` that devices do not wait for."""

@@ -48,6 +48,12 @@ from carnet.server.storage.rows.register import (
     issuance_from,
     issuance_values,
 )
+from carnet.server.storage.rows.trust import (
+    root_file_from,
+    root_file_values,
+    signing_key_from,
+    signing_key_values,
+)
 from carnet.server.storage.rows.values import read_json, write_json
 
 __all__ = [
@@ -80,6 +86,10 @@ __all__ = [
     "product_from",
     "product_values",
     "read_json",
+    "root_file_from",
+    "root_file_values",
+    "signing_key_from",
+    "signing_key_values",
     "usage_event_from",
     "usage_event_values",
     "usage_from",

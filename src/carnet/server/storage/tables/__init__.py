@@ -10,6 +10,7 @@ Invariants that the database itself holds:
   seats belong to users: `uq_activations_account`.
 * one trial per product and device, and one count per license and usage event: their primary keys.
 * one active compatibility key per product: the partial unique index `uq_compatibility_keys_active`.
+* one active signing key for the same roles: the partial unique index `uq_signing_keys_active`.
 * one lease per slot and per holder of a pool, each slot within the limit it was given under (`leases`).
 * one delivery of an event to a destination; one holder of a job.
 * a status list position belongs to one subject for ever (SEC-26).
@@ -30,6 +31,7 @@ from carnet.server.storage.tables.licenses import activations, licenses, status_
 from carnet.server.storage.tables.models import enrolments, events, trials, usage, usage_events
 from carnet.server.storage.tables.register import audit, issuances, seen_proofs
 from carnet.server.storage.tables.traffic import day_counts, last_seen, rate_limits, remembered_requests
+from carnet.server.storage.tables.trust import roots, signing_keys
 
 __all__ = [
     "NAMES",
@@ -61,13 +63,15 @@ __all__ = [
     "products",
     "rate_limits",
     "remembered_requests",
+    "roots",
     "seen_proofs",
     "service_clock",
+    "signing_keys",
     "status_indices",
     "trials",
     "usage",
     "usage_events",
 ]
 
-REVISION = "0010"
+REVISION = "0011"
 """The newest migration: with those before it, it makes these tables. A database at it needs no look at the scripts."""
