@@ -62,10 +62,16 @@ class Policy(Struct):
 
 
 class StatusRef(Struct):
-    """Where a license's or an activation's bit stands in the status lists (IETF Token Status List §6.1)."""
+    """
+    Where a license's or an activation's bit stands in the status lists (IETF Token Status List §6.1).
+
+    `minimum` is the oldest version of that list, epoch and number, that may be asked about it (SEC-27): the one that
+    was current when the artifact was issued. None for artifacts from before there were lists.
+    """
 
     uri: str
     index: int
+    minimum: tuple[int, int] | None = None
 
 
 class Grant(Struct):

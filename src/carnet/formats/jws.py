@@ -17,7 +17,7 @@ from typing import Any, Final, NoReturn
 from carnet.core.errors import MalformedError, NotGenuineError
 from carnet.formats.encoding import b64url_decode, b64url_encode
 from carnet.formats.keys import Algorithm, KeyRing, PublicKey, Role, Signer, check_kid
-from carnet.formats.limits import MAX_TOKEN_HEADER
+from carnet.formats.limits import MAX_JSON_STRING, MAX_TOKEN_HEADER
 from carnet.formats.strict_json import dump_json, parse_object
 
 _NAMES: Final[dict[Algorithm, tuple[str, ...]]] = {
@@ -46,7 +46,15 @@ def sign_jws(claims: dict[str, Any] | bytes, *, typ: str, signer: Signer) -> str
 
 
 def open_jws(
-    token: str | bytes, *, typ: str, role: Role, ring: KeyRing, max_bytes: int, what: str, needs_kid: bool = True
+    token: str | bytes,
+    *,
+    typ: str,
+    role: Role,
+    ring: KeyRing,
+    max_bytes: int,
+    what: str,
+    needs_kid: bool = True,
+    max_string: int = MAX_JSON_STRING,
 ) -> tuple[dict[str, Any], str]:
     """
     Check a compact JWS and return its claims and the id of the key that signed it. The steps of license-token.md §5.
@@ -60,6 +68,7 @@ def open_jws(
         what: What this is, for errors' sentences: ``The license token``.
         needs_kid: False for tokens of others whose header may leave `kid` out (specs/token-profiles.md §3): then the
             one key that is usable for the role is meant, and there must be exactly one.
+        max_string: Longest string in the claims, for a kind that carries something larger within one.
 
     Raises:
         MalformedError: ``too_large``, ``bad_compact``, ``bad_base64``, ``bad_header``, ``wrong_type``, ``bad_kid``, and
@@ -76,7 +85,7 @@ def open_jws(
     key = known.get(header) or _read_header(header, typ, role, ring, what, needs_kid=needs_kid)
     _verify(key, signature, signed, what)
     # Step 8: only now the payload.
-    return parse_object(b64url_decode(payload, what), max_bytes=max_bytes, what=what), key.kid
+    return parse_object(b64url_decode(payload, what), max_bytes=max_bytes, what=what, max_string=max_string), key.kid
 
 
 def open_jws_with(token: str | bytes, *, typ: str, key: PublicKey, max_bytes: int, what: str) -> dict[str, Any]:
@@ -97,7 +106,9 @@ def open_jws_with(token: str | bytes, *, typ: str, key: PublicKey, max_bytes: in
     return parse_object(b64url_decode(payload, what), max_bytes=max_bytes, what=what)
 
 
-def unverified_jws(token: str | bytes, *, max_bytes: int, what: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def unverified_jws(
+    token: str | bytes, *, max_bytes: int, what: str, max_string: int = MAX_JSON_STRING
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """
     The header and claims of a compact JWS that NOBODY HAS VERIFIED: for showing and sorting files, never for deciding.
 
@@ -107,7 +118,7 @@ def unverified_jws(token: str | bytes, *, max_bytes: int, what: str) -> tuple[di
     header, payload, _, _ = _parts(token, max_bytes, what)
     return (
         parse_object(b64url_decode(header, what), max_bytes=MAX_TOKEN_HEADER, what=f"{what}'s header"),
-        parse_object(b64url_decode(payload, what), max_bytes=max_bytes, what=what),
+        parse_object(b64url_decode(payload, what), max_bytes=max_bytes, what=what, max_string=max_string),
     )
 
 

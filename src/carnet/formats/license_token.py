@@ -161,6 +161,8 @@ def _claims_of(grant: Grant, expires_at: Instant) -> dict[str, Any]:
         claims["lic_nbf"] = grant.license_starts_at
     if grant.license_status_ref is not None:
         claims["status"] = status_to_claims(grant.license_status_ref)
+        if grant.license_status_ref.minimum is not None:
+            claims["status_min"] = list(grant.license_status_ref.minimum)
     if grant.activation_status_ref is not None:
         claims["act_status"] = activation_status_to_claims(grant.activation_status_ref, grant.license_status_ref)
     return claims
@@ -196,7 +198,7 @@ def _grant_of(claims: dict[str, Any], kid: str) -> Grant:
     # not know are ignored: one that old verifiers must not ignore needs a new `typ` (license-token.md §7).
     _check_types(claims, _TEXTS, _TIMES, ())
     get = claims.get
-    license_status = status_from_claims(claims["status"]) if "status" in claims else None
+    license_status = status_from_claims(claims)
     try:
         issued_at, not_before, expires_at = claims["iat"], claims["nbf"], claims["exp"]
         license_expires_at, starts_at = claims["lic_exp"], get("lic_nbf")

@@ -13,7 +13,10 @@ MAX_TOKEN = 8 * KIB
 MAX_TOKEN_HEADER = KIB
 MAX_MACHINE_FILE = 256 * KIB
 MAX_STATUS_LIST_TOKEN = 4 * MIB
-MAX_STATUS_LIST_INFLATED = 16 * MIB
+MAX_STATUS_LIST_BYTES = 16 * MIB
+"""Of the statuses, unpacked; a list says how many it has, and exactly so many are taken."""
+MAX_STATUSES = MAX_STATUS_LIST_BYTES * 8 // 2
+"""Of one list: what fits at 2 bits each, so that a list can always say that somebody is suspended."""
 MAX_ROOT = 512_000
 MAX_ROOT_STEPS = 256
 MAX_BUNDLE = 8 * MIB

@@ -117,6 +117,8 @@ def _extras_from_grant(grant: Grant) -> dict[str, Any]:
         extras["lic_nbf"] = grant.license_starts_at
     if grant.license_status_ref is not None:
         extras["status"] = status_to_claims(grant.license_status_ref)
+        if grant.license_status_ref.minimum is not None:
+            extras["status_min"] = list(grant.license_status_ref.minimum)
     if grant.activation_status_ref is not None:
         extras["act_status"] = activation_status_to_claims(grant.activation_status_ref, grant.license_status_ref)
     return extras
@@ -288,11 +290,10 @@ def _grant_with_extras(extras: dict[str, Any], grace_seconds: int, known: dict[s
         if not is_time(extras["lic_nbf"]):
             _refuse("bad_lic_nbf", "The start of the license is not a time.")
         known["license_starts_at"] = Instant(extras["lic_nbf"])
-    if "status" in extras:
-        known["license_status_ref"] = status_from_claims(extras["status"])
+    known["license_status_ref"] = status_from_claims(extras)
     if "act_status" in extras:
         known["activation_status_ref"] = activation_status_from_claims(
-            extras["act_status"], known.get("license_status_ref")
+            extras["act_status"], known["license_status_ref"]
         )
     return Grant(
         id=extras["jti"],

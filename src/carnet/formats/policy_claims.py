@@ -138,25 +138,37 @@ def distinct(entitlements: list[Entitlement]) -> tuple[Entitlement, ...]:
 
 
 def status_to_claims(status: StatusRef) -> dict[str, Any]:
-    """``{"status_list": {"idx", "uri"}}`` (IETF Token Status List §6.1)."""
+    """``{"status_list": {"idx", "uri"}}`` (IETF Token Status List §6.1). `minimum` is a claim beside it."""
     return {"status_list": {"idx": status.index, "uri": status.uri}}
 
 
-def status_from_claims(value: Any) -> StatusRef:
+def status_from_claims(claims: dict[str, Any]) -> StatusRef | None:
     """
-    Read what `status_to_claims` writes.
+    Read the members `status`, as `status_to_claims` writes it, and `status_min` of *claims*.
+
+    Returns:
+        None where neither is there.
 
     Raises:
-        MalformedError: ``bad_status``: another shape, or an index that is not a whole number from 0 to 2^31 - 1.
+        MalformedError: ``bad_status``: another shape, an index that is not a whole number from 0 to 2^31 - 1, or a
+            minimum that is no version of a list, or is without a status.
     """
-    return _status(value.get("status_list") if type(value) is dict else None)
+    if "status" not in claims:
+        if "status_min" in claims:
+            _refuse("bad_status", "The oldest version of a list is named without the list.")
+        return None
+    status = claims["status"]
+    return _status(status.get("status_list") if type(status) is dict else None, claims, "status_min")
 
 
 def activation_status_to_claims(status: StatusRef, license_status: StatusRef | None) -> dict[str, Any]:
-    """``{"idx", "uri"}``; the address is left out where it is that of the license's list."""
+    """``{"idx", "uri"?, "min"?}``; address and minimum are left out where they are those of the license's list."""
     claims: dict[str, Any] = {"idx": status.index}
     if license_status is None or license_status.uri != status.uri:
         claims["uri"] = status.uri
+        license_status = None
+    if status.minimum is not None and (license_status is None or license_status.minimum != status.minimum):
+        claims["min"] = list(status.minimum)
     return claims
 
 
@@ -168,8 +180,16 @@ def activation_status_from_claims(value: Any, license_status: StatusRef | None) 
         MalformedError: ``bad_status``.
     """
     if type(value) is dict and "uri" not in value and license_status is not None:
-        value = {**value, "uri": license_status.uri}
-    return _status(value)
+        shared: dict[str, Any] = {"uri": license_status.uri}
+        if license_status.minimum is not None:
+            shared["min"] = list(license_status.minimum)
+        value = {**shared, **value}
+    return _status(value, value, "min")
+
+
+def is_list_version(value: Any) -> TypeGuard[list[int]]:
+    """Whether *value* is the version of a status list: epoch and number, each a whole number from 0 to 2^53 - 1."""
+    return type(value) is list and len(value) == 2 and all(type(part) is int and part >= 0 for part in value)
 
 
 def is_text(value: Any) -> TypeGuard[str]:
@@ -182,11 +202,16 @@ def is_time(value: Any) -> TypeGuard[int]:
     return type(value) is int and 0 < value <= MAX_INSTANT
 
 
-def _status(entry: Any) -> StatusRef:
+def _status(entry: Any, beside: Any, minimum_name: str) -> StatusRef:
     index, uri = (entry.get("idx"), entry.get("uri")) if type(entry) is dict else (None, None)
     if type(index) is not int or not 0 <= index <= _MAX_INDEX or not is_text(uri):
         _refuse("bad_status", "A status reference is not an index and the address of a list.")
-    return StatusRef(uri=uri, index=index)
+    if minimum_name not in beside:
+        return StatusRef(uri=uri, index=index)
+    minimum = beside[minimum_name]
+    if not is_list_version(minimum):
+        _refuse("bad_status", "The oldest version of a status list is not two whole numbers.")
+    return StatusRef(uri=uri, index=index, minimum=(minimum[0], minimum[1]))
 
 
 def _entitlement(claim: Any) -> Entitlement:
