@@ -20,7 +20,8 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 from carnet.core._base import replace  # noqa: E402
 from carnet.core.decision import Evidence, Host  # noqa: E402
 from carnet.core.instant import DAY, Instant  # noqa: E402
-from carnet.core.model import Entitlement, Fault, Policy  # noqa: E402
+from carnet.core.model import Entitlement, Fault, Policy, StatusRef  # noqa: E402
+from carnet.core.revocation import Listed  # noqa: E402
 from carnet.core.seats import HeldSeat, LicenseFacts, SeatRequest  # noqa: E402
 from support.decisions import (  # noqa: E402 - found on the path that is set above
     DEVICE,
@@ -52,15 +53,26 @@ _AROUND = ((-1, "before"), (0, "at"), (1, "after"))
 
 def scenarios() -> Iterator[Scenario]:
     """Every scenario, complete with its outcome."""
-    for part in (ordinary, ends, bounds, selection, refusals, faults, places, checks, entitlements, precedence):
+    for part in (ordinary, ends, bounds, selection, refusals, lists, faults, places, checks, entitlements, precedence):
         yield from part()
     for part in (seats, windows, domains, versions):
         yield from part()
 
 
-def judged(name: str, section: str, catches: str, given: Evidence, now: Instant, *, host: Host = HOST) -> Scenario:
-    """A scenario of `decide`."""
+def judged(
+    name: str,
+    section: str,
+    catches: str,
+    given: Evidence,
+    now: Instant,
+    *,
+    host: Host = HOST,
+    said: tuple[Listed, ...] = (),
+) -> Scenario:
+    """A scenario of `decide`, with what status lists say."""
     function = {"function": "decide", "evidence": to_json(given), "host": to_json(host)}
+    if said:
+        function["lists"] = [to_json(listed) for listed in said]
     return complete(name, section, catches, function, now)
 
 
@@ -404,6 +416,112 @@ def refusals() -> Iterator[Scenario]:
         Evidence(license_status="revoked"),
         at(DAY),
     )
+
+
+_LIST = "https://license.example.com/v1/status/"
+_LICENSE_REF = StatusRef(uri=f"{_LIST}0", index=7)
+_SEAT_REF = StatusRef(uri=f"{_LIST}0", index=4)
+
+
+def listed(seconds: int, *statuses: tuple[int, int], **changes: Any) -> Listed:
+    """What list 0 in version 1.5 says, *seconds* after `ISSUED`, changed."""
+    base: dict[str, Any] = {"issuer": "issuer-1", "uri": f"{_LIST}0", "version": (1, 5), "issued_at": at(seconds)}
+    return Listed(**{**base, "statuses": statuses, **changes})
+
+
+def lists() -> Iterator[Scenario]:
+    """What status lists say of the license and of its seat."""
+    held = evidence(grant(license_status_ref=_LICENSE_REF, activation_status_ref=_SEAT_REF))
+    fine = ((7, 0), (4, 0))
+
+    def said(name: str, catches: str, *lists_: Listed, given: Evidence = held, now: Instant = NOW) -> Scenario:
+        return judged(f"list-{name}", "2.6", catches, given, now, said=lists_)
+
+    for name, statuses, catches in (
+        ("valid", fine, "Stopping what a list calls valid."),
+        ("revoked", ((7, 1), (4, 0)), "Going on after the list revoked the license."),
+        ("suspended", ((7, 2), (4, 0)), "Taking a suspension for the end, or for nothing."),
+        ("unknown-status", ((7, 3), (4, 0)), "Going on under a status that is not known."),
+        ("seat-ended", ((7, 0), (4, 1)), "Reading the license's status only."),
+        ("seat-suspended", ((7, 0), (4, 2)), "Calling the license suspended because of its seat's status."),
+        ("both", ((7, 1), (4, 1)), "Telling one of two facts only."),
+        ("other-index", ((7, 0), (4, 0), (5, 1)), "Obeying another license's status."),
+        ("without-license", ((4, 0),), "Taking an index that the list does not have for a revoked one."),
+    ):
+        yield said(name, catches, listed(2 * DAY, *statuses))
+    for seconds, word in _AROUND:
+        yield said(
+            f"against-grant-{word}",
+            "Letting an older list stop a newer grant, or a newer one not.",
+            listed(60 + seconds, (7, 2), (4, 0)),
+        )
+    least = _versioned(3, 5)
+    for name, version in (("older-number", (3, 4)), ("older-epoch", (2, 9)), ("same", (3, 5)), ("newer", (4, 0))):
+        yield said(
+            f"minimum-{name}",
+            "Comparing a list's version with the one that the artifact asks for in another way.",
+            listed(2 * DAY, (7, 1), (4, 0), version=version),
+            given=least,
+        )
+    old, new = listed(2 * DAY, (7, 1), (4, 0)), listed(3 * DAY, *fine, version=(1, 4))
+    catches = "Going back to an older version because it has a later time."
+    yield said("rollback", catches, old, new)
+    yield said("rollback-the-other-way-round", "Letting the order of lists matter.", new, old)
+    yield said("reinstated", "Keeping to an older list.", listed(2 * DAY, (7, 2), (4, 0)), replace(new, version=(1, 6)))
+    yield said("same-version", "Taking the earlier of two.", listed(2 * DAY, (7, 1), (4, 0)), listed(3 * DAY, *fine))
+    yield said(
+        "newest-is-shorter",
+        "Asking an older list where the newest one does not know the index.",
+        listed(2 * DAY, (7, 1), (4, 1)),
+        listed(3 * DAY, (4, 0), version=(1, 6)),
+    )
+    yield said("other-issuer", "Obeying another installation's list.", listed(2 * DAY, (7, 1), issuer="issuer-2"))
+    yield said("other-address", "Reading the index in another list.", listed(2 * DAY, (7, 1), uri=f"{_LIST}1"))
+    yield said(
+        "without-reference",
+        "Reading any list for a grant that names none.",
+        listed(2 * DAY, (7, 1), (4, 1)),
+        given=evidence(grant()),
+    )
+    yield said(
+        "for-another-product",
+        "Forgetting what is wrong with a foreign grant because its license was revoked too.",
+        listed(2 * DAY, (7, 1), (4, 0)),
+        given=evidence(replace(held.grants[0], product="another")),
+    )
+    rules = {"max_revocation_age_seconds": 5 * DAY}
+    aged = evidence(grant(license_status_ref=_LICENSE_REF, activation_status_ref=_SEAT_REF, **rules))
+    catches = "Counting the age from another moment than the list's."
+    for seconds, word in _AROUND:
+        yield said(f"age-{word}", catches, listed(2 * DAY, *fine), given=aged, now=at(7 * DAY + seconds))
+    elsewhere = replace(_SEAT_REF, uri=f"{_LIST}1")
+    apart = evidence(grant(license_status_ref=_LICENSE_REF, activation_status_ref=elsewhere, **rules))
+    early = listed(DAY, (4, 0), uri=f"{_LIST}1")
+    catches = "Taking the newer of two lists for both."
+    for seconds, word in _AROUND:
+        yield said(
+            f"age-of-two-{word}", catches, listed(3 * DAY, (7, 0)), early, given=apart, now=at(6 * DAY + seconds)
+        )
+    catches = "Calling a license checked whose seat's list is not there."
+    yield said("age-of-one-of-two", catches, listed(3 * DAY, (7, 0)), given=apart, now=at(5 * DAY))
+    catches = "Counting a list that is older than the artifact allows as a check."
+    young = evidence(replace(aged.grants[0], license_status_ref=replace(_LICENSE_REF, minimum=(1, 6))))
+    yield said("age-below-minimum", catches, listed(2 * DAY, *fine), given=young, now=at(5 * DAY))
+    catches = "Calling a grant checked by a list that is another grant's."
+    beside = evidence(*aged.grants, grant(id="file-0", issued_at=at(-1), not_before=at(-1), **rules))
+    yield said("age-beside-grant-without", catches, listed(2 * DAY, *fine), given=beside, now=at(5 * DAY))
+    checked = replace(aged, revocation_checked_at=at(3 * DAY))
+    catches = "Replacing a later check by an earlier one."
+    yield said("age-of-earlier-list", catches, listed(2 * DAY, *fine), given=checked, now=at(8 * DAY - 1))
+    yield said("age-of-later-list", "Ignoring a newer list.", listed(4 * DAY, *fine), given=checked, now=at(9 * DAY))
+    pair = evidence(*held.grants, replace(held.grants[0], kind="token", id="token-1"))
+    yield said("of-two-grants", "Telling one fact twice.", listed(2 * DAY, (7, 1), (4, 0)), given=pair)
+
+
+def _versioned(epoch: int, number: int) -> Evidence:
+    """A grant that asks for at least this version of its lists."""
+    refs = [replace(ref, minimum=(epoch, number)) for ref in (_LICENSE_REF, _SEAT_REF)]
+    return evidence(grant(license_status_ref=refs[0], activation_status_ref=refs[1]))
 
 
 def faults() -> Iterator[Scenario]:

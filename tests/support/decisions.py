@@ -13,8 +13,9 @@ from carnet.core.decision import Decision, Evidence, Host, Refused
 from carnet.core.domains import domain_matches
 from carnet.core.errors import CarnetError
 from carnet.core.instant import DAY, Instant, parse_instant
-from carnet.core.model import Fault, Grant, Policy, Refusal
+from carnet.core.model import Fault, Grant, Policy, Refusal, StatusRef
 from carnet.core.policies import entitlement_from_json
+from carnet.core.revocation import Listed, with_lists
 from carnet.core.rules import decide
 from carnet.core.seats import HeldSeat, LicenseFacts, SeatRequest, decide_activation, decide_refresh
 from carnet.core.terms import offline_window
@@ -109,8 +110,25 @@ def evidence_from_json(value: Mapping[str, Any]) -> Evidence:
     return _times(Evidence, plain, "trusted_at", "clock_suspect_at", "revocation_checked_at")
 
 
+def lists_from_json(value: list[Mapping[str, Any]]) -> tuple[Listed, ...]:
+    """Read `to_json` of what status lists say."""
+    return tuple(
+        _times(
+            Listed,
+            {**item, "version": tuple(item["version"]), "statuses": tuple(map(tuple, item.get("statuses", ())))},
+            "issued_at",
+        )
+        for item in value
+    )
+
+
 def _grant_from_json(value: Mapping[str, Any]) -> Grant:
     members = dict(value)
+    for name in ("license_status_ref", "activation_status_ref"):
+        if name in members:
+            ref = members[name]
+            minimum = ref.get("minimum")
+            members[name] = StatusRef(**{**ref, "minimum": None if minimum is None else tuple(minimum)})
     members["policy"] = _policy_from_json(members["policy"])
     if "entitlements" in members:
         members["entitlements"] = tuple(entitlement_from_json(item) for item in members["entitlements"])
@@ -161,7 +179,8 @@ def run_scenario(vector: Mapping[str, Any]) -> dict[str, Any]:
     function = given.pop("function")
     now = parse_instant(vector["now"]) if "now" in vector else Instant(0)
     if function == "decide":
-        decision = decide(evidence_from_json(given["evidence"]), now, Host(**given["host"]))
+        known = with_lists(evidence_from_json(given["evidence"]), lists_from_json(given.get("lists", [])))
+        decision = decide(known, now, Host(**given["host"]))
         return {
             "outcome": "ok" if decision else f"refused:{decision.state}",
             "decision": decision.to_json(),

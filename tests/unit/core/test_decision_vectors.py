@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from carnet.core import domains, facts, notices, reasons, rules, seats, terms, versions
+from carnet.core import domains, facts, notices, reasons, revocation, rules, seats, terms, versions
 from support.branches import untaken_branches
 from support.decisions import run_scenario
 from support.situations import FACTS
@@ -40,7 +40,7 @@ def test_the_rules_do_what_the_vector_expects(name: str) -> None:
 
 
 def test_rel_24_the_vectors_take_every_branch_of_the_rules_both_ways() -> None:
-    modules = [rules, seats, facts, notices, reasons, terms, domains, versions]
+    modules = [rules, seats, facts, revocation, notices, reasons, terms, domains, versions]
     assert untaken_branches(modules, lambda: [run_scenario(vector) for vector in VECTORS.values()]) == []
 
 
