@@ -45,7 +45,7 @@ class Evidence(Struct):
         trusted_at: A proven lower bound of the present time, or None (SEC-29).
         clock_suspect: The clock guard asks for attention and the policy's `clock_strictness` decides.
         clock_suspect_at: When it will, while the clock is counted down (specs/clock.md §6); None while it is not.
-        revocation_checked_at: Up to when it is known, by status lists or otherwise, that nothing here was revoked; or None.
+        revocation_checked_at: Up to when nothing here was revoked, by status lists (§2.6) or otherwise; or None.
         license_status: The server's own record; None on a device.
     """
 
