@@ -107,6 +107,8 @@ def state_to_json(state: DeviceState) -> dict[str, Any]:
             "falls": clock.falls,
         },
     }
+    if state.status_lists:  # most devices have none, and their state stays as small as it was
+        members["status_lists"] = list(state.status_lists)
     return members
 
 

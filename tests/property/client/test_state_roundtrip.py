@@ -28,6 +28,7 @@ states = st.builds(
     machine_file=st.none() | texts,
     roots=st.lists(texts, max_size=3).map(tuple),
     refusals=st.lists(texts, max_size=3).map(tuple),
+    status_lists=st.lists(texts, max_size=3).map(tuple),
     server_time=st.none() | instants,
     contacts=st.integers(0, 2**53 - 1),
     clock=st.builds(

@@ -35,6 +35,7 @@ FULL = DeviceState(
     machine_file="-----BEGIN MACHINE FILE-----\nAAAA\n-----END MACHINE FILE-----",
     roots=('{"root":2}', '{"root":3}'),
     refusals=("a.b.c",),
+    status_lists=("d.e.f", "g.h.i"),
     server_time=Instant(1_800_000_000),
     contacts=7,
     clock=ClockFacts(trusted_at=Instant(1_800_000_100), boot="b-1", uptime_seconds=55, behind_since=Instant(9)),
