@@ -69,7 +69,8 @@ class Vendor:
         seats: Fingerprint to device key of each seat.
         policy, expires_at: The license's terms.
         before_sending: Gets the answer's members and returns what is really sent, for hostile answers.
-        roots: Root files to hand out, and `signers` the keys in use.
+        roots: Root files that answers carry, and `signers` the keys in use.
+        published: Root files that are served one by one, version 1 first.
     """
 
     def __init__(self, now: Callable[[], Instant]) -> None:
@@ -83,6 +84,7 @@ class Vendor:
         self.license_key = LICENSE_KEY
         self.before_sending: Callable[[dict[str, Any]], dict[str, Any]] = lambda members: members
         self.roots: tuple[str, ...] = ()
+        self.published: tuple[str, ...] = (ROOT_TEXT,)
         self.signers = SIGNERS
         self.used_proofs: set[str] = set()
         self.bodies: list[dict[str, Any]] = []
@@ -95,6 +97,8 @@ class Vendor:
 
     def answer(self, request: HttpRequest) -> HttpAnswer:
         """Answer a request; what a `MemoryTransport` is made with."""
+        if request.path.startswith("/v1/root/"):
+            return self.root_file(int(request.path.rpartition("/")[2]))
         body = parse_object(request.body, max_bytes=16 * 1024, what="The request")
         self.bodies.append(body)
         action = request.path.removeprefix("/v1/")
@@ -114,6 +118,12 @@ class Vendor:
         members["proof"] = self.proof(body, action, code, artifacts)
         status = {None: 200, "license_not_found": 404, "seat_limit_reached": 409}.get(code, 403)
         return HttpAnswer(status=status, body=dump_json(self.before_sending(members)))
+
+    def root_file(self, version: int) -> HttpAnswer:
+        """What `GET /v1/root/{version}` gives: one of `published`, which holds version 1 and those after it."""
+        if not 1 <= version <= len(self.published):
+            return HttpAnswer(status=404, body=b"{}")
+        return HttpAnswer(status=200, body=self.published[version - 1].encode())
 
     def issue(self, fingerprint: str, ttl_seconds: int | None = None) -> dict[str, str]:
         """A token and a machine file for *fingerprint*, dated now."""

@@ -23,17 +23,19 @@ from carnet.client.clock import (
     trusted_now,
 )
 from carnet.client.config import Config
-from carnet.client.evidence import follow_roots, gather
+from carnet.client.evidence import gather
 from carnet.client.fingerprint import Identity, identify
 from carnet.client.fingerprint.machine import Machine, ThisMachine
+from carnet.client.roots import Chain, embedded, follow
 from carnet.client.state import Loaded, StateStore
 from carnet.client.state_file import DeviceState
 from carnet.core._base import Struct, replace
 from carnet.core.decision import Decision, Evidence, Reason
 from carnet.core.errors import CarnetError, StateError
 from carnet.core.instant import Instant
+from carnet.core.model import Grant
 from carnet.core.rules import decide
-from carnet.formats.root import Root, read_root
+from carnet.formats.root import Root
 
 if TYPE_CHECKING:
     from carnet.client.keychain import Keychain
@@ -53,7 +55,7 @@ class View(Struct):
         identity: Who it is.
         loaded: The state as found.
         fingerprint: The enrolled fingerprint, else the one of the first anchor; None where there is no identity.
-        root: The newest trusted root.
+        chain: The root files that are trusted.
         wall: The wall clock.
         uptime: The running clock.
         clock: What is remembered of time, as far as the root's keys vouch for it.
@@ -63,7 +65,7 @@ class View(Struct):
     identity: Identity
     loaded: Loaded
     fingerprint: str | None
-    root: Root
+    chain: Chain
     wall: Instant
     uptime: Uptime | None
     clock: ClockFacts
@@ -73,6 +75,11 @@ class View(Struct):
     def state(self) -> DeviceState:
         """The content of the state; an empty one where it did not open."""
         return self.loaded.state
+
+    @property
+    def root(self) -> Root:
+        """The newest trusted root."""
+        return self.chain.root
 
     @property
     def now(self) -> Instant:
@@ -92,7 +99,7 @@ class Device:
         self.config = config
         self.clock = clock
         self.machine: Machine = ThisMachine(sys.platform, "/", config.environ)
-        self._embedded: tuple[bytes, Root] | None = None
+        self._followed: tuple[tuple[bytes, tuple[str, ...]], Chain] | None = None
         self._keychains: dict[bool, Keychain] = {}
 
     @property
@@ -141,18 +148,18 @@ class Device:
             UsageError: A setting is missing or wrong.
             MalformedError, NotGenuineError: The embedded root is not a root file.
         """
-        embedded = self._embedded_root()
+        root_file = self.config.root_file()
         directory = self.config.state_directory()
         identity = identify(declared=self.config.device_id, state_directory=directory, machine=self.machine)
         loaded = self.store.load(identity.anchors)
-        root, _ = follow_roots(embedded, loaded.state.roots)
+        chain = self._chain(root_file, loaded.state.roots)
         wall, uptime = self.clock.now(), self.clock.uptime()
-        clock = remembered(loaded.state, root)
+        clock = remembered(loaded.state, chain.root)
         return View(
             identity=identity,
             loaded=loaded,
             fingerprint=loaded.state.fingerprint or self._native_fingerprint(identity),
-            root=root,
+            chain=chain,
             wall=wall,
             uptime=uptime,
             clock=clock,
@@ -201,6 +208,10 @@ class Device:
             clock_suspect_at=suspect_at(view.clock, view.trusted_at, view.wall),
             issue_times_count=True,
         )
+
+    def stored(self, view: View) -> tuple[Grant, ...]:
+        """What is stored and genuine now, the token and the machine file each by itself."""
+        return self._gather(view, view.state.token).grants if view.loaded.condition == "open" else ()
 
     def _stored(self, view: View) -> Evidence:
         if view.loaded.condition != "open":
@@ -257,11 +268,16 @@ class Device:
 
             note(self.store.directory, view.now, "clock", "behind" if behind else "right")
 
-    def _embedded_root(self) -> Root:
-        data = self.config.root_file()
-        if self._embedded is None or self._embedded[0] != data:
-            self._embedded = (data, read_root(data))
-        return self._embedded[1]
+    def _chain(self, root_file: bytes, stored: tuple[str, ...]) -> Chain:
+        """
+        The chain from the embedded root, verified from there on: a stored root is not trusted for having been stored.
+
+        The newest one is remembered, so that a process verifies a chain once and not at every check.
+        """
+        given = (root_file, stored)
+        if self._followed is None or self._followed[0] != given:
+            self._followed = (given, follow(embedded(root_file), stored, most=len(stored)).chain)
+        return self._followed[1]
 
     def _native_fingerprint(self, identity: Identity) -> str | None:
         if not identity.anchors:

@@ -2,8 +2,8 @@
 Artifacts in, `Evidence` out: the one place on the client that turns bytes into what `decide` may judge.
 
 Used by `check()` for what is stored and by `carnet verify` for a file from anywhere, so that both say the same. Every
-artifact is verified here at every call, under the keys given now (SEC-23), and so is every stored root, from the
-embedded one on: nothing is trusted for having been stored. What fails becomes no grant, and stops no other (R-31).
+artifact is verified here at every call, under the keys given now (SEC-23): nothing is trusted for having been stored.
+What fails becomes no grant, and stops no other (R-31).
 Opens no file, reads no clock.
 """
 
@@ -17,7 +17,6 @@ from carnet.core.errors import CarnetError, UsageError
 from carnet.core.instant import Instant
 from carnet.core.model import Fault, Grant, Refusal
 from carnet.formats.keys import KeyRing
-from carnet.formats.root import Root, next_root
 
 
 class Offer(Struct):
@@ -31,31 +30,6 @@ class Offer(Struct):
 
     artifact: str
     read: Callable[[KeyRing], Grant]
-
-
-def follow_roots(trusted: Root, files: tuple[str, ...]) -> tuple[Root, tuple[str, ...]]:
-    """
-    Follow a chain of root files as far as each continues the one before.
-
-    Args:
-        trusted: Where to start: already trusted.
-        files: Root files in any state, oldest first. Those that are not newer are passed over; the first that does not
-            continue the chain ends it.
-
-    Returns:
-        The newest root, and the files that led to it.
-    """
-    followed: list[str] = []
-    for text in files:
-        try:
-            newer = next_root(trusted, text)
-        except CarnetError:
-            if followed:
-                break
-            continue
-        trusted = newer
-        followed.append(text)
-    return trusted, tuple(followed)
 
 
 def gather(

@@ -9,9 +9,14 @@ redirect, an error of a proxy, an unsigned refusal, half a body) is a `Transport
 Steps of judging an answer:
 
     1. The body is one strict JSON object of a known size.
-    2. Root files in it continue the trusted chain; the newest one is the root from here on.
+    2. Root files in it continue the trusted chain; the newest one is the root from here on. They are kept at once,
+       whatever becomes of the rest: a root vouches for itself.
     3. The proof verifies under that root and binds nonce, action, product, device and the artifacts' hashes.
     4. A grant's token and machine file verify, open with this license key on this device, and agree with each other.
+    5. A root that has expired vouches only for keys by which this device holds something (SEC-22).
+
+Where a key is unknown, or the root has ended, there may be roots that the answer did not carry: more than go into one,
+or a refusal, which carries none. Then they are fetched, and the answer is judged again (`roots.catch_up`).
 """
 
 from __future__ import annotations
@@ -19,20 +24,21 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
-from carnet.client.evidence import follow_roots
 from carnet.client.fingerprint.components import Part, digests
+from carnet.client.roots import BATCH, Trust, catch_up
 from carnet.client.wire import MAX_ANSWER, HttpAnswer, HttpRequest, Pause
-from carnet.core._base import Struct
+from carnet.core._base import Struct, replace
 from carnet.core.errors import CarnetError, TransportError
 from carnet.core.instant import Instant
 from carnet.formats.answer import Action, Answer, check_binding, digest_artifacts, verify_answer
 from carnet.formats.device_proof import make_device_proof
 from carnet.formats.encoding import b64url_encode
+from carnet.formats.jws import unverified_jws
 from carnet.formats.keys import Ed25519Signer
 from carnet.formats.license_key import canonical_license_key
 from carnet.formats.license_token import verify_license_token
+from carnet.formats.limits import MAX_ROOT_STEPS
 from carnet.formats.machine_file import read_machine_file
-from carnet.formats.root import Root
 from carnet.formats.strict_json import dump_json, parse_object
 
 _T = TypeVar("_T")
@@ -52,6 +58,9 @@ _ACTIVATED_AGAIN = frozenset(
     {"activation_not_found", "device_proof_invalid", "device_proof_required", "license_key_required"}
 )
 _ARTIFACTS = ("token", "machine_file")
+BEHIND = frozenset({"unknown_key", "root_expired"})
+"""Why an answer may fail where this device lacks roots: its key is new, or the root at hand has ended."""
+
 _FIX = "Check the server's address and the product, and whether a proxy or a login page is in between; then try again."
 
 
@@ -64,8 +73,7 @@ class Caller(Struct):
         fingerprint: The fingerprint that is, or will be, enrolled.
         signer: The device key.
         seed: What *signer* was made from, to be kept with a grant.
-        root: The newest trusted root.
-        now: The best guess of the present time, for device proofs.
+        trust: The root files that it trusts, and the best guess of the present time.
         entropy: The operating system's random source.
         domain: Host name, for domain licenses.
         app_version: The app's version.
@@ -76,8 +84,7 @@ class Caller(Struct):
     fingerprint: str
     signer: Ed25519Signer
     seed: bytes
-    root: Root
-    now: Instant
+    trust: Trust
     entropy: Callable[[int], bytes]
     domain: str | None = None
     app_version: str | None = None
@@ -94,8 +101,7 @@ class Verdict(Struct):
     Attributes:
         answer: What the proof says; `outcome` and `code` are what counts.
         proof: The proof itself, to be kept where it is a tombstone.
-        root: The newest root after this answer.
-        roots: Root files that this answer brought, oldest first.
+        trust: What is trusted after this answer.
         token: For a grant, verified.
         machine_file: For a grant, verified and opened.
         license_key: For a grant, the spelling that the machine file opens with.
@@ -104,8 +110,7 @@ class Verdict(Struct):
 
     answer: Answer
     proof: str
-    root: Root
-    roots: tuple[str, ...] = ()
+    trust: Trust
     token: str | None = None
     machine_file: str | None = None
     license_key: str | None = None
@@ -189,9 +194,9 @@ def _prove(
     members["activation_id"] = activation_id
     if activation_id is None:
         members["license_key"] = license_key
-    verdict = yield from _ask(caller, action, members, license_key, proven_at=caller.now)
+    verdict = yield from _ask(caller, action, members, license_key, proven_at=caller.trust.now)
     at = verdict.answer.at
-    if verdict.answer.code == "device_proof_invalid" and abs(at - caller.now) > _CLOCK_IS_OFF_SECONDS:
+    if verdict.answer.code == "device_proof_invalid" and abs(at - caller.trust.now) > _CLOCK_IS_OFF_SECONDS:
         verdict = yield from _ask(caller, action, members, license_key, proven_at=at)
     return verdict
 
@@ -217,7 +222,57 @@ def _device(
 def _ask(
     caller: Caller, action: Action, members: dict[str, Any], license_key: str, *, proven_at: Instant | None = None
 ) -> Flow[Verdict]:
-    """One question: sent, sent again after trouble that may pass, and its answer judged."""
+    """
+    One question, and its answer judged; asked again at once while answers bring roots in full batches (SEC-21).
+
+    No contact takes more than `MAX_ROOT_STEPS` steps. What was followed is kept, so that the next one goes on there.
+    """
+    verdict: Verdict | None = None
+    begun = caller.trust.root.version
+    while True:
+        try:
+            nonce, answer = yield from _sent(caller, action, members, proven_at)
+        except TransportError:
+            if verdict is None:
+                raise
+            return verdict  # the answer before holds: only roots were still to come
+        before = caller.trust.root.version
+        left = MAX_ROOT_STEPS - (before - begun)
+        question = (nonce, action, license_key)
+        try:
+            body = _body_of(answer)
+            caller = replace(caller, trust=caller.trust.follow(_roots_in(body), most=left))
+            verdict, problem = _judge(caller, body, *question), None
+        except CarnetError as error:
+            verdict, problem = None, not_authentic(answer, error)
+        brought = caller.trust.root.version - before
+        if BATCH <= brought < left:
+            continue  # there may be as many again
+        if verdict is not None:
+            return verdict
+        return (yield from _judged_later(caller, answer, question, problem, left - brought))
+
+
+def _judged_later(
+    caller: Caller, answer: HttpAnswer, question: tuple[str, Action, str], problem: TransportError | None, most: int
+) -> Flow[Verdict]:
+    """The same answer judged again, under roots that it did not carry; *problem* where those are not what it lacked."""
+    cause = None if problem is None else problem.__cause__
+    if problem is None or not isinstance(cause, CarnetError) or cause.code not in BEHIND:
+        raise problem or _catching_up()
+    trust, cut = yield from catch_up(caller.trust, most=most)
+    if trust.root.version == caller.trust.root.version:
+        raise problem if cut is None else cut
+    try:
+        return _judge(replace(caller, trust=trust), _body_of(answer), *question)
+    except CarnetError as error:
+        raise (_catching_up() if error.code in BEHIND else not_authentic(answer, error)) from error
+
+
+def _sent(
+    caller: Caller, action: Action, members: dict[str, Any], proven_at: Instant | None
+) -> Flow[tuple[str, HttpAnswer]]:
+    """One question, with its nonce: sent, and sent again after trouble that may pass."""
     nonce = b64url_encode(caller.entropy(_NONCE_BYTES))
     path = f"/v1/{action}"
     body = dump_json(
@@ -226,7 +281,7 @@ def _ask(
                 **members,
                 "product": caller.product,
                 "nonce": nonce,
-                "root_version": caller.root.version,
+                "root_version": caller.trust.root.version,
                 "domain": caller.domain if action != "deactivate" else None,
                 "app_version": caller.app_version if action != "deactivate" else None,
             }
@@ -253,11 +308,7 @@ def _ask(
         else:
             retry_after = answer.retry_after_seconds or 0
             if attempt == _ATTEMPTS or not may_pass(answer):
-                try:
-                    return judge(caller, answer, nonce=nonce, action=action, license_key=license_key)
-                except TransportError as error:
-                    error.retry_after_seconds = retry_after
-                    raise
+                return nonce, answer
         # Full jitter, so that many devices do not come back together (REL-17); never sooner than the server asks.
         pause = retry_after + _PAUSE_SECONDS * attempt * int.from_bytes(caller.entropy(2), "big") / 0xFFFF
     raise AssertionError("unreachable")
@@ -290,7 +341,7 @@ def _given(members: dict[str, Any]) -> dict[str, Any]:
 
 def judge(caller: Caller, answer: HttpAnswer, *, nonce: str, action: Action, license_key: str) -> Verdict:
     """
-    Take an answer for authentic, or not at all (the steps at the top of this module).
+    Take an answer for authentic, or not at all (the steps at the top of this module), by the roots at hand.
 
     Args:
         caller: Who asked.
@@ -300,30 +351,57 @@ def judge(caller: Caller, answer: HttpAnswer, *, nonce: str, action: Action, lic
         license_key: What the machine file should open with, as typed or as stored.
 
     Raises:
-        TransportError: ``answer_not_authentic``; `__cause__` says which step failed.
+        TransportError: ``answer_not_authentic``, ``root_expired``; `__cause__` says which step failed.
     """
     try:
-        return _judge(caller, answer, nonce, action, license_key)
+        body = _body_of(answer)
+        caller = replace(caller, trust=caller.trust.follow(_roots_in(body)))
+        return _judge(caller, body, nonce, action, license_key)
     except CarnetError as error:
-        raise TransportError(
+        raise not_authentic(answer, error) from error
+
+
+def not_authentic(answer: HttpAnswer, error: CarnetError) -> TransportError:
+    """What *error* in an answer means to whoever asked: no answer."""
+    if error.code == "root_expired":
+        problem = TransportError(error.code, error.message, error.fix)
+    else:
+        problem = TransportError(
             "answer_not_authentic",
             f"What answered (HTTP {answer.status}) is not the license server, or was changed on the way.",
             _FIX,
-        ) from error
+        )
+    problem.retry_after_seconds = answer.retry_after_seconds or 0
+    problem.__cause__ = error
+    return problem
 
 
-def _judge(caller: Caller, answer: HttpAnswer, nonce: str, action: Action, license_key: str) -> Verdict:
-    # Step 1.
-    body = parse_object(answer.body, max_bytes=MAX_ANSWER, what="The answer", max_string=MAX_ANSWER, allow_floats=True)
-    proof = body.get("proof")
-    if type(proof) is not str:
+def _catching_up() -> TransportError:
+    return TransportError(
+        "catching_up",
+        "This device was away for many changes of the vendor's keys, and has not followed all of them yet.",
+        "Try again: it goes on where it was.",
+    )
+
+
+def _body_of(answer: HttpAnswer) -> dict[str, Any]:
+    """Step 1."""
+    return parse_object(answer.body, max_bytes=MAX_ANSWER, what="The answer", max_string=MAX_ANSWER, allow_floats=True)
+
+
+def _roots_in(body: dict[str, Any]) -> tuple[str, ...]:
+    """Step 2: what the answer carries; *body* must be an answer, so that a page from a portal is not taken for one."""
+    if type(body.get("proof")) is not str:
         raise TransportError("no_proof", "The answer carries no proof.")
-    # Step 2.
     brought = body.get("roots") or []
     if type(brought) is not list or not all(type(root) is str for root in brought):
         raise TransportError("bad_roots", "The answer's roots are not a list of texts.")
-    root, roots = follow_roots(caller.root, tuple(brought))
-    ring = root.ring()
+    return tuple(brought)
+
+
+def _judge(caller: Caller, body: dict[str, Any], nonce: str, action: Action, license_key: str) -> Verdict:
+    proof, trust = str(body["proof"]), caller.trust
+    ring = trust.ring()
     # Step 3.
     verified = verify_answer(proof, ring)
     # What we use must be covered; what the proof covers beside it, for newer readers, must be there unchanged as well.
@@ -337,7 +415,8 @@ def _judge(caller: Caller, answer: HttpAnswer, nonce: str, action: Action, licen
         device=caller.fingerprint,
         artifacts=digest_artifacts(artifacts),
     )
-    verdict = Verdict(answer=verified, proof=proof, root=root, roots=roots)
+    trust.check_key(key_of(proof))  # step 5, as below
+    verdict = Verdict(answer=verified, proof=proof, trust=trust)
     if verified.outcome == "refused" or action == "deactivate":
         return verdict
     # Step 4.
@@ -352,16 +431,23 @@ def _judge(caller: Caller, answer: HttpAnswer, nonce: str, action: Action, licen
             raise TransportError("wrong_artifacts", "The artifacts are for another product or device.")
     if (by_token.license_id, by_token.activation_id) != (by_file.license_id, by_file.activation_id):
         raise TransportError("wrong_artifacts", "The artifacts are of two activations.")
+    for kid in (by_token.kid, by_file.kid):
+        trust.check_key(kid)
     return Verdict(
         answer=verified,
         proof=proof,
-        root=root,
-        roots=roots,
+        trust=trust,
         token=token,
         machine_file=machine_file,
         license_key=key,
         issued_at=max(by_token.issued_at, by_file.issued_at),
     )
+
+
+def key_of(proof: str) -> str:
+    """The id of the key that signed *proof*, which was verified before."""
+    kid: str = unverified_jws(proof, max_bytes=MAX_ANSWER, what="The proof")[0]["kid"]
+    return kid
 
 
 def _open(open_file: Callable[..., Any], license_key: str, fingerprint: str) -> tuple[str, Any]:

@@ -9,22 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal
 
-from carnet.client.flows import OUT_OF_TIME, Flow, may_pass
+from carnet.client.flows import BEHIND, OUT_OF_TIME, Flow, key_of, may_pass, not_authentic
+from carnet.client.roots import Trust, catch_up
 from carnet.client.wire import MAX_ANSWER, HttpAnswer, HttpRequest
-from carnet.core._base import Struct
+from carnet.core._base import Struct, replace
 from carnet.core.errors import CarnetError, TransportError
 from carnet.core.instant import Instant, parse_instant
 from carnet.core.lease_terms import LeaseHolder
 from carnet.formats.answer import Answer, check_binding, digest_artifacts, verify_answer
 from carnet.formats.encoding import b64url_encode
-from carnet.formats.keys import KeyRing
 from carnet.formats.lease import LeaseToken, verify_lease_token
 from carnet.formats.strict_json import dump_json, parse_object
 
 _ATTEMPTS = 2
 _NONCE_BYTES = 16
 _METHODS: dict[str, Literal["POST", "PUT", "DELETE"]] = {"claim": "POST", "renew": "PUT", "release": "DELETE"}
-_FIX = "Check the server's address and the product, and whether a proxy or a login page is in between; then try again."
 
 
 class Seeker(Struct):
@@ -37,7 +36,7 @@ class Seeker(Struct):
         holder: Who holds the seat.
         name: What people should see it as.
         ttl_seconds: A wanted time; None: what the vendor set.
-        ring: The trusted keys.
+        trust: The root files that are trusted.
         entropy: The operating system's random source.
     """
 
@@ -46,7 +45,7 @@ class Seeker(Struct):
     holder: LeaseHolder
     name: str
     ttl_seconds: int | None
-    ring: KeyRing
+    trust: Trust
     entropy: Callable[[int], bytes]
 
     def __repr__(self) -> str:
@@ -54,12 +53,17 @@ class Seeker(Struct):
 
 
 class LeaseVerdict(Struct):
-    """An authentic answer: a refusal with its code, or a lease with its token (none for a return)."""
+    """
+    An authentic answer: a refusal with its code, or a lease with its token (none for a return).
+
+    `kids` are the keys that signed a lease and its answer.
+    """
 
     answer: Answer
     text: str | None = None
     token: LeaseToken | None = None
     renew_after: Instant | None = None
+    kids: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"LeaseVerdict(outcome={self.answer.outcome!r}, code={self.answer.code!r})"
@@ -106,10 +110,30 @@ def ask_for_seat(
             retry_after = 0
         else:
             if attempt == _ATTEMPTS or not may_pass(answer):
-                return judge_seat(seeker, answer, nonce=nonce, action=action, lease_id=lease_id)
+                return (yield from _judged(seeker, answer, nonce, action, lease_id))
             retry_after = answer.retry_after_seconds or 0
         pause = retry_after + 0.3 * int.from_bytes(seeker.entropy(2), "big") / 0xFFFF
     raise AssertionError("unreachable")
+
+
+def _judged(
+    seeker: Seeker,
+    answer: HttpAnswer,
+    nonce: str,
+    action: Literal["claim", "renew", "release"],
+    lease_id: str | None,
+) -> Flow[LeaseVerdict]:
+    """The answer judged; once more where it was signed by a key of roots that were fetched for it (SEC-21)."""
+    try:
+        return judge_seat(seeker, answer, nonce=nonce, action=action, lease_id=lease_id)
+    except TransportError as problem:
+        cause = problem.__cause__
+        if not isinstance(cause, CarnetError) or cause.code not in BEHIND:
+            raise
+        trust, _ = yield from catch_up(seeker.trust)
+        if trust.root.version == seeker.trust.root.version:
+            raise
+        return judge_seat(replace(seeker, trust=trust), answer, nonce=nonce, action=action, lease_id=lease_id)
 
 
 def judge_seat(
@@ -124,7 +148,7 @@ def judge_seat(
     Take an answer for authentic, or not at all: its proof is bound to this question, and its token is this holder's.
 
     Raises:
-        TransportError: ``answer_not_authentic``; `__cause__` says why.
+        TransportError: ``answer_not_authentic``, ``root_expired``; `__cause__` says why.
     """
     try:
         body = parse_object(
@@ -132,11 +156,7 @@ def judge_seat(
         )
         return _judge(seeker, body, nonce, action, lease_id)
     except CarnetError as error:
-        raise TransportError(
-            "answer_not_authentic",
-            f"What answered (HTTP {answer.status}) is not the license server, or was changed on the way.",
-            _FIX,
-        ) from error
+        raise not_authentic(answer, error) from error
 
 
 def _judge(
@@ -147,7 +167,8 @@ def _judge(
         raise TransportError("no_proof", "The answer carries no proof.")
     members = lease if type(lease) is dict else {}
     text = members.get("token")
-    verified = verify_answer(proof, seeker.ring)
+    ring = seeker.trust.ring()
+    verified = verify_answer(proof, ring)
     check_binding(
         verified,
         nonce=nonce,
@@ -156,14 +177,20 @@ def _judge(
         device=seeker.holder.id,
         artifacts=digest_artifacts({"token": text} if type(text) is str else {}),
     )
+    seeker.trust.check_key(key_of(proof))
     if verified.outcome == "refused" or action == "release":
         return LeaseVerdict(answer=verified)
     if type(text) is not str:
         raise TransportError("no_artifacts", "The grant carries no token.")
-    token = verify_lease_token(text, seeker.ring)
+    token = verify_lease_token(text, ring)
+    seeker.trust.check_key(key_of(text))
     said = (token.product, token.holder, token.lease_id)
     if said != (seeker.product, seeker.holder, lease_id or verified.activation_id):
         raise TransportError("wrong_artifacts", "The token is for another product, holder or lease.")
     return LeaseVerdict(
-        answer=verified, text=text, token=token, renew_after=parse_instant(str(members.get("renew_after")))
+        answer=verified,
+        text=text,
+        token=token,
+        renew_after=parse_instant(str(members.get("renew_after"))),
+        kids=(key_of(proof), key_of(text)),
     )

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from carnet.client.flows import Flow
 from carnet.client.lease_flows import LeaseVerdict, Seeker, ask_for_seat
+from carnet.client.root_keeping import trust_of
+from carnet.core._base import replace
 from carnet.core.decision import Reason
 from carnet.core.errors import CarnetError, RefusedError, UsageError
 from carnet.core.instant import Instant
@@ -83,6 +85,7 @@ class SeatCore:
         self._ends = 0.0
         self._renews = 0.0
         self._failures = 0
+        self._known: frozenset[str] = frozenset()
         self.reasons: tuple[Reason, ...] = ()
         self.last_problem: CarnetError | None = None
 
@@ -173,6 +176,7 @@ class SeatCore:
             self._ends = 0.0
             return
         self._token, self.reasons = token, ()
+        self._known |= frozenset(verdict.kids)
         now = self._running()
         self._ends = now + (token.expires_at - at)
         self._renews = now + (verdict.renew_after - at)
@@ -194,13 +198,14 @@ class SeatCore:
             self._holder_id = view.fingerprint
             if self._kind == "process":
                 self._holder_id = f"{view.fingerprint}:{os.getpid()}:{os.urandom(6).hex()}"
+        trust = trust_of(self._device, view)
         return Seeker(
             product=self._device.config.product_id(),
             license_key=key,
             holder=LeaseHolder(kind=self._kind, id=self._holder_id),
             name=self._name,
             ttl_seconds=self._ttl_seconds,
-            ring=view.root.ring(),
+            trust=replace(trust, known=trust.known | self._known),
             entropy=os.urandom,
         )
 
@@ -225,7 +230,7 @@ class SeatCore:
         """Go on with the seat that was taken along, if it is genuine, this holder's, and not over."""
         try:
             with open(self._kept(), "rb") as file:
-                token = verify_lease_token(file.read(8192), seeker.ring)
+                token = verify_lease_token(file.read(8192), seeker.trust.ring())
         except (OSError, CarnetError):
             return
         now = self._device.look().now

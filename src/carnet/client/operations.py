@@ -18,15 +18,17 @@ from carnet.client.clock import observe
 from carnet.client.device import Device, View, remembered, with_problem
 from carnet.client.fingerprint import with_volume_id
 from carnet.client.fingerprint.components import parts_of
-from carnet.client.flows import Caller, Flow, Verdict
+from carnet.client.flows import Caller, Flow, Verdict, key_of
 from carnet.client.flows import activate as ask_to_activate
 from carnet.client.flows import deactivate as ask_to_deactivate
 from carnet.client.flows import refresh as ask_to_refresh
 from carnet.client.journal import note
+from carnet.client.root_keeping import trust_of
+from carnet.client.roots import stored_after
 from carnet.client.schedule import newest_grant
 from carnet.client.state import Loaded
 from carnet.client.state_file import DeviceState
-from carnet.client.wire import MAX_ANSWER, HttpAnswer, HttpRequest, Pause
+from carnet.client.wire import HttpAnswer, HttpRequest, Pause
 from carnet.core._base import Struct, replace
 from carnet.core.decision import Decision, Evidence, Reason
 from carnet.core.errors import CarnetError, StateError, TransportError, UsageError
@@ -36,14 +38,12 @@ from carnet.core.reasons import REFUSALS
 from carnet.core.rules import decide
 from carnet.formats.answer import answer_to_refusal
 from carnet.formats.fingerprint import native_fingerprint
-from carnet.formats.jws import unverified_jws
 from carnet.formats.keys import Ed25519Signer
 from carnet.formats.license_key import heal_license_key
 
 _SEED_BYTES = 32
 _MAX_KEY = 512
 _MAX_REFUSALS = 4
-_MAX_ROOTS = 256
 _PLATFORMS = {"linux": "linux", "darwin": "macos", "win32": "windows"}
 
 
@@ -193,8 +193,7 @@ def _new_caller(device: Device, view: View, seed: bytes) -> Caller:
         fingerprint=view.fingerprint or "",
         signer=Ed25519Signer(seed),
         seed=seed,
-        root=view.root,
-        now=view.now,
+        trust=trust_of(device, view),
         entropy=os.urandom,
         domain=config.domain,
         app_version=config.app_version,
@@ -280,10 +279,10 @@ def _taken(
     answer = verdict.answer
     state = replace(
         old,
-        roots=(*old.roots, *(root for root in verdict.roots if root not in old.roots))[-_MAX_ROOTS:],
+        roots=stored_after(old.roots, verdict.trust.chain),
         server_time=answer.at,
         contacts=old.contacts + 1,
-        clock=observe(remembered(old, verdict.root), view.uptime, view.wall, answer.at, _signer_of(verdict)),
+        clock=observe(remembered(old, verdict.trust.root), view.uptime, view.wall, answer.at, key_of(verdict.proof)),
     )
     if verdict.token is not None:
         return replace(
@@ -301,12 +300,6 @@ def _taken(
     if answer.code in REFUSALS:
         return replace(state, refusals=(verdict.proof, *old.refusals)[:_MAX_REFUSALS])
     return state
-
-
-def _signer_of(verdict: Verdict) -> str:
-    """The id of the key that signed the answer; the proof was verified when the verdict was made."""
-    kid: str = unverified_jws(verdict.proof, max_bytes=MAX_ANSWER, what="The proof")[0]["kid"]
-    return kid
 
 
 def _left_as_it_was(device: Device, problem: CarnetError, action: str | None = None) -> Outcome:

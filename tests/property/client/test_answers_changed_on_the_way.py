@@ -6,11 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carnet.client.flows import Caller, Verdict, activate, judge
+from carnet.client.roots import Chain, Trust
 from carnet.client.wire import HttpAnswer, HttpRequest
 from carnet.errors import TransportError
 from carnet.formats.keys import Ed25519Signer
 from carnet.formats.strict_json import dump_json, parse_object
-from support.issuing import LICENSE_KEY, NOW, ROOT, Vendor
+from support.issuing import LICENSE_KEY, NOW, ROOT, ROOT_TEXT, Vendor
 
 DEVICE = "7356efc5789c7620acec623db78f3e7d36767a68dc780ab909ed21e04a7f3c74"
 CALLER = Caller(
@@ -18,8 +19,7 @@ CALLER = Caller(
     fingerprint=DEVICE,
     signer=Ed25519Signer(bytes(32)),
     seed=bytes(32),
-    root=ROOT,
-    now=NOW,
+    trust=Trust(chain=Chain(root=ROOT, files=(ROOT_TEXT,)), now=NOW),
     entropy=lambda count: bytes(range(count)),
 )
 VENDOR = Vendor(lambda: NOW)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from carnet.client.evidence import follow_roots, gather
+from carnet.client.evidence import gather
 from carnet.core.decision import Host
 from carnet.core.instant import DAY, Instant
 from carnet.core.rules import decide
 from carnet.formats.keys import Ed25519Signer, KeyRing
-from support.issuing import LICENSE_KEY, NOW, ROOT, SIGNERS, Vendor, make_root
+from support.issuing import LICENSE_KEY, NOW, ROOT, SIGNERS, Vendor
 
 DEVICE = "7356efc5789c7620acec623db78f3e7d36767a68dc780ab909ed21e04a7f3c74"
 HOST = Host(product="hustl")
@@ -127,14 +127,3 @@ def test_with_nothing_at_hand_there_is_nothing() -> None:
     assert (evidence.grants, evidence.faults, evidence.refusals) == ((), (), ())
     assert gather(ring=RING, issue_times_count=True).trusted_at is None
     assert gather(ring=RING, foreign_state=True, fingerprint=DEVICE).foreign_state
-
-
-def test_a_chain_is_followed_as_far_as_it_goes() -> None:
-    texts = [make_root(version)[1] for version in range(1, 6)]
-    assert follow_roots(ROOT, ())[0] == ROOT
-    assert follow_roots(ROOT, tuple(texts))[0].version == 5
-    assert follow_roots(ROOT, tuple(texts))[1] == tuple(texts[1:])
-    assert follow_roots(ROOT, (texts[1], "garbage", texts[2]))[0].version == 2
-    assert follow_roots(ROOT, (texts[2], texts[3]))[0].version == 1, "no version is skipped"
-    newer, _ = follow_roots(ROOT, tuple(texts[:3]))
-    assert follow_roots(newer, tuple(texts))[0].version == 5, "an updated app passes over what it embeds already"

@@ -89,11 +89,11 @@ def _decide(options: argparse.Namespace, parts: Parts, out: Output) -> int:
         raise UsageError("license_key_required", "A machine file opens only with its license key.", HOW)
     fingerprint = _fingerprint(options, parts)
 
-    from carnet.client.evidence import follow_roots
+    from carnet.client.roots import Chain, follow
     from carnet.core.rules import decide
 
     if trust.root is not None:
-        trust = Trust(root=follow_roots(trust.root, parts.roots)[0])
+        trust = Trust(root=follow(Chain(root=trust.root), parts.roots).chain.root)
     evidence = _evidence(parts, trust, key, fingerprint, options)
     host = Host(product=product, domain=options.domain)
     decision = decide(evidence, _now() if options.at is None else options.at, host)
