@@ -64,6 +64,7 @@ from carnet.server.ports.seats import (
     needs_care,
 )
 from carnet.server.ports.statistics import DayCount, LastSeen, Seen, StatisticsStore
+from carnet.server.ports.status import ListedLicense, PublishedList, ShardRows, StatusFacts, StatusStore
 from carnet.server.ports.storage import ReplicaStats, Storage, StorageStats
 from carnet.server.ports.trust import TrustChange, TrustFacts, TrustStore
 
@@ -104,6 +105,7 @@ __all__ = [
     "LimitLevel",
     "LimitMark",
     "LimitStore",
+    "ListedLicense",
     "ModelStore",
     "NewLicense",
     "NextIndex",
@@ -115,6 +117,7 @@ __all__ = [
     "PoolLevel",
     "PrivateKeys",
     "ProofUse",
+    "PublishedList",
     "Random",
     "Remembered",
     "ReplicaStats",
@@ -124,8 +127,11 @@ __all__ = [
     "SeatStore",
     "SecretBox",
     "Seen",
+    "ShardRows",
     "SigningKeys",
     "StatisticsStore",
+    "StatusFacts",
+    "StatusStore",
     "Storage",
     "StorageStats",
     "StoredDestination",

@@ -21,6 +21,7 @@ from carnet.server.ports.models import ModelStore
 from carnet.server.ports.outbox import OutboxStore
 from carnet.server.ports.seats import SeatStore
 from carnet.server.ports.statistics import StatisticsStore
+from carnet.server.ports.status import StatusStore
 from carnet.server.ports.trust import TrustStore
 
 
@@ -70,6 +71,7 @@ class Storage(
     OutboxStore,
     JobStore,
     TrustStore,
+    StatusStore,
     Protocol,
 ):
     """

@@ -20,6 +20,7 @@ from carnet.server.storage.core.outbox import OutboxPart
 from carnet.server.storage.core.reach import ReachPart
 from carnet.server.storage.core.seats import SeatPart
 from carnet.server.storage.core.snapshot import SnapshotPart
+from carnet.server.storage.core.status import StatusPart
 from carnet.server.storage.core.traffic import TrafficPart
 from carnet.server.storage.core.trust import TrustPart
 
@@ -41,5 +42,6 @@ class CoreStore(
     OutboxPart,
     JobPart,
     TrustPart,
+    StatusPart,
 ):
     """The part of `ports.Storage` that devices do not wait for."""

@@ -30,6 +30,7 @@ from carnet.server.storage.tables.leases import lease_endings, lease_pools, leas
 from carnet.server.storage.tables.licenses import activations, licenses, status_indices
 from carnet.server.storage.tables.models import enrolments, events, trials, usage, usage_events
 from carnet.server.storage.tables.register import audit, issuances, seen_proofs
+from carnet.server.storage.tables.status import status_lists
 from carnet.server.storage.tables.traffic import day_counts, last_seen, rate_limits, remembered_requests
 from carnet.server.storage.tables.trust import roots, signing_keys
 
@@ -68,10 +69,11 @@ __all__ = [
     "service_clock",
     "signing_keys",
     "status_indices",
+    "status_lists",
     "trials",
     "usage",
     "usage_events",
 ]
 
-REVISION = "0011"
+REVISION = "0012"
 """The newest migration: with those before it, it makes these tables. A database at it needs no look at the scripts."""

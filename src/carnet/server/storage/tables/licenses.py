@@ -56,6 +56,14 @@ licenses = Table(
     Index(None, "product_id", "id"),
     Index(None, "customer_id", "id"),
     Index(None, "policy_id"),
+    # What status lists tell, read from the index alone; nothing that activations change.
+    Index(
+        "ix_licenses_not_active",
+        "status_index",
+        "status",
+        sqlite_where=text("status <> 'active'"),
+        postgresql_where=text("status <> 'active'"),
+    ),
     # What ends soon, or has just ended.
     Index(
         "ix_licenses_ending",
@@ -106,6 +114,13 @@ activations = Table(
     ),
     Index(None, "license_id", "id"),
     Index(None, "license_id", "fingerprint", "id"),
+    # What status lists tell of activations: grows by one when a seat is given back, and never shrinks.
+    Index(
+        "ix_activations_ended",
+        "status_index",
+        sqlite_where=text("deactivated_at IS NOT NULL"),
+        postgresql_where=text("deactivated_at IS NOT NULL"),
+    ),
 )
 
 status_indices = Table(

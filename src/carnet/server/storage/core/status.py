@@ -1,0 +1,119 @@
+"""
+Status lists in SQLAlchemy Core: what they are made of, and those that are published.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from carnet.core.instant import Instant
+from carnet.server.ports.status import ListedLicense, PublishedList, ShardRows, StatusFacts
+from carnet.server.storage.core.unit import CoreUnits
+from carnet.server.storage.tables import activations, installation, licenses, status_indices, status_lists
+
+# As the indexes have it: a bound value would keep the database from using them.
+_NOT_ACTIVE: Final = licenses.c.status != sa.literal_column("'active'")
+_ENDED: Final = activations.c.deactivated_at.is_not(None)
+_SEEN: Final = (
+    status_lists.c.shard,
+    status_lists.c.epoch,
+    status_lists.c.number,
+    status_lists.c.mark,
+    status_lists.c.issued_at,
+    status_lists.c.expires_at,
+)
+
+
+class StatusPart(CoreUnits):
+    """`ports.StatusStore`."""
+
+    async def status_facts(self, *, shard_size: int) -> StatusFacts:
+        """See `ports.StatusStore`."""
+        shard = activations.c.status_index // shard_size
+        counted = sa.select(shard, sa.func.count()).where(_ENDED).group_by(shard)
+
+        def work(connection: sa.Connection) -> StatusFacts:
+            return StatusFacts(
+                epoch=connection.scalar(sa.select(installation.c.epoch)) or 0,
+                positions=connection.scalar(sa.select(sa.func.max(status_indices.c.sequence))) or 0,
+                licenses=_licenses(connection),
+                ended={int(row[0]): row[1] for row in connection.execute(counted)},
+                published=tuple(_list_of(row, "") for row in connection.execute(sa.select(*_SEEN))),
+            )
+
+        return await self._read(work)
+
+    async def status_rows(self, *, begin: int, end: int) -> ShardRows:
+        """See `ports.StatusStore`."""
+        place = activations.c.status_index
+        ended = sa.select(place).where(_ENDED, place >= begin, place < end).order_by(place)
+
+        def work(connection: sa.Connection) -> ShardRows:
+            place = licenses.c.status_index
+            chosen = _licenses(connection, place >= begin, place < end)
+            return ShardRows(licenses=chosen, ended=tuple(connection.scalars(ended)))
+
+        return await self._read(work)
+
+    async def publish_list(self, made: PublishedList, *, over: tuple[int, int] | None) -> bool:
+        """See `ports.StatusStore`."""
+        if over is not None and made.version <= over:
+            return False
+        values: dict[str, Any] = {
+            "epoch": made.version[0],
+            "number": made.version[1],
+            "mark": made.mark,
+            "token": made.token,
+            "issued_at": int(made.issued_at),
+            "expires_at": int(made.expires_at),
+        }
+        is_ours = status_lists.c.shard == made.shard
+
+        def work(connection: sa.Connection) -> bool:
+            # The installation's row takes turns of two that publish at once; a shard has no row yet the first time.
+            connection.execute(sa.select(installation.c.issuer).with_for_update(key_share=True))
+            if over is None:
+                if connection.execute(sa.select(status_lists.c.shard).where(is_ours)).first() is not None:
+                    return False
+                connection.execute(sa.insert(status_lists), {"shard": made.shard, **values})
+                return True
+            is_as_seen = sa.and_(is_ours, status_lists.c.epoch == over[0], status_lists.c.number == over[1])
+            return connection.execute(sa.update(status_lists).where(is_as_seen).values(values)).rowcount == 1
+
+        return await self._write(work)
+
+    async def published_lists(self, known: Mapping[int, tuple[int, int]]) -> tuple[PublishedList, ...]:
+        """See `ports.StatusStore`."""
+
+        def work(connection: sa.Connection) -> tuple[PublishedList, ...]:
+            found = [_list_of(row, "") for row in connection.execute(sa.select(*_SEEN))]
+            changed = [each for each in found if known.get(each.shard) != each.version]
+            made = []
+            for each in changed:
+                query = sa.select(*_SEEN, status_lists.c.token).where(status_lists.c.shard == each.shard)
+                made += [_list_of(row, row[6]) for row in connection.execute(query)]
+            return tuple(made)
+
+        return await self._read(work)
+
+
+def _licenses(connection: sa.Connection, *where: sa.ColumnElement[bool]) -> tuple[ListedLicense, ...]:
+    query = sa.select(licenses.c.status_index, licenses.c.status).where(_NOT_ACTIVE, *where)
+    return tuple(
+        ListedLicense(position=row[0], is_revoked=row[1] == "revoked")
+        for row in connection.execute(query.order_by(licenses.c.status_index))
+    )
+
+
+def _list_of(row: Sequence[Any], token: str) -> PublishedList:
+    return PublishedList(
+        shard=row[0],
+        version=(row[1], row[2]),
+        mark=row[3],
+        token=token,
+        issued_at=Instant(row[4]),
+        expires_at=Instant(row[5]),
+    )
