@@ -54,7 +54,11 @@ class StatusAllocator:
     def ref(self, position: int) -> StatusRef:
         """Where the bit at *position* is found (IETF Token Status List §6.1)."""
         shard, index = divmod(position, SHARD_SIZE)
-        return StatusRef(uri=f"{self._base_url}/v1/status/{shard}", index=index)
+        return StatusRef(uri=self.uri(shard), index=index)
+
+    def uri(self, shard: int) -> str:
+        """The address of the list of *shard*: what it calls itself (`sub`), and where it is served."""
+        return f"{self._base_url}/v1/status/{shard}"
 
 
 def _permute(value: int, rounds: tuple[tuple[int, ...], ...]) -> int:
