@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from carnet.client.background import failure
-from carnet.client.network import LOOK_SECONDS, NetworkWatch
+from carnet.client.network import LOOK_SECONDS, SETTLE_SECONDS, NetworkWatch
 from carnet.client.operations import Steps
 from carnet.client.upkeep import Rest, Upkeep
 from carnet.core.errors import CarnetError
@@ -39,6 +39,7 @@ class AsyncBell:
         self._rung = asyncio.Event()
         self._resting = asyncio.Event()
         self._loop = asyncio.get_running_loop()
+        self._settling: asyncio.TimerHandle | None = None
         self.task: asyncio.Task[None] | None = None
         self.is_closed = False
 
@@ -85,6 +86,9 @@ class AsyncBell:
         finally:
             self._resting.clear()
             self._rung.clear()
+            if self._settling is not None:
+                self._settling.cancel()
+                self._settling = None
             if watch is not None:
                 if watch.reports is not None:
                     with suppress(NotImplementedError):
@@ -95,8 +99,14 @@ class AsyncBell:
         """Whether the loop is woken by the reports of *watch*."""
         if watch.reports is None:
             return False
+        reports = watch.reports
+
+        def settle() -> None:
+            self._loop.remove_reader(reports)
+            self._settling = self._loop.call_later(SETTLE_SECONDS, self._rung.set)
+
         try:
-            self._loop.add_reader(watch.reports, self._rung.set)
+            self._loop.add_reader(reports, settle)
         except NotImplementedError:  # Windows' own loop
             return False
         return True

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from carnet.client.operations import Steps
 
 
+_DEAF_SECONDS = 120.0
+"""How long it sleeps by the clock alone after its watch of the network was taken from it, before it makes another."""
+
+
 class Host(Protocol):
     """What the background needs of a client."""
 
@@ -83,14 +87,15 @@ class Bell:
                 return
             self._resting.set()
             watch = self._watch
-        if watch is not None:
-            watch.wait(seconds)
-        else:
+        is_deaf = watch is not None and watch.wait(seconds) == "deaf"
+        if watch is None or is_deaf:
             with suppress(Empty):
-                self._rings.get(timeout=seconds)
+                self._rings.get(timeout=min(seconds, _DEAF_SECONDS) if is_deaf else seconds)
         with self._lock:
             self._resting.clear()
             self._was_rung()
+            if is_deaf:
+                self._unwatch()
 
     def leave(self) -> None:
         """Nobody sleeps here any more."""

@@ -8,13 +8,23 @@ is overdue and failed: an app that is well sleeps for the whole of the policy's 
 
 from __future__ import annotations
 
-import select
+import errno
+import selectors
 import socket
 import sys
 from contextlib import suppress
+from typing import Final, Literal
 
 LOOK_SECONDS = 120
 """Where the system reports no changes (Windows), it is asked this often, only while a refresh is overdue."""
+
+SETTLE_SECONDS = 1.0
+"""Changes come in swarms; what comes within this is one. A host whose network never rests wakes nobody more often."""
+
+Woken = Literal["changed", "rung", "over", "deaf"]
+
+# poll takes descriptors of any number; select refuses those from 1024 on, which busy hosts have (users-ask 58).
+_Selector: Final = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
 NONE = "none"
 _FAR = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))  # RFC 5737, RFC 3849: for examples only
@@ -61,24 +71,37 @@ class NetworkWatch:
         self._bell.setblocking(False)
         self._rope.setblocking(False)
 
-    def wait(self, seconds: float) -> bool:
+    def wait(self, seconds: float) -> Woken:
         """
         Sleep until the network changes, `ring` is called, or *seconds* are over.
 
         Returns:
-            Whether there may have been a change.
+            ``changed`` where there may have been a change; ``deaf`` where nothing can be heard any more, as when a host
+            that becomes a daemon has closed every descriptor: then it returns at once, and whoever calls sleeps
+            otherwise.
         """
-        watched = [self._bell] if self.reports is None else [self._bell, self.reports]
-        limit = min(seconds, LOOK_SECONDS) if self.reports is None else seconds
+        limit = min(seconds, LOOK_SECONDS) if self.reports is None else min(seconds, 30 * 86400)
+        woken = self._hear(limit, "changed" if self.reports is None else "over")
+        if woken != "changed" or self.reports is None:
+            return woken
+        settled = self._hear(SETTLE_SECONDS, "changed", listens=False)
+        return settled if settled != "changed" else self._hear(0, "changed")
+
+    def _hear(self, seconds: float, otherwise: Woken, *, listens: bool = True) -> Woken:
+        """What is heard first within *seconds*; *otherwise* nothing."""
+        sources: dict[Woken, socket.socket] = {"rung": self._bell}
+        if listens and self.reports is not None:
+            sources["changed"] = self.reports
         try:
-            ready, _, _ = select.select(watched, [], [], min(limit, 30 * 86400))
-        except (OSError, ValueError):  # closed meanwhile, or more descriptors than select can take
-            return False
-        for each in ready:
-            with suppress(OSError):
-                while each.recv(65536):
-                    pass
-        return self.reports is None or self.reports in ready
+            with _Selector() as selector:
+                for woken, source in sources.items():
+                    selector.register(source, selectors.EVENT_READ, woken)
+                heard: list[Woken] = [key.data for key, _ in selector.select(seconds)]
+        except (OSError, ValueError):
+            return "deaf"
+        if not all(_drain(sources[woken]) for woken in heard):
+            return "deaf"
+        return "rung" if "rung" in heard else "changed" if heard else otherwise
 
     def ring(self) -> None:
         """Wake who waits. From any thread."""
@@ -90,6 +113,18 @@ class NetworkWatch:
         for each in (self.reports, self._bell, self._rope):
             if each is not None:
                 each.close()
+
+
+def _drain(source: socket.socket) -> bool:
+    """Read *source* to its end; whether more can come."""
+    try:
+        while source.recv(65536):
+            pass
+    except BlockingIOError:
+        return True
+    except OSError as error:
+        return error.errno == errno.ENOBUFS  # so many reports that the kernel dropped some (netlink(7))
+    return False
 
 
 def _reports() -> socket.socket | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
+import resource
 import socket
 import threading
 import time
@@ -86,22 +88,101 @@ def test_this_machine_tells_something() -> None:
     assert local_network() == local_network()
 
 
-def test_a_report_of_the_kernel_ends_the_sleep_and_a_ring_does_too() -> None:
-    watch = NetworkWatch()
+def told_by(kernel_side: socket.socket, watch: NetworkWatch) -> NetworkWatch:
+    """*watch*, with reports that come from *kernel_side*'s other end."""
     if watch.reports is not None:
         watch.reports.close()
-    watch.reports, kernel = socket.socketpair()
+    watch.reports = kernel_side
     watch.reports.setblocking(False)
+    return watch
+
+
+def test_a_report_of_the_kernel_ends_the_sleep_and_a_ring_does_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, "SETTLE_SECONDS", 0.01)
+    reports, kernel = socket.socketpair()
+    watch = told_by(reports, NetworkWatch())
     kernel.send(b"a route has changed" * 1000)
-    assert watch.wait(20)
-    assert not watch.wait(0.01), "it is read to its end"
+    assert watch.wait(20) == "changed"
+    assert watch.wait(0.01) == "over", "it is read to its end"
     threading.Timer(0.05, watch.ring).start()
     began = time.monotonic()
-    assert not watch.wait(20)
+    assert watch.wait(20) == "rung"
     assert time.monotonic() - began < 15
     kernel.close()
     watch.close()
-    assert not watch.wait(20), "closed: nobody sleeps on it"
+    assert watch.wait(20) == "deaf", "closed: nobody sleeps on it"
+
+
+def test_a_swarm_of_reports_is_one_change_and_a_ring_does_not_wait_for_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, "SETTLE_SECONDS", 0.3)
+    reports, kernel = socket.socketpair()
+    watch = told_by(reports, NetworkWatch())
+    kernel.send(b"first")
+    threading.Timer(0.1, kernel.send, (b"second",)).start()
+    assert watch.wait(20) == "changed"
+    assert watch.wait(0.01) == "over", "the second was part of it"
+    monkeypatch.setattr(network, "SETTLE_SECONDS", 60)
+    kernel.send(b"third")
+    threading.Timer(0.05, watch.ring).start()
+    began = time.monotonic()
+    assert watch.wait(20) == "rung"
+    assert time.monotonic() - began < 15
+    kernel.close()
+    watch.close()
+
+
+def test_users_ask_58_a_host_with_thousands_of_descriptors_is_not_kept_busy() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 1500
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    held = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    try:
+        watch = NetworkWatch()
+        assert watch._bell.fileno() >= 1024
+        threading.Timer(0.05, watch.ring).start()
+        assert watch.wait(20) == "rung", "it slept, and heard the ring"
+        watch.close()
+    finally:
+        for each in held:
+            os.close(each)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+class Cut(NetworkWatch):
+    """As a host leaves it that becomes a daemon and closes every descriptor."""
+
+    made = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        Cut.made += 1
+        self._rope.close()
+
+
+def test_users_ask_58_a_host_that_closes_every_descriptor_is_not_kept_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, "NetworkWatch", Cut)
+    monkeypatch.setattr(Cut, "made", 0)
+    bell, rounds = Bell(), 0
+
+    def sleep_on() -> None:
+        nonlocal rounds
+        while not bell.is_closed:
+            bell.rest(Rest(seconds=60, watches=True))
+            rounds += 1
+        bell.leave()
+
+    sleeper = threading.Thread(target=sleep_on, daemon=True)
+    sleeper.start()
+    assert bell.rested(20)
+    sleeper.join(0.3)
+    assert rounds == 0, "it sleeps by the clock"
+    bell.ring()
+    assert bell.rested(20)
+    bell.close()
+    sleeper.join(20)
+    assert not sleeper.is_alive()
+    assert (rounds, Cut.made) == (2, 2)
 
 
 def test_where_nothing_is_reported_it_looks_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,7 +190,7 @@ def test_where_nothing_is_reported_it_looks_now_and_then(monkeypatch: pytest.Mon
     monkeypatch.setattr(network, "LOOK_SECONDS", 0.02)
     watch = NetworkWatch()
     began = time.monotonic()
-    assert watch.wait(20)
+    assert watch.wait(20) == "changed"
     assert time.monotonic() - began < 15
     watch.close()
 
@@ -197,6 +278,27 @@ def test_on_a_loop_the_kernels_reports_wake_the_task() -> None:
         await asyncio.wait_for(task, 20)
 
     asyncio.run(story())
+
+
+def test_on_a_loop_a_swarm_of_reports_is_one_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("carnet.client.aio_background.SETTLE_SECONDS", 0.2)
+    reports, kernel = socket.socketpair()
+    reports.setblocking(False)
+    monkeypatch.setattr(network, "_reports", lambda: reports)
+
+    async def story() -> float:
+        bell = AsyncBell()
+        task = asyncio.create_task(bell.rest(Rest(seconds=60, watches=True)))
+        assert await bell.rested(20)
+        began = time.monotonic()
+        for _ in range(100):
+            kernel.send(b"a route has changed")
+        await asyncio.wait_for(task, 20)
+        assert not bell._rung.is_set()
+        return time.monotonic() - began
+
+    assert 0.19 < asyncio.run(story()) < 15
+    kernel.close()
 
 
 def test_on_a_loop_a_forgotten_client_ends_its_task(desk: Desk) -> None:
