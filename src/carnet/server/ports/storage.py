@@ -19,6 +19,7 @@ from carnet.server.ports.licenses import LicenseStore
 from carnet.server.ports.limits import LimitStore
 from carnet.server.ports.models import ModelStore
 from carnet.server.ports.outbox import OutboxStore
+from carnet.server.ports.proof import ProofStore
 from carnet.server.ports.seats import SeatStore
 from carnet.server.ports.statistics import StatisticsStore
 from carnet.server.ports.status import StatusStore
@@ -72,6 +73,7 @@ class Storage(
     JobStore,
     TrustStore,
     StatusStore,
+    ProofStore,
     Protocol,
 ):
     """

@@ -17,6 +17,7 @@ from carnet.server.storage.core.jobs import JobPart
 from carnet.server.storage.core.licenses import LicensePart
 from carnet.server.storage.core.models import ModelPart
 from carnet.server.storage.core.outbox import OutboxPart
+from carnet.server.storage.core.proof import ProofPart
 from carnet.server.storage.core.reach import ReachPart
 from carnet.server.storage.core.seats import SeatPart
 from carnet.server.storage.core.snapshot import SnapshotPart
@@ -41,6 +42,7 @@ class CoreStore(
     ClockPart,
     OutboxPart,
     JobPart,
+    ProofPart,
     TrustPart,
     StatusPart,
 ):

@@ -29,6 +29,7 @@ from carnet.server.storage.tables.jobs import deliveries, destinations, jobs, li
 from carnet.server.storage.tables.leases import lease_endings, lease_pools, lease_terms, leases, service_clock
 from carnet.server.storage.tables.licenses import activations, licenses, status_indices
 from carnet.server.storage.tables.models import enrolments, events, trials, usage, usage_events
+from carnet.server.storage.tables.proof import audit_chain, log_leaves, log_state, log_tiles
 from carnet.server.storage.tables.register import audit, issuances, seen_proofs
 from carnet.server.storage.tables.status import status_lists
 from carnet.server.storage.tables.traffic import day_counts, last_seen, rate_limits, remembered_requests
@@ -41,6 +42,7 @@ __all__ = [
     "activations",
     "api_keys",
     "audit",
+    "audit_chain",
     "compatibility_keys",
     "customer_products",
     "customers",
@@ -59,6 +61,9 @@ __all__ = [
     "leases",
     "licenses",
     "limit_marks",
+    "log_leaves",
+    "log_state",
+    "log_tiles",
     "metadata",
     "policies",
     "products",
@@ -75,5 +80,5 @@ __all__ = [
     "usage_events",
 ]
 
-REVISION = "0012"
+REVISION = "0013"
 """The newest migration: with those before it, it makes these tables. A database at it needs no look at the scripts."""

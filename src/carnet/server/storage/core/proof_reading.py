@@ -1,0 +1,136 @@
+"""
+Everything that proves what happened, read in order at one moment, in SQLAlchemy Core: for whoever checks or exports it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from carnet.core.instant import Instant
+from carnet.formats.log_leaves import AuditRow, IssuedRow
+from carnet.server.ports.proof import ChainedRow, ProofState, StoredLeaf, Tile
+from carnet.server.storage.rows.proof import ISSUED_WIDTH, audit_row, issued_row
+from carnet.server.storage.tables import audit, audit_chain, issuances, log_leaves, log_state, log_tiles
+
+_FETCHED_AT_ONCE: Final = 500
+LEAF_WIDTH: Final = len(log_leaves.c)
+
+
+def read_state(connection: sa.Connection) -> ProofState:
+    """How far chain and log have got."""
+    row = connection.execute(sa.select(log_state).where(log_state.c.id == 1)).first()
+    last = connection.execute(sa.select(audit_chain).order_by(audit_chain.c.position.desc()).limit(1)).first()
+    head = connection.scalar(sa.select(sa.func.max(log_leaves.c.position)).where(log_leaves.c.kind == "audit-head"))
+    at = None if row is None else row.checkpoint_at
+    return ProofState(
+        position=0 if last is None else last.position,
+        hash=None if last is None else bytes(last.hash),
+        sealed_to=0 if row is None else row.sealed_to,
+        logged_to=0 if row is None else row.logged_to,
+        leaves=count_leaves(connection),
+        head=head or 0,
+        checkpoint=None if row is None else row.checkpoint,
+        checkpoint_at=None if at is None else Instant(at),
+    )
+
+
+def count_leaves(connection: sa.Connection) -> int:
+    """How many leaves the log has, by the number of the last."""
+    last = connection.scalar(sa.select(sa.func.max(log_leaves.c.number)))
+    return 0 if last is None else last + 1
+
+
+def stored_leaf(
+    row: Sequence[Any], *, issued: IssuedRow | None = None, event: AuditRow | None = None, head: bytes | None = None
+) -> StoredLeaf:
+    """The columns of `log_leaves`, with what the leaf is about."""
+    number, kind, hash_, jti, position = row[:LEAF_WIDTH]
+    return StoredLeaf(
+        number=number, kind=kind, hash=bytes(hash_), jti=jti, position=position, issued=issued, event=event, head=head
+    )
+
+
+def unlogged_query() -> sa.Select[Any]:
+    """What was issued and is not in the log, by jti."""
+    is_logged = sa.exists().where(log_leaves.c.jti == issuances.c.jti)
+    return sa.select(issuances).where(sa.not_(is_logged)).order_by(issuances.c.jti)
+
+
+class ProofRows:
+    """
+    `ports.ProofReader`.
+
+    Args:
+        connection: Inside a reading transaction.
+    """
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def state(self) -> ProofState:
+        """See `ports.ProofReader`."""
+        return read_state(self._connection)
+
+    def chain(self, *, after: int = 0) -> Iterator[ChainedRow]:
+        """See `ports.ProofReader`."""
+        query = (
+            sa.select(*audit_chain.c, *audit.c)
+            .outerjoin(audit, audit.c.seq == audit_chain.c.seq)
+            .where(audit_chain.c.position > after)
+            .order_by(audit_chain.c.position)
+        )
+        for position, seq, hash_, *rest in self._rows(query):
+            row = None if rest[0] is None else audit_row(rest)
+            yield ChainedRow(position=position, seq=seq, hash=bytes(hash_), row=row)
+
+    def unsealed(self) -> Iterator[AuditRow]:
+        """See `ports.ProofReader`."""
+        query = (
+            sa.select(audit)
+            .outerjoin(audit_chain, audit_chain.c.seq == audit.c.seq)
+            .where(audit_chain.c.seq.is_(None))
+            .order_by(audit.c.seq)
+        )
+        return map(audit_row, self._rows(query))
+
+    def leaves(self) -> Iterator[StoredLeaf]:
+        """See `ports.ProofReader`."""
+        query = (
+            sa.select(*log_leaves.c, *issuances.c, audit_chain.c.hash, *audit.c)
+            .outerjoin(issuances, issuances.c.jti == log_leaves.c.jti)
+            .outerjoin(audit_chain, audit_chain.c.position == log_leaves.c.position)
+            .outerjoin(audit, audit.c.seq == audit_chain.c.seq)
+            .order_by(log_leaves.c.number)
+        )
+        middle = LEAF_WIDTH + ISSUED_WIDTH
+        for row in self._rows(query):
+            issued, head, event = row[LEAF_WIDTH:middle], row[middle], row[middle + 1 :]
+            yield stored_leaf(
+                row,
+                issued=None if issued[0] is None else issued_row(issued),
+                event=None if event[0] is None else audit_row(event),
+                head=None if head is None else bytes(head),
+            )
+
+    def tiles(self) -> Iterator[Tile]:
+        """See `ports.ProofReader`."""
+        for level, number, hash_ in self._rows(sa.select(log_tiles).order_by(log_tiles.c.level, log_tiles.c.number)):
+            yield Tile(level=level, number=number, hash=bytes(hash_))
+
+    def unlogged(self) -> Iterator[IssuedRow]:
+        """See `ports.ProofReader`."""
+        return map(issued_row, self._rows(unlogged_query()))
+
+    def counts(self) -> tuple[int, int]:
+        """See `ports.ProofReader`."""
+        chain, leaves = (
+            self._connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0
+            for table in (audit_chain, log_leaves)
+        )
+        return chain, leaves
+
+    def _rows(self, query: sa.Select[Any]) -> Iterator[Any]:
+        yield from self._connection.execute(query, execution_options={"yield_per": _FETCHED_AT_ONCE})
