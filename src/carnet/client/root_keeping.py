@@ -32,7 +32,14 @@ def trust_of(device: Device, view: View) -> Trust:
         if followed.brought:
             _store(device, view, followed)
 
-    return Trust(chain=view.chain, now=view.now, known=known_keys(device, view), keep=keep)
+    return Trust(
+        chain=view.chain,
+        wall=view.wall,
+        trusted_at=view.trusted_at,
+        signed_by=view.clock.signed_by,
+        known=known_keys(device, view),
+        keep=keep,
+    )
 
 
 def known_keys(device: Device, view: View) -> frozenset[str]:
@@ -45,6 +52,12 @@ def known_keys(device: Device, view: View) -> frozenset[str]:
     for proof in view.state.refusals:
         with suppress(CarnetError, KeyError):
             kids.add(key_of(proof))
+    if view.state.status_lists:
+        from carnet.client.status_lists import kid_of
+
+        for token in view.state.status_lists:
+            with suppress(CarnetError):
+                kids.add(kid_of(token))
     kids.add(view.clock.signed_by)
     named = {key.kid for key in view.root.keys}
     return frozenset(kid for kid in kids if kid in named)

@@ -92,13 +92,17 @@ class Trust(Struct):
 
     Attributes:
         chain: The root files that it trusts.
-        now: The best guess of the present time, for the end of a root.
+        wall: The wall clock.
+        trusted_at: The proven lower bound of the time, and
+        signed_by: the key that it rests on: it counts while the root names that key (SEC-31).
         known: Ids of keys whose artifacts this device has accepted and holds; an expired root still vouches for those.
         keep: Writes down what was followed, between two requests. A failure is its own to bear.
     """
 
     chain: Chain
-    now: Instant
+    wall: Instant
+    trusted_at: Instant | None = None
+    signed_by: str | None = None
     known: frozenset[str] = frozenset()
     keep: Callable[[Followed], None] = _keep_nothing
 
@@ -106,6 +110,12 @@ class Trust(Struct):
     def root(self) -> Root:
         """The newest trusted root."""
         return self.chain.root
+
+    @property
+    def now(self) -> Instant:
+        """The best guess of the present time; a root that takes a wrong signed time back is not judged by that time."""
+        is_named = self.signed_by is None or any(key.kid == self.signed_by for key in self.root.keys)
+        return max(self.wall, self.trusted_at) if self.trusted_at is not None and is_named else self.wall
 
     def ring(self) -> KeyRing:
         """The keys of the newest root."""

@@ -19,7 +19,7 @@ CALLER = Caller(
     fingerprint=DEVICE,
     signer=Ed25519Signer(bytes(32)),
     seed=bytes(32),
-    trust=Trust(chain=Chain(root=ROOT, files=(ROOT_TEXT,)), now=NOW),
+    trust=Trust(chain=Chain(root=ROOT, files=(ROOT_TEXT,)), wall=NOW),
     entropy=lambda count: bytes(range(count)),
 )
 VENDOR = Vendor(lambda: NOW)
