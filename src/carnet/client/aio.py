@@ -55,6 +55,8 @@ class AsyncCarnet(Client):
         proxy: str | None = None,
         ca_file: str | os.PathLike[str] | None = None,
         keychain: bool | Literal["tpm"] | Keyring = False,
+        status_lists: bytes | str | os.PathLike[str] | None = None,
+        status_mirror: str | None = None,
         clock: Clock | None = None,
         transport: AsyncTransport | None = None,
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
@@ -80,6 +82,8 @@ class AsyncCarnet(Client):
             proxy=proxy,
             ca_file=ca_file,
             keychain=keychain,
+            status_lists=status_lists,
+            status_mirror=status_mirror,
             clock=clock,
             timeout_seconds=timeout_seconds,
         )

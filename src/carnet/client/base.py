@@ -56,6 +56,8 @@ class Client:
         proxy: str | None = None,
         ca_file: str | os.PathLike[str] | None = None,
         keychain: bool | Literal["tpm"] | Keyring = False,
+        status_lists: bytes | str | os.PathLike[str] | None = None,
+        status_mirror: str | None = None,
         clock: Clock | None = None,
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
     ) -> None:
@@ -84,6 +86,11 @@ class Client:
             keychain: Keep the device key in the operating system's keychain, where there is one (extra ``keychain``);
                 ``"tpm"`` for the TPM of a Linux device (extra ``tpm``, experimental); or a backend of `keyring` to keep
                 it in. Off by default.
+            status_lists: Status lists that the app brings with it, so that an update tells devices without a network
+                what was revoked: a path, or the content as bytes; a ``.carnet`` bundle, or one list in a line; else
+                ``CARNET_STATUS_LISTS``, a path. Looked at with every `check()`; newer ones are kept.
+            status_mirror: Base address that status lists are fetched from in place of the server, such as a CDN's; else
+                ``CARNET_STATUS_MIRROR``. Nobody else is ever asked, whatever address an artifact names.
             clock: The device's clocks, for tests.
             timeout_seconds: For all of one contact.
         """
@@ -103,6 +110,8 @@ class Client:
             ca_file=ca_file,
             keychain=keychain,
             environ=dict(os.environ),
+            status_lists=status_lists,
+            status_mirror=status_mirror,
         )
         self._clock = clock
         self._timeout_seconds = timeout_seconds
@@ -181,8 +190,17 @@ class Client:
             decision.renew_after is not None and decision.checked_at >= decision.renew_after
         )
         if has_seat and is_due:
-            return decision, lambda: self._in_turn(lambda: self._steps("refresh"), is_start=True)
+            return decision, lambda: self._in_turn(self._checking, is_start=True)
         return decision, None
+
+    def _checking(self) -> Steps:
+        """A refresh at a start; where it fails and a check for revocation is due, status lists."""
+        device = self._device
+        if device.is_checked(device.look()):
+            return self._steps("refresh")
+        from carnet.client.list_operations import refresh_or_recheck
+
+        return refresh_or_recheck(device)
 
     def _refreshing(self) -> Steps:
         """A refresh that a person asked for: never too early, and never beside another one."""

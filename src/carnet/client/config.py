@@ -38,6 +38,8 @@ class Config(Struct):
         ca_file: Certificates of an authority to trust beside the system's.
         keychain: Whether the device key is kept in the system's keychain; ``tpm`` for the TPM; or the keychain.
         environ: The environment.
+        status_lists: A file with status lists that the app brings with it, its content or a path to it.
+        status_mirror: Base address of a mirror of the status lists.
     """
 
     product: str | None
@@ -55,6 +57,8 @@ class Config(Struct):
     ca_file: str | os.PathLike[str] | None
     keychain: bool | Literal["tpm"] | Keyring
     environ: Mapping[str, str]
+    status_lists: bytes | str | os.PathLike[str] | None = None
+    status_mirror: str | None = None
 
     def __repr__(self) -> str:
         return f"Config(product={self.product!r}, server={self.server!r})"  # never the license key
@@ -116,6 +120,17 @@ class Config(Struct):
                 f"The root file {os.fspath(root)} cannot be read: {error.strerror}.",
                 "Give its path, or its text itself.",
             ) from error
+
+    def status_list_file(self) -> bytes | str | None:
+        """The status lists that the app or its operator brings, as content or as a path; None for none."""
+        given = self.status_lists
+        if given is None:
+            return self.environ.get("CARNET_STATUS_LISTS") or None
+        return given if isinstance(given, bytes) else os.fspath(given)
+
+    def mirror_address(self) -> str | None:
+        """Who is asked for status lists in place of the license server, not checked yet; None for the server itself."""
+        return self.status_mirror or self.environ.get("CARNET_STATUS_MIRROR") or None
 
     def activation_key(self) -> str | None:
         """The license key for an unattended activation, or None."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from carnet.client.clock import (
@@ -40,6 +41,7 @@ from carnet.formats.root import Root
 if TYPE_CHECKING:
     from carnet.client.keychain import Keychain
     from carnet.client.ports import Clock
+    from carnet.client.shipped import Shelf, Shipped
 
 
 _ACCESS = ("none", "limited", "full")
@@ -101,6 +103,8 @@ class Device:
         self.machine: Machine = ThisMachine(sys.platform, "/", config.environ)
         self._followed: tuple[tuple[bytes, tuple[str, ...]], Chain] | None = None
         self._keychains: dict[bool, Keychain] = {}
+        self._shelf: Shelf | None = None
+        self._counted: tuple[tuple[object, ...], tuple[str, ...]] | None = None
 
     @property
     def store(self) -> StateStore:
@@ -152,7 +156,8 @@ class Device:
         directory = self.config.state_directory()
         identity = identify(declared=self.config.device_id, state_directory=directory, machine=self.machine)
         loaded = self.store.load(identity.anchors)
-        chain = self._chain(root_file, loaded.state.roots)
+        shipped = self._shipped()
+        chain = self._chain(root_file, loaded.state.roots if shipped is None else (*loaded.state.roots, *shipped.roots))
         wall, uptime = self.clock.now(), self.clock.uptime()
         clock = remembered(loaded.state, chain.root)
         return View(
@@ -216,8 +221,70 @@ class Device:
     def _stored(self, view: View) -> Evidence:
         if view.loaded.condition != "open":
             return Evidence(device=view.fingerprint, foreign_state=view.loaded.condition == "foreign")
-        by_file = self._gather(view, None)
-        return by_file if by_file.grants or view.state.token is None else self._gather(view, view.state.token)
+        evidence = self._gather(view, None)
+        if not evidence.grants and view.state.token is not None:
+            evidence = self._gather(view, view.state.token)
+        lists = self.status_lists(view, evidence.grants)
+        if not lists:
+            return evidence
+        from carnet.client.status_lists import judged_with_lists
+
+        return judged_with_lists(evidence, lists, view.root.ring(), issue_times_count=True)
+
+    def is_checked(self, view: View) -> bool:
+        """Whether a check for revocation is not due yet (`schedule.check_due_at`)."""
+        from carnet.client.schedule import check_due_at, newest_grant
+
+        evidence = self.evidence(view)
+        grant = newest_grant(evidence)
+        due = None if grant is None else check_due_at(evidence, grant, 0.0)
+        return due is None or view.now < due
+
+    def status_lists(self, view: View, grants: tuple[Grant, ...]) -> tuple[str, ...]:
+        """
+        The status lists that count for *grants*, as tokens: those that are kept, and newer ones that the app brings.
+
+        Each is verified when it is used. Where the app brings none, this loads and verifies nothing.
+        """
+        kept, shipped = view.state.status_lists, self._shipped()
+        if shipped is None or not grants:
+            return kept
+        from carnet.client.status_lists import kept_after, refs_of
+
+        refs = refs_of(grants)
+        offered = tuple(token for token in shipped.of(ref.uri for ref in refs) if token not in kept)
+        if not offered:
+            return kept
+        given = (kept, offered, refs, view.root)
+        if self._counted is None or self._counted[0] != given:
+            counted = kept_after(
+                kept, offered, view.root.ring(), grants, check_key=lambda kid: self._check_key(view, kid)
+            )
+            self._counted = (given, counted)
+        return self._counted[1]
+
+    def _check_key(self, view: View, kid: str) -> None:
+        """As `Trust.check_key`; who would be asked is not loaded while the root lasts (SEC-22)."""
+        if view.now >= view.root.expires_at:
+            from carnet.client.root_keeping import trust_of
+
+            trust_of(self, view).check_key(kid)
+
+    def _shipped(self) -> Shipped | None:
+        """What the app brings with it; None where it brings nothing."""
+        given = self.config.status_list_file()
+        if given is None:
+            return None
+        if self._shelf is None:
+            from carnet.client.shipped import Shelf
+
+            self._shelf = Shelf()
+        shipped, is_new = self._shelf.read(given)
+        if is_new and shipped.problem is not None:
+            from carnet.client.journal import note
+
+            note(self.store.directory, self.clock.now(), "status_lists", "problem", shipped.problem)
+        return shipped
 
     def _gather(self, view: View, token: str | None) -> Evidence:
         state = view.state
@@ -245,8 +312,11 @@ class Device:
         """
         Record running time if it is due: about hourly at most, never waiting for another process.
 
-        A wall clock that fell far behind, or came back, is also noted in the device's log (SEC-29).
+        A wall clock that fell far behind, or came back, is also noted in the device's log (SEC-29). What the app brings
+        is kept at once, so that it cannot be taken back by an older file.
         """
+        if self._shelf is not None:
+            self._keep_shipped(view)
         if view.loaded.condition != "open" or not is_checkpoint_due(view.clock, view.uptime, view.wall):
             return
 
@@ -267,6 +337,17 @@ class Device:
             from carnet.client.journal import note
 
             note(self.store.directory, view.now, "clock", "behind" if behind else "right")
+
+    def _keep_shipped(self, view: View) -> None:
+        """Write down what the app brings, where it is news: once for each new file, without waiting for anyone."""
+        counted, kept = self._counted, view.state.status_lists
+        has_lists = counted is not None and counted[0][0] == kept and counted[1] != kept
+        if view.loaded.condition != "open" or not (has_lists or set(view.chain.later) - set(view.state.roots)):
+            return
+        from carnet.client.list_operations import keep_lists
+
+        with suppress(StateError):
+            keep_lists(self, view, counted[1] if has_lists and counted is not None else (), lock_seconds=0)
 
     def _chain(self, root_file: bytes, stored: tuple[str, ...]) -> Chain:
         """

@@ -30,6 +30,7 @@ from carnet.client.wire import MAX_ANSWER, HttpAnswer, HttpRequest, Pause
 from carnet.core._base import Struct, replace
 from carnet.core.errors import CarnetError, TransportError
 from carnet.core.instant import Instant
+from carnet.core.model import Grant
 from carnet.formats.answer import Action, Answer, check_binding, digest_artifacts, verify_answer
 from carnet.formats.device_proof import make_device_proof
 from carnet.formats.encoding import b64url_encode
@@ -58,6 +59,7 @@ _ACTIVATED_AGAIN = frozenset(
     {"activation_not_found", "device_proof_invalid", "device_proof_required", "license_key_required"}
 )
 _ARTIFACTS = ("token", "machine_file")
+_MAX_LISTS = 4
 BEHIND = frozenset({"unknown_key", "root_expired"})
 """Why an answer may fail where this device lacks roots: its key is new, or the root at hand has ended."""
 
@@ -78,6 +80,8 @@ class Caller(Struct):
         domain: Host name, for domain licenses.
         app_version: The app's version.
         parts: By which the server may recognise the device when its fingerprint has changed; sent as digests only.
+        list_versions: The versions of the status lists that it has, so that newer ones are sent along; None: none are
+            wanted.
     """
 
     product: str
@@ -89,6 +93,7 @@ class Caller(Struct):
     domain: str | None = None
     app_version: str | None = None
     parts: tuple[Part, ...] = ()
+    list_versions: tuple[tuple[str, tuple[int, int]], ...] | None = None
 
     def __repr__(self) -> str:
         return f"Caller(product={self.product!r}, fingerprint={self.fingerprint!r})"  # never the seed
@@ -106,6 +111,8 @@ class Verdict(Struct):
         machine_file: For a grant, verified and opened.
         license_key: For a grant, the spelling that the machine file opens with.
         issued_at: For a grant, the newer of the artifacts' issue times.
+        grant: For a grant, what the machine file says.
+        status_lists: Lists that came along, in any state: each vouches for itself, and none is needed.
     """
 
     answer: Answer
@@ -115,6 +122,8 @@ class Verdict(Struct):
     machine_file: str | None = None
     license_key: str | None = None
     issued_at: Instant | None = None
+    grant: Grant | None = None
+    status_lists: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Verdict(outcome={self.answer.outcome!r}, code={self.answer.code!r})"
@@ -284,6 +293,7 @@ def _sent(
                 "root_version": caller.trust.root.version,
                 "domain": caller.domain if action != "deactivate" else None,
                 "app_version": caller.app_version if action != "deactivate" else None,
+                "status_versions": _versions(caller) if action != "deactivate" else None,
             }
         )
     )
@@ -326,6 +336,10 @@ def may_pass(answer: HttpAnswer) -> bool:
             len(answer.body) <= _MAX_PROBLEM and b"request_in_flight" in answer.body and b'"proof"' not in answer.body
         )
     return answer.status in _RETRIED
+
+
+def _versions(caller: Caller) -> dict[str, list[int]] | None:
+    return None if caller.list_versions is None else {uri: list(version) for uri, version in caller.list_versions}
 
 
 def _proof_nonce(caller: Caller) -> str:
@@ -399,6 +413,14 @@ def _roots_in(body: dict[str, Any]) -> tuple[str, ...]:
     return tuple(brought)
 
 
+def _lists_in(body: dict[str, Any]) -> tuple[str, ...]:
+    """The status lists that an answer carries; another shape is none, and breaks no answer."""
+    brought = body.get("status_lists")
+    if type(brought) is not list:
+        return ()
+    return tuple(text for text in brought[:_MAX_LISTS] if type(text) is str)
+
+
 def _judge(caller: Caller, body: dict[str, Any], nonce: str, action: Action, license_key: str) -> Verdict:
     proof, trust = str(body["proof"]), caller.trust
     ring = trust.ring()
@@ -416,7 +438,7 @@ def _judge(caller: Caller, body: dict[str, Any], nonce: str, action: Action, lic
         artifacts=digest_artifacts(artifacts),
     )
     trust.check_key(key_of(proof))  # step 5, as below
-    verdict = Verdict(answer=verified, proof=proof, trust=trust)
+    verdict = Verdict(answer=verified, proof=proof, trust=trust, status_lists=_lists_in(body))
     if verified.outcome == "refused" or action == "deactivate":
         return verdict
     # Step 4.
@@ -433,14 +455,13 @@ def _judge(caller: Caller, body: dict[str, Any], nonce: str, action: Action, lic
         raise TransportError("wrong_artifacts", "The artifacts are of two activations.")
     for kid in (by_token.kid, by_file.kid):
         trust.check_key(kid)
-    return Verdict(
-        answer=verified,
-        proof=proof,
-        trust=trust,
+    return replace(
+        verdict,
         token=token,
         machine_file=machine_file,
         license_key=key,
         issued_at=max(by_token.issued_at, by_file.issued_at),
+        grant=by_file,
     )
 
 

@@ -198,7 +198,19 @@ def _new_caller(device: Device, view: View, seed: bytes) -> Caller:
         domain=config.domain,
         app_version=config.app_version,
         parts=parts_of(view.identity, device.machine),
+        list_versions=_list_versions(device, view),
     )
+
+
+def _list_versions(device: Device, view: View) -> tuple[tuple[str, tuple[int, int]], ...] | None:
+    """Which status lists this device has; None where it has none and its policy asks for none."""
+    kept = view.state.status_lists
+    if not kept:
+        grant = newest_grant(device.evidence(view))
+        return None if grant is None or grant.policy.max_revocation_age_seconds is None else ()
+    from carnet.client.status_lists import versions_of
+
+    return tuple(versions_of(kept, view.root.ring()).items())
 
 
 def _prepared_ttl(view: View, grant: Grant | None) -> int | None:
@@ -293,13 +305,32 @@ def _taken(
             token=verdict.token,
             machine_file=verdict.machine_file,
             refusals=(),  # a live grant is newer than any refusal that was kept
+            status_lists=_lists_after(old, verdict),
             prepared_until=prepared_until or state.prepared_until,
         )
     if answer.outcome == "granted":  # deactivated: the seat is gone, the device key and the clock stay
-        return replace(state, license_key=None, token=None, machine_file=None, refusals=(), prepared_until=None)
+        return replace(
+            state,
+            license_key=None,
+            token=None,
+            machine_file=None,
+            refusals=(),
+            status_lists=(),
+            prepared_until=None,
+        )
     if answer.code in REFUSALS:
         return replace(state, refusals=(verdict.proof, *old.refusals)[:_MAX_REFUSALS])
     return state
+
+
+def _lists_after(old: DeviceState, verdict: Verdict) -> tuple[str, ...]:
+    """The status lists to keep beside a new grant: the newest of what was there and what came along (SEC-27)."""
+    if verdict.grant is None or not (old.status_lists or verdict.status_lists):
+        return old.status_lists
+    from carnet.client.status_lists import kept_after
+
+    trust = verdict.trust
+    return kept_after(old.status_lists, verdict.status_lists, trust.ring(), (verdict.grant,), check_key=trust.check_key)
 
 
 def _left_as_it_was(device: Device, problem: CarnetError, action: str | None = None) -> Outcome:

@@ -4,6 +4,8 @@ When the SDK comes to the license server by itself: pure rules, no clock, no cha
     what                                  when
     a refresh while all is well           at the policy's cadence, at two thirds of the offline window at the latest;
                                           and up to a tenth later, so that many devices do not come together
+    a check for revocation                when half of the time is over that the policy allows between two, if no
+                                          refresh comes before; and up to a tenth later
     after a failure                       a minute later, then two, four … at most an hour (15 minutes without full
                                           access), each stretched or shortened by up to a half; never sooner than the
                                           server asked for, which counts for an hour at most: its header is not signed
@@ -96,6 +98,27 @@ def due_at(issued_at: int, refresh_after_seconds: int, offline_until: int | None
         after = min(after, max(offline_until - issued_at, 0) * 2 // 3)
     spread = min(after // _SPREAD_DIVISOR, _MAX_SPREAD_SECONDS)
     return _instant(issued_at + after + int(spread * chance))
+
+
+def check_due_at(evidence: Evidence, grant: Grant, chance: float) -> Instant | None:
+    """
+    When status lists should be fetched, so that the license of *grant* is checked for revocation in time (SEC-28).
+
+    Args:
+        evidence: What is known here.
+        grant: The newest grant.
+        chance: 0 to 1, as for `due_at`.
+
+    Returns:
+        Half of the policy's `max_revocation_age_seconds` after the last check; None where the policy asks for none, or
+        where no list knows this license: then only a refresh checks it.
+    """
+    age = grant.policy.max_revocation_age_seconds
+    if age is None or grant.license_status_ref is None:
+        return None
+    checked_at = max(grant.issued_at, evidence.revocation_checked_at or 0)
+    after = max(age // 2, LEAST_SECONDS)
+    return _instant(checked_at + after + int(min(after // _SPREAD_DIVISOR, _MAX_SPREAD_SECONDS) * chance))
 
 
 def retry_seconds(failures: int, chance: float, *, retry_after_seconds: int = 0, is_full: bool = True) -> int:

@@ -65,6 +65,8 @@ class Carnet(Running):
         proxy: str | None = None,
         ca_file: str | os.PathLike[str] | None = None,
         keychain: bool | Literal["tpm"] | Keyring = False,
+        status_lists: bytes | str | os.PathLike[str] | None = None,
+        status_mirror: str | None = None,
         clock: Clock | None = None,
         transport: Transport | None = None,
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
@@ -90,6 +92,8 @@ class Carnet(Running):
             proxy=proxy,
             ca_file=ca_file,
             keychain=keychain,
+            status_lists=status_lists,
+            status_mirror=status_mirror,
             clock=clock,
             timeout_seconds=timeout_seconds,
         )

@@ -82,6 +82,10 @@ def check_server(server: str) -> str:
     return server.strip().rstrip("/")
 
 
+def _base(server: str, request: HttpRequest) -> str:
+    return server if request.mirror is None else check_server(request.mirror)
+
+
 def _is_private(host: str) -> bool:
     import ipaddress
 
@@ -173,7 +177,7 @@ class HttpTransport:
                 _Limit(timeout_seconds) as limit,
                 self._client.stream(
                     request.method,
-                    self._server + request.path,
+                    _base(self._server, request) + request.path,
                     headers={**_HEADERS, **dict(request.headers)},
                     content=request.body,
                     timeout=timeout_seconds,
@@ -218,7 +222,7 @@ class AsyncHttpTransport:
                 asyncio.timeout(timeout_seconds),
                 self._client.stream(
                     request.method,
-                    self._server + request.path,
+                    _base(self._server, request) + request.path,
                     headers={**_HEADERS, **dict(request.headers)},
                     content=request.body,
                     timeout=timeout_seconds,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from carnet.client.device import Device, View
@@ -17,6 +18,7 @@ from carnet.client.schedule import (
     LEAST_SECONDS,
     NEW_NETWORK_SPREAD_SECONDS,
     Attempts,
+    check_due_at,
     due_at,
     is_other_network,
     may_ask,
@@ -141,8 +143,9 @@ class Upkeep:
             from carnet.client.attempts import asked_lately
 
             return replace(rest, problem=asked_lately(known))
-        from carnet.client.operations import refresh
         from carnet.client.turns import Turn, in_turn
+
+        contact = self._contact(view, decision, grant, known)
 
         turn = Turn(
             attempts=self._memory.attempts,
@@ -153,15 +156,22 @@ class Upkeep:
             chance=self.chance,
         )
         self._asked_at, self._hurry_at, self._is_nudged = now, None, False
-        return lambda: in_turn(device, lambda: refresh(device), turn)
+        return lambda: in_turn(device, lambda: contact(device), turn)
 
     def contacted(self, *, is_answered: bool) -> None:
         """
         A contact has ended, here or on the way of a start.
 
         An authentic answer that leaves the refresh due (a refusal, a clock that is years ahead) is not asked for again
-        before the policy's cadence.
+        before the policy's cadence. Never raises: a root file that was taken away meanwhile, for one, is met by `next`
+        as well, whose caller keeps the problem.
         """
+        try:
+            self._note_contact(is_answered=is_answered)
+        except Exception:  # noqa: BLE001, S110 - the background goes on whatever it meets (users-ask 58)
+            pass
+
+    def _note_contact(self, *, is_answered: bool) -> None:
         view = self._device.look()
         self._asked_at = int(view.now)
         if not is_answered:
@@ -171,6 +181,27 @@ class Upkeep:
         cadence = DAY if grant is None else grant.policy.refresh_after_seconds
         self._quiet_until = self._asked_at + max(cadence, LEAST_SECONDS) if due is not None and due <= view.now else 0
 
+    def _contact(
+        self, view: View, decision: Decision, grant: Grant | None, known: Attempts | None
+    ) -> Callable[[Device], Steps]:
+        """
+        What is done in a contact: a refresh; where a check for revocation is due, status lists as well.
+
+        They come first where no refresh is due beside it, and every other time after a failure: of two who answer, one
+        may be the one that hangs.
+        """
+        if self._device.is_checked(view):
+            from carnet.client.operations import refresh
+
+            return refresh
+        from carnet.client.list_operations import recheck, refresh_or_recheck
+
+        renew_after = decision.renew_after
+        is_refresh_due = grant is None or renew_after is None or view.now >= renew_after
+        if is_refresh_due != (known is not None and known.failures % 2 == 1):
+            return refresh_or_recheck
+        return partial(recheck, is_refresh_due=is_refresh_due)
+
     def _due(self, view: View, decision: Decision, grant: Grant | None, *, is_start: bool) -> int | None:
         """When a refresh is due; None where there is nothing to refresh, or nobody to ask."""
         state = view.state
@@ -179,7 +210,9 @@ class Upkeep:
         if decision.access != "full" or grant is None:
             return 0
         jitter = 0.0 if is_start else int.from_bytes(sha256(grant.id.encode())[:4], "big") / 0xFFFFFFFF
-        return due_at(grant.issued_at, grant.policy.refresh_after_seconds, decision.offline_until, jitter)
+        due = due_at(grant.issued_at, grant.policy.refresh_after_seconds, decision.offline_until, jitter)
+        check = check_due_at(self._device.evidence(view), grant, jitter)
+        return due if check is None else min(due, check)
 
     def _well(self, view: View, now: int, due: int) -> Rest:
         """Nothing is due before *due*."""

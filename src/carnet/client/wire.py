@@ -22,6 +22,7 @@ class HttpRequest(Struct):
         headers: Beside those every request has.
         body: Bytes exactly as signed by the device key.
         after_seconds: How long the driver waits before it sends it; 0 for a first attempt.
+        mirror: Another base address that the app named for what is public; None for the license server's.
     """
 
     method: Literal["POST", "GET", "PUT", "DELETE"]
@@ -29,6 +30,7 @@ class HttpRequest(Struct):
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
     after_seconds: float = 0.0
+    mirror: str | None = None
 
     def __repr__(self) -> str:
         return f"HttpRequest({self.method} {self.path})"  # the body holds the license key
