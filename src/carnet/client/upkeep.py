@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -166,10 +167,8 @@ class Upkeep:
         before the policy's cadence. Never raises: a root file that was taken away meanwhile, for one, is met by `next`
         as well, whose caller keeps the problem.
         """
-        try:
+        with suppress(Exception):  # the background goes on whatever it meets (users-ask 58)
             self._note_contact(is_answered=is_answered)
-        except Exception:  # noqa: BLE001, S110 - the background goes on whatever it meets (users-ask 58)
-            pass
 
     def _note_contact(self, *, is_answered: bool) -> None:
         view = self._device.look()

@@ -19,7 +19,7 @@ from carnet.client.wire import HttpAnswer, HttpRequest, Pause
 from carnet.core.errors import TransportError
 from carnet.core.instant import DAY, HOUR, MINUTE
 from carnet.testing import MemoryTransport
-from support.issuing import LICENSE_KEY, NOW
+from support.issuing import LICENSE_KEY, NOW, ROOT_TEXT
 from support.sdk import Desk, wait_for_background
 
 UNAVAILABLE = HttpAnswer(status=503, body=b"{}")
@@ -498,3 +498,30 @@ def test_several_products_and_clients_live_beside_each_other(due: Desk) -> None:
     assert apps[1].last_problem is None
     for app in apps:
         app.close()
+
+
+def test_users_ask_58_a_root_file_that_is_away_for_a_moment_does_not_end_the_background(
+    due: Desk, tmp_path: Path
+) -> None:
+    root = tmp_path / "root.json"
+    root.write_text(ROOT_TEXT)
+
+    def updated_meanwhile(request: HttpRequest) -> HttpAnswer:
+        root.unlink(missing_ok=True)
+        return due.vendor.answer(request)
+
+    with due.app(root=root, transport=MemoryTransport(updated_meanwhile)) as app:
+        app.start()
+        wait_for_background(app)
+        assert not root.exists(), "the app's update took it away during the contact"
+        assert problem_of(app) == "root_unreadable"
+        root.write_text(ROOT_TEXT)
+        due.pass_time(2 * DAY)
+        look(app)
+        assert contacts_through(app) == 2, "the background is still there"
+
+
+def contacts_through(app: Carnet) -> int:
+    transport = app._transport
+    assert isinstance(transport, MemoryTransport)
+    return len({dict(request.headers)["Idempotency-Key"] for request in transport.requests})
