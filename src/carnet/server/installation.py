@@ -47,6 +47,9 @@ from carnet.server.domain.products.service import ProductService
 from carnet.server.domain.statistics.flushing import Flusher
 from carnet.server.domain.statistics.service import Statistics
 from carnet.server.domain.status.allocation import StatusAllocator
+from carnet.server.domain.status.lists import StatusLists
+from carnet.server.domain.status.publishing import StatusPublisher
+from carnet.server.domain.trust.live import POLL_SECONDS, LiveTrust
 from carnet.server.domain.trust.service import TrustService
 from carnet.server.domain.upkeep import Upkeep
 from carnet.server.domain.watching.pools import PoolWatch
@@ -54,7 +57,7 @@ from carnet.server.domain.watching.terms import TermWatch
 from carnet.server.jobs.health import background_checks
 from carnet.server.layout import Layout
 from carnet.server.machine_clock import SystemClock, SystemRunning, read_seen, write_seen
-from carnet.server.opening import OpenedFiles, open_database, open_files, open_storage
+from carnet.server.opening import OpenedFiles, open_database, open_files, open_storage, open_trust
 from carnet.server.ports import Clock, Random, Storage, StorageStats
 from carnet.server.readiness import Check, check_parts
 from carnet.server.settings import Settings
@@ -81,8 +84,7 @@ class Installation:
         settings: As opened.
         issuer: This installation's id, as artifacts carry it.
         created_at: When `carnet init` made it.
-        roots: Every root file, version 1 first, as text.
-        ring: Public keys by role under the newest root: for checking own output.
+        ring: Public keys by role, always of the newest root: for checking own output.
         store: The storage, for the runner of jobs.
         time: What time it is.
     """
@@ -93,38 +95,43 @@ class Installation:
         settings: Settings,
         opened: OpenedFiles,
         storage: Storage,
+        trust: LiveTrust,
         status: StatusAllocator,
         clock: Clock,
         guard: ClockGuard,
         random: Random,
     ) -> None:
         ids = Ids(random)
-        keys, issuer = GuardedKeys(opened.keys, guard), opened.record.issuer
+        keys, issuer = GuardedKeys(trust, guard), opened.record.issuer
+        ring = trust.ring
         vault = KeyVault(opened.pepper, SealingBox(opened.seal, random))
-        issuing = Issuing(keys=keys, ring=opened.ring, issuer=issuer, status=status, ids=ids, random=random)
+        self.lists = StatusLists(storage, status)
+        issuing = Issuing(keys=keys, ring=ring, issuer=issuer, status=self.lists, ids=ids, random=random)
         self.settings = settings
         self.issuer = issuer
         self.created_at = opened.record.created_at
-        self.roots = opened.roots
-        self.ring = opened.ring
-        self._keys = opened.keys
+        self.ring = ring
+        self._keys = trust
         self._storage = storage
         self._clock_kept: ClockSeen | None = None
         self.clock = ClockService(storage, clock, guard, issuer)
         self.statistics = Statistics(storage, ids)
         self.limiter = RateLimiter(settings.rate_limits, secret=opened.pepper, store=storage)
         self.idempotency = IdempotencyService(storage, clock, opened.pepper)
+        self.following = Flusher(self.follow, seconds=POLL_SECONDS)
         self.flusher = Flusher(
+            self.following.start,
             self.limiter.flush,
             self.statistics.flush,
             self.keep_mark,
             self.keep_clock,
+            self.lists.keep_up,
             seconds=settings.flush_seconds,
         )
         self.products = ProductService(storage, clock, ids)
         self.policies = PolicyService(storage, clock, ids)
         self.customers = CustomerService(storage, clock, ids)
-        signed_keys = SignedKeys(keys, opened.ring, status)
+        signed_keys = SignedKeys(keys, ring, status)
         self.licenses = LicenseService(
             storage=storage, clock=clock, ids=ids, vault=vault, random=random, signed_keys=signed_keys
         )
@@ -137,8 +144,9 @@ class Installation:
             issuing=issuing,
             prover=prover,
             issuer=issuer,
-            roots=opened.roots,
+            newer_roots=trust.newer_roots,
             statistics=self.statistics,
+            lists=self.lists,
         )
         self.changes = LicenseChanging(storage, clock, ids)
         self.enrolments = EnrolmentService(storage, clock, ids, vault, random)
@@ -148,14 +156,20 @@ class Installation:
             clock=clock,
             ids=ids,
             vault=vault,
-            issuing=LeaseIssuing(keys, opened.ring, issuer),
-            ring=opened.ring,
+            issuing=LeaseIssuing(keys, ring, issuer),
+            ring=ring,
             prover=prover,
             issuer=issuer,
             statistics=self.statistics,
         )
         self.repeats = Repeats(
-            storage=storage, clock=clock, vault=vault, issuing=issuing, prover=prover, roots=opened.roots
+            storage=storage,
+            clock=clock,
+            vault=vault,
+            issuing=issuing,
+            prover=prover,
+            newer_roots=trust.newer_roots,
+            lists=self.lists,
         )
         self.audit = AuditService(storage)
         self.apikeys = ApiKeyService(storage, clock, ids, vault, random, statistics=self.statistics)
@@ -163,19 +177,19 @@ class Installation:
         self.bulk = BulkService(storage, clock, ids, vault, signed_keys=signed_keys)
         self.imports = ImportService(storage, clock, ids, vault, signed_keys=signed_keys)
         private = CompatibilityKeyFiles(Layout(data=settings.data).keys, opened.keys.kek, random)
-        self.keys = KeyService(storage, clock, ids, private, opened.ring, check_clock=guard.check)
+        self.keys = KeyService(storage, clock, ids, private, ring, check_clock=guard.check)
         self.artifacts = ArtifactService(
             storage=storage,
             clock=clock,
             ids=ids,
             vault=vault,
             keys=keys,
-            ring=opened.ring,
+            ring=ring,
             issuing=issuing,
             signed_keys=signed_keys,
             compatibility=self.keys,
         )
-        self.manifests = ManifestService(storage, clock, keys, opened.ring, issuer)
+        self.manifests = ManifestService(storage, clock, keys, ring, issuer)
         self.backups = BackupService(
             storage=storage,
             clock=clock,
@@ -185,14 +199,16 @@ class Installation:
             schema=REVISION,
             secret=opened.seal,
         )
+        self.publisher = StatusPublisher(
+            storage=storage, clock=clock, keys=keys, ring=ring, issuer=issuer, places=status, lists=self.lists
+        )
         self.store, self.time = storage, clock
         self.outbox = Outbox(storage, clock)
         self.sender = Sender(storage, clock, ids, random)
         self.upkeep = Upkeep(storage, clock, keep_events_days=settings.keep_events_days)
         self.terms, self.pools = TermWatch(storage, clock, ids), PoolWatch(storage, clock, ids)
         self.trust = TrustService(
-            roots=opened.roots,
-            ring=opened.ring,
+            live=trust,
             keys=keys,
             issuer=issuer,
             clock=clock,
@@ -200,10 +216,26 @@ class Installation:
             compatibility=self.keys,
         )
 
+    @property
+    def roots(self) -> tuple[str, ...]:
+        """Every root file, version 1 first, as text."""
+        return self._keys.state.roots
+
     async def checks(self) -> tuple[Check, ...]:
         """Whether each part works now, as `readiness.check_parts` and `jobs.health.background_checks` tell."""
-        parts = await check_parts(self._storage, self._keys, self.ring, self.keys, self.clock.guard)
-        return (*parts, *await background_checks(self._storage))
+        parts = await check_parts(self._storage, self._keys, self.keys, self.clock.guard)
+        late = self.lists.problem(self.time.now())
+        published = Check(name="status-lists", ok=not late, problem=late, vital=False)
+        return (*parts, *await background_checks(self._storage), published)
+
+    async def follow(self) -> None:
+        """
+        Trust and sign with what another process made of the keys and the root meanwhile.
+
+        Raises:
+            StateError: ``storage_unavailable``, ``storage_busy``, ``root_chain_broken``.
+        """
+        await self._keys.keep_up()
 
     async def keep_mark(self) -> None:
         """
@@ -270,9 +302,9 @@ async def open_installation(
     Raises:
         StateError: ``not_initialised``, ``half_initialised``, ``missing_file``, ``bad_installation_file``,
             ``root_changed``, ``bad_secret``, ``wrong_passphrase``, ``passphrase_needed``, ``wrong_key_file``,
-            ``keys_do_not_match_root``, ``database_too_new``, ``database_of_another``, ``database_not_found``,
-            ``database_not_durable``, ``restored``, ``database_went_back``, ``storage_unavailable``, ``storage_busy``,
-            ``data_not_writable``, ``data_not_readable``.
+            ``keys_do_not_match_root``, ``root_chain_broken``, ``database_too_new``, ``database_of_another``,
+            ``database_not_found``, ``database_not_durable``, ``restored``, ``database_went_back``,
+            ``storage_unavailable``, ``storage_busy``, ``data_not_writable``, ``data_not_readable``.
         MalformedError: ``bad_key_file``.
     """
     layout = Layout(data=settings.data)
@@ -289,10 +321,12 @@ async def open_installation(
         )
         guard.recall(await asyncio.to_thread(read_seen, layout.clock))
         storage.count_only_while(lambda: guard.doubt() is None)
+        trust = await open_trust(storage, opened)
         installation = Installation(
             settings=settings,
             opened=opened,
             storage=storage,
+            trust=trust,
             status=status,
             clock=clock or SystemClock(),
             guard=guard,
@@ -300,11 +334,13 @@ async def open_installation(
         )
         await installation.keep_mark()
         await installation.clock.keep_up()
+        await installation.lists.keep_up()
         with suppress(CarnetError):  # the database is what has to be known; the file is a help
             await installation.keep_clock()
         try:
             yield installation
         finally:
+            await installation.following.stop()
             await installation.flusher.stop()
             with suppress(CarnetError):  # the next opening, or the server's next minute, writes it
                 await installation.keep_mark()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,14 +10,17 @@ from pathlib import Path
 from carnet.core._base import Struct
 from carnet.core.errors import NotGenuineError, StateError
 from carnet.formats.encoding import b64url_decode
-from carnet.formats.keys import KeyRing
+from carnet.formats.keys import Signer
 from carnet.formats.limits import MAX_ROOT
 from carnet.formats.root import anchor, read_root
 from carnet.server.database import Database
+from carnet.server.domain.trust.live import LiveTrust, adopted_change, check_named, public_key_of
 from carnet.server.layout import InstallationRecord, Layout, read_record
 from carnet.server.ports import IndexPlace, Storage
+from carnet.server.records import SigningKey
 from carnet.server.settings import Settings
 from carnet.server.signing.file_store import FileSigningKeys, open_store, read_file
+from carnet.server.signing.opening import KeyPlaces, file_location, open_signer
 from carnet.server.signing.sealing import KEY_BYTES
 from carnet.server.storage.founding import database_of_another, owner
 from carnet.server.storage.migrate import upgrade
@@ -27,8 +31,7 @@ class OpenedFiles(Struct):
     """What is read from disk before anything serves: identity, keys, secrets."""
 
     record: InstallationRecord
-    roots: tuple[str, ...]
-    ring: KeyRing
+    root: str
     keys: FileSigningKeys
     pepper: bytes
     seal: bytes
@@ -40,12 +43,12 @@ class OpenedFiles(Struct):
 
 def open_files(settings: Settings, layout: Layout) -> OpenedFiles:
     """
-    Read what the data directory holds, and prove that every signing key signs under the root (SEC-25).
+    Read what the data directory holds.
 
     Raises:
         StateError: ``not_initialised``, ``half_initialised``, ``missing_file``, ``bad_installation_file``,
             ``root_changed``, ``bad_secret``, ``wrong_passphrase``, ``passphrase_needed``, ``wrong_key_file``,
-            ``keys_do_not_match_root``, ``data_not_readable``.
+            ``data_not_readable``.
         MalformedError: ``bad_key_file``.
     """
     record = read_record(layout)
@@ -53,15 +56,13 @@ def open_files(settings: Settings, layout: Layout) -> OpenedFiles:
     if anchor(root) != record.anchor:
         raise _root_changed(layout)
     try:
-        ring = read_root(root).ring()
+        read_root(root)
     except NotGenuineError as error:
         raise _root_changed(layout) from error
     keys = open_store(layout.keys, passphrase=settings.passphrase, key_file=layout.signing)
-    keys.prove(ring)
     return OpenedFiles(
         record=record,
-        roots=(root.decode().strip(),),
-        ring=ring,
+        root=root.decode().strip(),
         keys=keys,
         pepper=_secret(layout.pepper),
         seal=_secret(layout.seal),
@@ -103,6 +104,44 @@ def open_database(database: Database, record: InstallationRecord, say: Callable[
             upgrade(database, say=say)
     if found != record.issuer:
         raise database_of_another(database)
+
+
+async def open_trust(storage: Storage, opened: OpenedFiles) -> LiveTrust:
+    """
+    The chain of root files and the signing keys, each of which signs and is verified under the newest root (SEC-25).
+
+    Raises:
+        StateError: ``no_signing_key``, ``keys_do_not_match_root``, ``root_chain_broken``, ``signing_failed``,
+            ``missing_file``, ``data_not_readable``, ``storage_unavailable``, ``storage_busy``.
+        MalformedError: ``bad_key_file``.
+    """
+    if not (await storage.trust_facts()).keys:
+        found = await asyncio.to_thread(_found_keys, opened.keys)
+        check_named(read_root(opened.root), found)  # nothing is noted of keys that belong elsewhere
+        await storage.change_trust(lambda facts: adopted_change(facts, found))
+    places = KeyPlaces(folder=opened.keys.folder, kek=opened.keys.kek)
+
+    def open_key(key: SigningKey) -> Signer:
+        return open_signer(key.location, places, public_key=public_key_of(key))
+
+    return await LiveTrust.load(storage, opened.root, open_key)
+
+
+def _found_keys(keys: FileSigningKeys) -> tuple[SigningKey, ...]:
+    """The keys of an installation of before there were rows of them: each signs, and did from the first day."""
+    return tuple(
+        SigningKey(
+            kid=file.signer.kid,
+            alg="Ed25519",
+            roles=file.roles,
+            public_key=file.signer.public_key.raw,
+            location=file_location(file.signer.kid),
+            state="active",
+            announced_at=file.created_at,
+            activated_at=file.created_at,
+        )
+        for file in keys.files()
+    )
 
 
 async def open_storage(settings: Settings, place: IndexPlace, running: Callable[[], float] | None) -> Storage:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from carnet.core._base import Struct
 from carnet.core.errors import CarnetError
-from carnet.formats.keys import KeyRing
 from carnet.server.domain.clock.guard import ClockGuard
 from carnet.server.domain.keys.service import KeyService
+from carnet.server.domain.trust.live import LiveTrust
 from carnet.server.ports import Storage
-from carnet.server.signing.file_store import FileSigningKeys
 
 
 class Check(Struct):
@@ -24,13 +25,14 @@ class Check(Struct):
 
 
 async def check_parts(
-    storage: Storage, signing: FileSigningKeys, ring: KeyRing, compatibility: KeyService, guard: ClockGuard
+    storage: Storage, trust: LiveTrust, compatibility: KeyService, guard: ClockGuard
 ) -> tuple[Check, ...]:
     """
     Try each part.
 
     Returns:
-        ``database`` (a write transaction), ``signer`` (the root verifies it), and, not vital, ``compatibility-keys``
+        ``database`` (a write transaction), ``signer`` (the root verifies it), and, not vital, ``signing-keys`` (those
+        that are to sign open here, else the ones before them go on), ``compatibility-keys``
         (each active one signs, and its own public half verifies it) and ``clock`` (its guard has no doubt, SEC-31).
     """
     checks = []
@@ -40,10 +42,12 @@ async def check_parts(
     except CarnetError as error:
         checks.append(Check(name="database", ok=False, problem=error.message))
     try:
-        signing.prove(ring)
+        await asyncio.to_thread(trust.prove)  # a signer may be a service
         checks.append(Check(name="signer", ok=True))
     except CarnetError as error:
         checks.append(Check(name="signer", ok=False, problem=error.message))
+    problems = trust.state.problems
+    checks.append(Check(name="signing-keys", ok=not problems, problem=" ".join(problems), vital=False))
     try:
         broken = await compatibility.prove()
         # Anybody may ask: no paths, and of a key only what the JWKS shows.

@@ -55,6 +55,9 @@ class Outage:
             raise StateError("no_signing_key", "The KMS does not answer.", "Try again.")
         return NoSigner(signer)
 
+    def earlier(self, kid: str) -> Any:
+        return self._keys.earlier(kid)
+
 
 @contextmanager
 def outage(vendor: Vendor, kind: str) -> Iterator[Outage]:

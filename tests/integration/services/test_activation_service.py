@@ -254,6 +254,9 @@ class BrokenKeys:
     def signer(self, role: Role) -> Signer:
         return BrokenSigner(self._keys.signer(role), self._sign)
 
+    def earlier(self, kid: str) -> Signer | None:
+        return self._keys.earlier(kid)
+
 
 class BrokenSigner:
     def __init__(self, signer: Signer, sign: Callable[[bytes], bytes]) -> None:
@@ -329,7 +332,8 @@ def test_entitlements_that_are_over_are_left_out_of_new_artifacts(tmp_path: Path
 
 def test_newer_roots_are_sent_to_a_device_that_says_what_it_knows(tmp_path: Path) -> None:
     async def story(installation: Installation, created: CreatedLicense, _: HeldClock) -> None:
-        installation.activations._roots = ("root 1", "root 2", "root 3")
+        stored = ("root 1", "root 2", "root 3")
+        installation.activations.newer_roots = lambda known: () if known is None else stored[known:]
         for known, sent in ((None, ()), (1, ("root 2", "root 3")), (2, ("root 3",)), (3, ()), (99, ())):
             command = Device().activate(created.key, root_version=known)
             assert granted(await installation.activations.activate(command)).roots == sent

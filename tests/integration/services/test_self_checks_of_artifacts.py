@@ -27,6 +27,9 @@ class Spoilt:
     def signer(self, role: Role) -> Signer:
         return _SpoiltSigner(self._keys.signer(role), self)
 
+    def earlier(self, kid: str) -> Signer | None:
+        return self._keys.earlier(kid)
+
 
 class _SpoiltSigner:
     def __init__(self, signer: Signer, keys: Spoilt) -> None:

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from carnet.core.errors import CarnetError, MalformedError, StateError
+from carnet.core.errors import CarnetError, MalformedError, StateError, UsageError
 from carnet.core.instant import Instant
 from carnet.formats.encoding import b64url_encode
-from carnet.formats.keys import ROLES, KeyRing, Role, TrustedKey
+from carnet.formats.keys import ROLES, Role
 from carnet.formats.strict_json import dump_json, parse_object
 from carnet.server.signing.file_store import KEY_GROUPS, STORE_FILE, FileSigningKeys, NewStore, make_store, open_store
+from carnet.server.signing.opening import KeyPlaces, file_location, open_signer
 from carnet.server.signing.root_keys import read_root_key, write_root_key
 from carnet.server.signing.sealing import ScryptCost, derive_key, kdf_to_json
 
@@ -37,10 +38,6 @@ def open_in(folder: Path, passphrase: bytes | None = None) -> FileSigningKeys:
     return open_store(folder / "keys", passphrase=passphrase, key_file=folder / "signing")
 
 
-def ring_of(store: NewStore) -> KeyRing:
-    return KeyRing(TrustedKey(role=role, key=signer.public_key) for roles, signer in store.signers for role in roles)
-
-
 def change(path: Path, **members: Any) -> None:
     content = parse_object(path.read_bytes(), max_bytes=99999, what="x")
     path.write_bytes(dump_json({**content, **members}))
@@ -54,13 +51,16 @@ def key_file(folder: Path, role: Role) -> Path:
 
 
 @pytest.mark.parametrize("passphrase", [None, PASSPHRASE])
-def test_an_opened_store_signs_for_every_role_and_proves_itself(tmp_path: Path, passphrase: bytes | None) -> None:
+def test_an_opened_store_shows_every_key_with_its_roles_and_its_signer(
+    tmp_path: Path, passphrase: bytes | None
+) -> None:
     store = store_in(tmp_path, passphrase=passphrase)
-    keys = open_in(tmp_path, passphrase)
-    keys.prove(ring_of(store))
+    files = {file.signer.kid: file for file in open_in(tmp_path, passphrase).files()}
+    assert len(files) == len(store.signers)
     for roles, signer in store.signers:
-        for role in roles:
-            assert keys.signer(role).public_key == signer.public_key
+        file = files[signer.kid]
+        assert (set(file.roles), file.signer.public_key) == (set(roles), signer.public_key)
+        assert (file.name, file.created_at) == (f"{signer.kid}.json", NOW)
 
 
 def test_every_role_has_a_key_but_the_roots_and_long_lived_artifacts_share_none() -> None:
@@ -120,21 +120,36 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         open_in(tmp_path)
 
 
-def test_sec_25_a_missing_or_foreign_key_stops_the_start(tmp_path: Path) -> None:
+def places(folder: Path) -> KeyPlaces:
+    store = open_in(folder)
+    return KeyPlaces(folder=store.folder, kek=store.kek, environ={})
+
+
+def test_sec_25_a_location_opens_exactly_the_key_that_is_expected_there(tmp_path: Path) -> None:
     store = store_in(tmp_path)
-    ring = ring_of(store)
-    path = key_file(tmp_path, "token")
-    kept = path.read_bytes()
-    path.unlink()
+    (_, signer), (_, other) = store.signers[:2]
+    location = file_location(signer.kid)
+    opened = open_signer(location, places(tmp_path), public_key=signer.public_key)
+    opened.public_key.verify(opened.sign(b"m"), b"m")
+    assert open_signer(location, places(tmp_path)).kid == signer.kid
     with pytest.raises(StateError) as caught:
-        open_in(tmp_path).prove(ring)
-    assert caught.value.code == "no_signing_key"
-    path.write_bytes(kept)
-    open_in(tmp_path).prove(ring)
-    other = make_store(kek=bytes(32), kdf=None, created_at=NOW, random=os.urandom)
-    with pytest.raises(StateError) as caught:
-        open_in(tmp_path).prove(ring_of(other))
+        open_signer(location, places(tmp_path), public_key=other.public_key)
     assert caught.value.code == "keys_do_not_match_root"
+    (tmp_path / "keys" / f"{signer.kid}.json").unlink()
+    with pytest.raises(StateError) as caught:
+        open_signer(location, places(tmp_path))
+    assert caught.value.code == "missing_file"
+
+
+@pytest.mark.parametrize(
+    "location",
+    ["", "file", "file:", "file:../secrets/signing", "file:a/b.json", "file:store", "ftp:key", "FILE:a.json"],
+)
+def test_what_names_no_key_file_is_refused_before_anything_is_read(tmp_path: Path, location: str) -> None:
+    store_in(tmp_path)
+    with pytest.raises(UsageError) as caught:
+        open_signer(location, places(tmp_path))
+    assert caught.value.code == "bad_key_location"
 
 
 @pytest.mark.parametrize(
@@ -146,13 +161,15 @@ def test_sec_25_a_missing_or_foreign_key_stops_the_start(tmp_path: Path) -> None
         {"sealed": b64url_encode(bytes(60))},
         {"sealed": "!"},
         {"roles": "token"},
+        {"created_at": 5},
+        {"created_at": "yesterday"},
     ],
 )
 def test_a_key_file_that_was_changed_is_refused(tmp_path: Path, members: dict[str, Any]) -> None:
     store_in(tmp_path)
     change(key_file(tmp_path, "token"), **members)
     with pytest.raises(MalformedError) as caught:
-        open_in(tmp_path)
+        open_in(tmp_path).files()
     assert caught.value.fix
 
 

@@ -35,6 +35,13 @@ class SigningKeys(Protocol):
         """
         ...
 
+    def earlier(self, kid: str) -> Signer | None:
+        """
+        The signer of the key *kid*, if it signs or did until its place was taken, and the root still names it: claims
+        that were written down for it before the switch are signed with it.
+        """
+        ...
+
 
 class SecretBox(Protocol):
     """Seals what the database may hold but nobody may read from it."""

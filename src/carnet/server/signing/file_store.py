@@ -1,6 +1,8 @@
 """
 The sealed file key store: one file per signing key in `keys/`, all sealed under one key-encryption key (SEC-25).
 
+Which of these keys signs, and which only waits or verifies, is no matter of these files: `domain.trust` knows.
+
 The key-encryption key comes from a passphrase (scrypt), or lies in `secrets/signing` where no passphrase is wanted. So
 a backup of `keys/` without `secrets/` is worthless to a thief. `keys/store.json` says which of both it is, and holds a
 known value sealed under it, by which a wrong passphrase is told from a damaged file.
@@ -13,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from carnet.core._base import Struct
-from carnet.core.errors import CarnetError, NotGenuineError, StateError
-from carnet.core.instant import Instant
+from carnet.core.errors import CarnetError, StateError
+from carnet.core.instant import Instant, parse_instant
 from carnet.formats.encoding import b64url_decode, b64url_encode, sha256
-from carnet.formats.keys import ROLES, Ed25519Signer, KeyRing, Role, Signer
+from carnet.formats.keys import ROLES, Ed25519Signer, Role
 from carnet.formats.limits import MAX_PUBLIC_BODY
 from carnet.formats.strict_json import dump_json, parse_object
 from carnet.server.signing.sealing import (
@@ -74,71 +76,78 @@ def make_store(
     files: list[tuple[str, bytes]] = []
     signers: list[tuple[tuple[Role, ...], Ed25519Signer]] = []
     for roles in groups:
-        seed = random(KEY_BYTES)
-        signer = Ed25519Signer(seed)
-        while not signer.kid[0].isalnum():
-            # Other vendors' SDKs refuse a key id that begins with '-' or '_' (contracts/licenseseat.md §1.5); 1 in 32.
-            seed = sha256(seed)
-            signer = Ed25519Signer(seed)
-        content = {
-            "format": _KEY_FORMAT,
-            "kid": signer.kid,
-            "alg": "Ed25519",
-            "public_key": b64url_encode(signer.public_key.raw),
-            "roles": list(roles),
-            "state": "active",
-            "created_at": str(created_at),
-            "sealed": b64url_encode(seal(seed, kek, _context(signer.kid, roles), random)),
-        }
-        files.append((f"{signer.kid}.json", dump_json(content) + b"\n"))
+        name, content, signer = make_key_file(roles, kek=kek, created_at=created_at, random=random)
+        files.append((name, content))
         signers.append((roles, signer))
     files.append((STORE_FILE, dump_json(store) + b"\n"))
     return NewStore(files=tuple(files), signers=tuple(signers))
 
 
+def make_key_file(
+    roles: tuple[Role, ...], *, kek: bytes, created_at: Instant, random: Callable[[int], bytes]
+) -> tuple[str, bytes, Ed25519Signer]:
+    """
+    Generate one signing key.
+
+    Args:
+        roles: What it may sign.
+        kek: Seals it.
+        created_at: When.
+        random: The randomness.
+
+    Returns:
+        The name of its file within `keys/`, the sealed content, and the signer.
+    """
+    seed = random(KEY_BYTES)
+    signer = Ed25519Signer(seed)
+    while not signer.kid[0].isalnum():
+        # Other vendors' SDKs refuse a key id that begins with '-' or '_' (contracts/licenseseat.md §1.5); 1 in 32.
+        seed = sha256(seed)
+        signer = Ed25519Signer(seed)
+    content = {
+        "format": _KEY_FORMAT,
+        "kid": signer.kid,
+        "alg": "Ed25519",
+        "public_key": b64url_encode(signer.public_key.raw),
+        "roles": list(roles),
+        "created_at": str(created_at),
+        "sealed": b64url_encode(seal(seed, kek, _context(signer.kid, roles), random)),
+    }
+    return f"{signer.kid}.json", dump_json(content) + b"\n", signer
+
+
+class KeyFile(Struct):
+    """An opened key file: its name, what the key may sign, when it was made, and the signer."""
+
+    name: str
+    roles: tuple[Role, ...]
+    created_at: Instant
+    signer: Ed25519Signer
+
+
 class FileSigningKeys:
     """
-    `ports.SigningKeys` over an opened store. Make one with `open_store`.
+    The sealed files of `keys/`, opened with the key that they are sealed under. Make one with `open_store`.
 
     Attributes:
+        folder: Where they are.
         kek: The key-encryption key, for what else lies sealed in the same folder (`compatibility`).
     """
 
-    def __init__(self, signers: dict[Role, Ed25519Signer], kek: bytes) -> None:
-        self._signers = signers
+    def __init__(self, folder: Path, kek: bytes) -> None:
+        self.folder = folder
         self.kek = kek
 
-    def signer(self, role: Role) -> Signer:
-        """See `ports.SigningKeys`."""
-        try:
-            return self._signers[role]
-        except KeyError:
-            raise StateError(
-                "no_signing_key",
-                f"This installation has no key that may sign as {role}.",
-                "Restore the keys directory from your backup.",
-            ) from None
-
-    def prove(self, ring: KeyRing) -> None:
+    def files(self) -> tuple[KeyFile, ...]:
         """
-        Sign with every key and verify under the root's public half of it, or refuse to serve (SEC-25).
+        Every key file, opened, by name. What an installation of before migration 0011 knows its keys by.
 
         Raises:
-            StateError: ``keys_do_not_match_root``: a key is not in the root for its role, or does not verify there.
+            StateError: ``data_not_readable``.
+            MalformedError: ``bad_key_file`` and the codes of the strict JSON reader.
         """
-        for role in ROLES:
-            if role == "root":  # never on the server (design.md §4)
-                continue
-            signer = self.signer(role)
-            message = b"carnet/v1/start-up-proof\0" + role.encode()
-            try:
-                ring.find(role, signer.kid).verify(signer.sign(message), message)
-            except NotGenuineError as error:
-                raise StateError(
-                    "keys_do_not_match_root",
-                    f"The signing key for {role} is not the one that the root file names; nothing will be signed.",
-                    "Restore root.json and the keys directory from the same backup.",
-                ) from error
+        paths = sorted(path for path in self.folder.glob("*.json") if path.name != STORE_FILE)
+        return tuple(open_key_file(path, self.kek) for path in paths)
 
 
 def open_store(folder: Path, *, passphrase: bytes | None, key_file: Path) -> FileSigningKeys:
@@ -161,14 +170,7 @@ def open_store(folder: Path, *, passphrase: bytes | None, key_file: Path) -> Fil
     check = b64url_decode(str(store.get("check")), "The key store's check")
     if unseal(check, kek, _CHECK) != _CHECK:
         raise _wrong_key(store)
-    signers: dict[Role, Ed25519Signer] = {}
-    for path in sorted(folder.glob("*.json")):
-        if path.name == STORE_FILE:
-            continue
-        roles, signer = _open_key(path, kek)
-        for role in roles:
-            signers[role] = signer
-    return FileSigningKeys(signers, kek)
+    return FileSigningKeys(folder, kek)
 
 
 def read_file(path: Path, *, max_bytes: int = MAX_PUBLIC_BODY) -> bytes:
@@ -217,10 +219,22 @@ def _wrong_key(store: dict[str, Any]) -> CarnetError:
     )
 
 
-def _open_key(path: Path, kek: bytes) -> tuple[tuple[Role, ...], Ed25519Signer]:
+def open_key_file(path: Path, kek: bytes) -> KeyFile:
+    """
+    Open the key file at *path*.
+
+    Raises:
+        StateError: ``missing_file``, ``data_not_readable``.
+        MalformedError: ``bad_key_file`` and the codes of the strict JSON reader.
+    """
     content = parse_object(read_file(path), max_bytes=MAX_PUBLIC_BODY, what=f"The key file {path.name}")
-    kid, roles = content.get("kid"), content.get("roles")
-    if content.get("format") != _KEY_FORMAT or not isinstance(kid, str) or not isinstance(roles, list):
+    kid, roles, created_at = content.get("kid"), content.get("roles"), content.get("created_at")
+    if (
+        content.get("format") != _KEY_FORMAT
+        or not isinstance(kid, str)
+        or not isinstance(roles, list)
+        or not isinstance(created_at, str)
+    ):
         raise bad_key_file(f"{path.name} is not a signing key of this format")
     known = tuple(role for role in ROLES if role in roles)
     seed = unseal(b64url_decode(str(content.get("sealed")), "The sealed key"), kek, _context(kid, tuple(roles)))
@@ -229,7 +243,7 @@ def _open_key(path: Path, kek: bytes) -> tuple[tuple[Role, ...], Ed25519Signer]:
     signer = Ed25519Signer(seed)
     if signer.kid != kid or len(known) != len(roles):
         raise bad_key_file(f"{path.name} does not hold the key that it names")
-    return known, signer
+    return KeyFile(name=path.name, roles=known, created_at=parse_instant(created_at), signer=signer)
 
 
 def _context(kid: str, roles: Iterable[str]) -> bytes:

@@ -31,12 +31,25 @@ class TimeReply(msgspec.Struct, kw_only=True):
 
 
 class Published:
-    """The root files of one app as they are served, each made once."""
+    """The root files of one app as they are served, each made once; a new one is there when the app trusts it."""
 
     def __init__(self, trust: TrustService) -> None:
-        roots = [root.encode() for root in trust.roots]
-        self.roots = [Cacheable(root, media_type=ROOT_MEDIA_TYPE, cache_control=FOREVER) for root in roots]
-        self.newest = Cacheable(roots[-1], media_type=ROOT_MEDIA_TYPE, cache_control=SHORT)
+        self._trust = trust
+        self._roots: list[Cacheable] = []
+        self._newest: list[Cacheable] = []
+
+    @property
+    def roots(self) -> list[Cacheable]:
+        """Every version, 1 first."""
+        for root in self._trust.roots[len(self._roots) :]:
+            self._roots.append(Cacheable(root.encode(), media_type=ROOT_MEDIA_TYPE, cache_control=FOREVER))
+            self._newest = [Cacheable(root.encode(), media_type=ROOT_MEDIA_TYPE, cache_control=SHORT)]
+        return self._roots
+
+    @property
+    def newest(self) -> Cacheable:
+        """The last of them, which may be another one soon."""
+        return self.roots and self._newest[0]
 
 
 @get("/v1/root", operation_id="newestRoot", tags=_TAGS, response_description="The file.", responses=_NOT_MODIFIED)

@@ -18,19 +18,19 @@ from carnet.core.model import Grant, Policy, StatusRef
 from carnet.core.policies import entitlement_from_json, entitlement_to_json, policy_from_json, policy_to_json
 from carnet.core.terms import OfflineWindow, offline_window
 from carnet.formats.encoding import sha256_hex
-from carnet.formats.keys import Ed25519Signer, KeyRing
+from carnet.formats.keys import Ed25519Signer, KeyRing, Role, Signer
 from carnet.formats.license_token import (
     issue_license_token,
     issue_unchecked_license_token,
     token_policy,
     verify_license_token,
 )
-from carnet.formats.limits import MAX_ADMIN_BODY, MAX_ID
+from carnet.formats.limits import MAX_ADMIN_BODY, MAX_ID, MAX_JSON_INTEGER
 from carnet.formats.machine_file import open_machine_file, seal_machine_file, seal_unchecked_machine_file
 from carnet.formats.strict_json import dump_json, parse_object
 from carnet.server.domain.activations.checking import SelfChecks
 from carnet.server.domain.ids import Ids
-from carnet.server.domain.status.allocation import StatusAllocator
+from carnet.server.domain.status.allocation import StatusPlaces
 from carnet.server.ports import Random, SigningKeys
 from carnet.server.records import Activation, ArtifactKind, Issuance, License
 
@@ -67,7 +67,7 @@ class Issuing:
     """
 
     def __init__(
-        self, *, keys: SigningKeys, ring: KeyRing, issuer: str, status: StatusAllocator, ids: Ids, random: Random
+        self, *, keys: SigningKeys, ring: KeyRing, issuer: str, status: StatusPlaces, ids: Ids, random: Random
     ) -> None:
         self._keys = keys
         self._ring = ring
@@ -166,22 +166,39 @@ class Issuing:
             StateError: ``signing_failed``: it cannot be signed, or what was made is not sound; nothing leaves.
         """
         try:
-            token = issue_unchecked_license_token(prepared.token, self._keys.signer("token"))
+            by_token = self._signer("token", prepared.token)
+            by_file = self._signer("machine-file", prepared.machine_file)
+            token = issue_unchecked_license_token(prepared.token, by_token)
             machine_file = seal_unchecked_machine_file(
                 prepared.machine_file,
                 license_key=license_key,
                 device_name=activation.device_name,
                 platform=activation.platform,
-                signer=self._keys.signer("machine-file"),
+                signer=by_file,
                 entropy=self._random(_ENTROPY_BYTES),
                 created=activation.created_at,
             )
             if self._checks.is_due(prepared.machine_file.policy):
-                self._check(prepared, token, machine_file, license_key)
+                signed = replace(
+                    prepared,
+                    token=replace(prepared.token, kid=by_token.kid),
+                    machine_file=replace(prepared.machine_file, kid=by_file.kid),
+                )
+                self._check(signed, token, machine_file, license_key)
         except CarnetError as error:  # nothing that the device did: it is an outage, and what was committed stays
             self._checks.failed()
             raise signing_failed() from error
         return Artifacts(token=token, machine_file=machine_file)
+
+    def _signer(self, role: Role, claims: Grant) -> Signer:
+        """
+        The key that *claims* name, also where another took its place between the commit and now; the one of now where
+        no root names it any more: what a key signs that was just found compromised would be worth nothing.
+        """
+        signer = self._keys.signer(role)
+        if signer.kid == claims.kid or claims.kid is None:
+            return signer
+        return self._keys.earlier(claims.kid) or signer
 
     def _check(self, prepared: Prepared, token: str, machine_file: str, license_key: str) -> None:
         """Verify both as a device does, under the root's keys, and compare with what was to be said."""
@@ -240,7 +257,7 @@ def grant_to_json(grant: Grant) -> dict[str, Any]:
     plain["entitlements"] = [entitlement_to_json(each) for each in grant.entitlements]
     for field in ("license_status_ref", "activation_status_ref"):
         ref = plain[field]
-        plain[field] = None if ref is None else {"uri": ref.uri, "index": ref.index}
+        plain[field] = None if ref is None else _ref_to_json(ref)
     return plain
 
 
@@ -254,8 +271,17 @@ def grant_from_json(claims: str) -> Grant:
     plain["entitlements"] = tuple(entitlement_from_json(each) for each in plain["entitlements"])
     for field in ("license_status_ref", "activation_status_ref"):
         if plain[field] is not None:
-            plain[field] = StatusRef(**plain[field])
+            plain[field] = _ref_from_json(**plain[field])
     return Grant(**plain)
+
+
+def _ref_to_json(ref: StatusRef) -> dict[str, Any]:
+    plain: dict[str, Any] = {"uri": ref.uri, "index": ref.index}
+    return plain if ref.minimum is None else {**plain, "minimum": list(ref.minimum)}
+
+
+def _ref_from_json(uri: str, index: int, minimum: list[int] | None = None) -> StatusRef:
+    return StatusRef(uri=uri, index=index, minimum=None if minimum is None else (minimum[0], minimum[1]))
 
 
 @lru_cache(maxsize=256)
@@ -267,7 +293,8 @@ def check_fits(policy: Policy) -> None:
         UsageError: ``bad_policy``: the token would not fit into 8 KiB, or the machine file into 256 KiB.
     """
     longest = "x" * MAX_ID
-    ref = StatusRef(uri=f"https://{'x' * (MAX_ID - 8)}", index=2**31 - 1)
+    widest = (MAX_JSON_INTEGER, MAX_JSON_INTEGER)
+    ref = StatusRef(uri=f"https://{'x' * (MAX_ID - 8)}", index=2**31 - 1, minimum=widest)
     grant = Grant(
         kind="token",
         id=longest[:36],

@@ -8,6 +8,8 @@ suspended (SEC-34).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from carnet.core._base import replace
 from carnet.core.decision import Decision, Refused
 from carnet.core.devices import strong_digests
@@ -49,6 +51,7 @@ from carnet.server.domain.licenses.service import license_view
 from carnet.server.domain.licenses.vault import KeyVault
 from carnet.server.domain.metering.quotas import ValidationQuota
 from carnet.server.domain.statistics.service import Statistics
+from carnet.server.domain.status.lists import StatusLists
 from carnet.server.ports import Clock, NextIndex, SeatChanges, SeatFacts, SeatQuery, Storage
 from carnet.server.records import Actor, License
 
@@ -80,8 +83,9 @@ class ActivationService(VendorSeats):
         issuing: Issuing,
         prover: Prover,
         issuer: str,
-        roots: tuple[str, ...],
+        newer_roots: Callable[[int | None], tuple[str, ...]],
         statistics: Statistics,
+        lists: StatusLists,
     ) -> None:
         super().__init__(storage, clock, SeatDecisions(ids, vault, issuing))
         self._statistics = statistics
@@ -90,7 +94,8 @@ class ActivationService(VendorSeats):
         self._issuing = issuing
         self._prover = prover
         self._issuer = issuer
-        self._roots = roots
+        self._lists = lists
+        self.newer_roots = newer_roots
 
     # ── what devices call ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -299,6 +304,7 @@ class ActivationService(VendorSeats):
                 action, outcome.license, outcome.activation, now, is_new_device=outcome.created
             )
             artifacts = self._issuing.sign(outcome.prepared, outcome.activation, outcome.license_key)
+            positions = (outcome.license.status_index, outcome.activation.status_index)
             result = ActivationResult(
                 created=outcome.created,
                 activation=activation_view(outcome.activation),
@@ -307,7 +313,8 @@ class ActivationService(VendorSeats):
                 machine_file=artifacts.machine_file,
                 renew_after=outcome.prepared.window.renew_after,
                 server_time=now,
-                roots=() if command.root_version is None else self._roots[command.root_version :],
+                roots=self.newer_roots(command.root_version),
+                status_lists=self._lists.newer(positions, command.status_versions),
             )
         proof = self._prove(action, command, result, product_known=decided.product_known, now=now)
         return Answered(result=result, proof=proof)

@@ -188,3 +188,7 @@ class GuardedKeys:
         """
         self._guard.check()
         return self._keys.signer(role)
+
+    def earlier(self, kid: str) -> Signer | None:
+        """See `ports.SigningKeys`. Whoever asks has asked for the signer of now just before."""
+        return self._keys.earlier(kid)

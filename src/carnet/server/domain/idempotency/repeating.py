@@ -7,6 +7,8 @@ call proves itself again, and a seat or license that has ended since is answered
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from carnet.core.decision import Refused
 from carnet.core.errors import CarnetError
 from carnet.core.instant import MAX_INSTANT, Instant, parse_instant
@@ -25,6 +27,7 @@ from carnet.server.domain.activations.vendor import activation_view
 from carnet.server.domain.answers import Answered, Prover
 from carnet.server.domain.licenses.service import license_view
 from carnet.server.domain.licenses.vault import KeyVault
+from carnet.server.domain.status.lists import StatusLists
 from carnet.server.ports import Clock, Remembered, SeatQuery, Storage
 from carnet.server.records import Activation, License
 
@@ -39,7 +42,8 @@ class Repeats:
         vault: Opens the license key that machine files are sealed for.
         issuing: Signs.
         prover: Proves.
-        roots: Every root file, version 1 first, as text.
+        newer_roots: The root files after a version.
+        lists: The published status lists.
     """
 
     def __init__(
@@ -50,14 +54,16 @@ class Repeats:
         vault: KeyVault,
         issuing: Issuing,
         prover: Prover,
-        roots: tuple[str, ...],
+        newer_roots: Callable[[int | None], tuple[str, ...]],
+        lists: StatusLists,
     ) -> None:
         self._storage = storage
         self._clock = clock
         self._vault = vault
         self._issuing = issuing
         self._prover = prover
-        self._roots = roots
+        self._newer_roots = newer_roots
+        self._lists = lists
 
     async def seat(
         self, command: ActivateCommand | RefreshCommand, remembered: Remembered
@@ -95,7 +101,8 @@ class Repeats:
             machine_file=artifacts.machine_file,
             renew_after=renew_after,
             server_time=now,
-            roots=() if command.root_version is None else self._roots[command.root_version :],
+            roots=self._newer_roots(command.root_version),
+            status_lists=self._lists.newer((license_.status_index, activation.status_index), command.status_versions),
         )
         proof = None
         if command.nonce is not None:

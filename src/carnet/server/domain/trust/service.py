@@ -6,11 +6,11 @@ from typing import Any
 
 from carnet.core._base import Struct
 from carnet.core.instant import Instant
-from carnet.formats.keys import KeyRing
 from carnet.formats.time_answer import TimeAnswer, issue_time_answer
 from carnet.server.domain.checks import check_nonce
 from carnet.server.domain.ids import Ids
 from carnet.server.domain.keys.service import KeyService, jwk_of
+from carnet.server.domain.trust.live import LiveTrust
 from carnet.server.ports import Clock, SigningKeys
 
 _PUBLISHED = ("announced", "active", "verify-only")
@@ -28,9 +28,8 @@ class TrustService:
     What can be asked of the installation's trust.
 
     Args:
-        roots: Every root file, version 1 first, as text.
-        ring: The public keys of the newest one.
-        keys: The signing keys.
+        live: The root files and keys that this process follows.
+        keys: The signing keys, as long as the clock is right.
         issuer: This installation's id.
         clock: The server's time.
         ids: For time answers.
@@ -40,21 +39,24 @@ class TrustService:
     def __init__(
         self,
         *,
-        roots: tuple[str, ...],
-        ring: KeyRing,
+        live: LiveTrust,
         keys: SigningKeys,
         issuer: str,
         clock: Clock,
         ids: Ids,
         compatibility: KeyService,
     ) -> None:
-        self.roots = roots
-        self._ring = ring
+        self._live = live
         self._keys = keys
         self._issuer = issuer
         self._clock = clock
         self._ids = ids
         self._compatibility = compatibility
+
+    @property
+    def roots(self) -> tuple[str, ...]:
+        """Every root file, version 1 first, as text."""
+        return self._live.state.roots
 
     async def jwks(self) -> dict[str, Any]:
         """
@@ -62,7 +64,7 @@ class TrustService:
 
         Those of the root come first; then the products' compatibility keys, which say so (design.md §4).
         """
-        ring = self._ring
+        ring = self._live.ring
         published = {
             trusted.key.kid: trusted.key
             for trusted in ring.keys()  # noqa: SIM118 - a key ring is not a dictionary
