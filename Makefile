@@ -45,6 +45,7 @@ lock:            ## refresh the locked dependencies (needs uv)
 .venv/dev: requirements-dev.lock pyproject.toml
 	$(PYTHON) tools/prepare.py .venv requirements-dev.lock
 	$(BIN)/python tools/prepare_display.py .venv
+	$(BIN)/python tools/prepare_softhsm.py .venv
 	@touch .venv/run $@
 
 .venv/tpm/tpm.json: .venv/dev requirements-tpm.lock
