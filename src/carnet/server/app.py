@@ -34,6 +34,7 @@ from carnet.server.api.scraping import Scraping
 from carnet.server.api.spool import SpoolRoom
 from carnet.server.api.v1.devices import DEVICE_HANDLERS, hot_device_calls
 from carnet.server.api.v1.leases import LEASE_HANDLERS, hot_lease_calls
+from carnet.server.api.v1.status import STATUS_HANDLERS, ServedLists
 from carnet.server.api.v1.trust import TRUST_HANDLERS, Published
 from carnet.server.api.v1.usage import USAGE_HANDLERS
 from carnet.server.installation import Installation
@@ -109,6 +110,7 @@ def create_app(installation: Installation, siblings: Siblings | None = None) -> 
             *USAGE_HANDLERS,
             *LEASE_HANDLERS,
             *TRUST_HANDLERS,
+            *STATUS_HANDLERS,
             *HEALTH_HANDLERS,
             *EXPLAIN_HANDLERS,
             admin,
@@ -119,6 +121,7 @@ def create_app(installation: Installation, siblings: Siblings | None = None) -> 
             "metering": _given(installation.metering),
             "trust": _given(installation.trust),
             "published": _given(Published(installation.trust)),
+            "served": _given(ServedLists(installation.lists)),
             "readiness": _given(Readiness(installation)),
             "scraping": _given(Scraping(metrics, installation.store, siblings)),
             "contract": Provide(the_contract, sync_to_thread=False),

@@ -132,6 +132,7 @@ PROBLEMS: Final[Mapping[str, Kind]] = {
             "apikey_not_found": "No such admin token",
             "key_not_found": "No such key",
             "root_not_found": "No such root file",
+            "status_list_not_found": "No such status list",
             "meter_not_found": "No such meter",
             "enrolment_not_found": "No such enrolment token",
             "delivery_not_found": "No such delivery that was given up",

@@ -9,6 +9,7 @@ from typing import Final
 
 from carnet.core.instant import HOUR, MINUTE
 from carnet.server.domain.outbox.sending import Sender
+from carnet.server.domain.status.publishing import PUBLISH_SECONDS
 from carnet.server.domain.watching.pools import POOLS_JOB
 from carnet.server.domain.watching.terms import TERMS_JOB
 from carnet.server.installation import Installation
@@ -49,6 +50,12 @@ def jobs_of(
             run=installation.outbox.hand_out,
         ),
         *(_delivery(installation.sender, each, failed) for each in destinations),
+        Job(
+            name="publish-status",
+            every_seconds=PUBLISH_SECONDS,
+            about="publish what was revoked, suspended or given back in the status lists",
+            run=installation.publisher.publish,
+        ),
         Job(
             name=TERMS_JOB,
             every_seconds=MINUTE,

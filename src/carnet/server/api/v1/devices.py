@@ -25,6 +25,7 @@ from carnet.server.api.v1.models import (
     ValidateRequest,
     activate_reply,
     deactivate_reply,
+    list_versions,
     validate_reply,
 )
 from carnet.server.domain.activations.commands import (
@@ -87,7 +88,7 @@ async def _activate(data: ActivateRequest, activations: ActivationService) -> Ou
     result = answered.result
     if isinstance(result, Refused):
         return refusal(result, answered.proof)
-    return 201 if result.created else 200, activate_reply(result, answered.proof)
+    return 201 if result.created else 200, activate_reply(result, answered.proof, data.status_versions)
 
 
 @post(
@@ -154,7 +155,7 @@ async def _refresh(data: RefreshRequest, received: Received, activations: Activa
     result = answered.result
     if isinstance(result, Refused):
         return refusal(result, answered.proof)
-    return 200, activate_reply(result, answered.proof)
+    return 200, activate_reply(result, answered.proof, data.status_versions)
 
 
 @post(
@@ -201,6 +202,7 @@ def _activate_command(data: ActivateRequest) -> ActivateCommand:
         replaces=tuple(data.replaces or ()),
         replaces_all=data.replaces_all,
         address=CALLER_ADDRESS.get() or None,
+        status_versions=list_versions(data.status_versions),
     )
 
 
@@ -216,6 +218,7 @@ def _refresh_command(data: RefreshRequest, received: Received) -> RefreshCommand
         app_version=data.app_version,
         ttl_seconds=data.ttl_seconds,
         device_proof=_proof_input(received),
+        status_versions=list_versions(data.status_versions),
     )
 
 

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from carnet.core.model import LicenseStatus, LicenseType
-from carnet.formats.limits import MAX_DEVICE_NAME, MAX_LICENSE_KEY_TYPED
+from carnet.formats.limits import MAX_DEVICE_NAME, MAX_JSON_INTEGER, MAX_LICENSE_KEY_TYPED
 from carnet.server.api import wire
 from carnet.server.api.wire import DecisionWire, EntitlementWire, SeatsWire, Seconds, Time
 from carnet.server.domain.activations.commands import (
@@ -59,6 +59,18 @@ Domain: TypeAlias = Annotated[str, Meta(max_length=253, description="Host name, 
 AppVersion: TypeAlias = Annotated[str, Meta(max_length=64, description="The app's version.", examples=["3.1.0"])]
 RootVersion: TypeAlias = Annotated[
     int, Meta(ge=1, le=2**31, description="The newest root the device knows; newer ones are sent along in `roots`.")
+]
+_ListVersion: TypeAlias = Annotated[
+    list[Annotated[int, Meta(ge=0, le=MAX_JSON_INTEGER)]], Meta(min_length=2, max_length=2)
+]
+StatusVersions: TypeAlias = Annotated[
+    dict[str, _ListVersion],
+    Meta(
+        max_length=64,
+        description="The versions (epoch and number) of the status lists that the device has, by address; newer ones "
+        "are sent along in `status_lists`. Empty: it has none yet.",
+        examples=[{"https://license.example.com/v1/status/0": [0, 17]}],
+    ),
 ]
 ActivationId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64)]
 
@@ -119,6 +131,7 @@ class ActivateRequest(msgspec.Struct, kw_only=True):
     domain: Domain | None = None
     app_version: AppVersion | None = None
     ttl_seconds: Seconds | None = None
+    status_versions: StatusVersions | None = None
     replaces: (
         Annotated[
             list[ActivationId],
@@ -166,6 +179,7 @@ class RefreshRequest(msgspec.Struct, kw_only=True):
     domain: Domain | None = None
     app_version: AppVersion | None = None
     ttl_seconds: Seconds | None = None
+    status_versions: StatusVersions | None = None
 
 
 class DeactivateRequest(msgspec.Struct, kw_only=True):
@@ -209,7 +223,8 @@ class ActivateReply(msgspec.Struct, kw_only=True):
     """
     A seat with its artifacts. Keep `token` and `machine_file`: they are what works offline.
 
-    `roots` are root files newer than `root_version`, oldest first, each as text. `proof` comes when there was a nonce.
+    `roots` are root files newer than `root_version`, oldest first, each as text. `status_lists` comes when there were
+    `status_versions`: the signed lists of this seat that are newer. `proof` comes when there was a nonce.
     """
 
     activation: DeviceActivation
@@ -219,6 +234,7 @@ class ActivateReply(msgspec.Struct, kw_only=True):
     renew_after: Time
     server_time: Time
     roots: list[str]
+    status_lists: list[str] | msgspec.UnsetType = msgspec.UNSET
     proof: str | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -267,8 +283,15 @@ def _license(view: LicenseView) -> DeviceLicense:
     )
 
 
-def activate_reply(result: ActivationResult, proof: str | None) -> ActivateReply:
-    """The 2xx of activate and refresh."""
+def list_versions(asked: dict[str, list[int]] | None) -> dict[str, tuple[int, int]] | None:
+    """`status_versions` as the services take it."""
+    return None if asked is None else {uri: (epoch, number) for uri, (epoch, number) in asked.items()}
+
+
+def activate_reply(
+    result: ActivationResult, proof: str | None, asked: dict[str, list[int]] | None = None
+) -> ActivateReply:
+    """The 2xx of activate and refresh; *asked* is the request's `status_versions`."""
     return ActivateReply(
         activation=_activation(result.activation),
         license=_license(result.license),
@@ -277,6 +300,7 @@ def activate_reply(result: ActivationResult, proof: str | None) -> ActivateReply
         renew_after=str(result.renew_after),
         server_time=str(result.server_time),
         roots=list(result.roots),
+        status_lists=msgspec.UNSET if asked is None else list(result.status_lists),
         proof=_proof(proof),
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from carnet.core._base import Struct
 from carnet.core.decision import Decision
 from carnet.core.instant import Instant
@@ -68,6 +70,8 @@ class ActivateCommand(_Keyed):
         replaces: Ids of activations whose seats the device takes in the same step; at most 100.
         replaces_all: It takes those of all other devices.
         address: The network address the request came from, as the edge saw it; for enrolment tokens.
+        status_versions: The versions of the status lists that the device has, by address; newer ones are sent along.
+            None: it wants none.
     """
 
     license_key: str
@@ -82,6 +86,7 @@ class ActivateCommand(_Keyed):
     replaces: tuple[str, ...] = ()
     replaces_all: bool = False
     address: str | None = None
+    status_versions: Mapping[str, tuple[int, int]] | None = None
 
 
 class RefreshCommand(_Keyed):
@@ -102,6 +107,7 @@ class RefreshCommand(_Keyed):
     app_version: str | None = None
     ttl_seconds: int | None = None
     device_proof: DeviceProofInput | None = None
+    status_versions: Mapping[str, tuple[int, int]] | None = None
 
 
 class DeactivateCommand(_Keyed):
@@ -145,8 +151,9 @@ class ActivationResult(Struct):
     """
     A seat with its artifacts, from activate (`created` says whether the seat is new) or refresh (always False).
 
-    `roots` are the root files newer than the request's `root_version`, oldest first, as text. `renew_after` is when the
-    device should come again.
+    `roots` are the root files newer than the request's `root_version`, oldest first, as text; `status_lists` those of
+    the seat's status lists that are newer than the request's `status_versions`. `renew_after` is when the device should
+    come again.
     """
 
     created: bool
@@ -157,6 +164,7 @@ class ActivationResult(Struct):
     renew_after: Instant
     server_time: Instant
     roots: tuple[str, ...]
+    status_lists: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"ActivationResult(created={self.created!r}, activation={self.activation!r})"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from hashlib import shake_256
+from typing import Protocol
 
 from carnet.core.model import StatusRef
 
@@ -20,6 +21,14 @@ SHARD_SIZE = 1 << SHARD_BITS
 _HALF_BITS = 9
 _HALF = 1 << _HALF_BITS
 _ROUNDS = 8
+
+
+class StatusPlaces(Protocol):
+    """Says where the bit of a position is found."""
+
+    def ref(self, position: int) -> StatusRef:
+        """What an artifact says of it."""
+        ...
 
 
 class StatusAllocator:
