@@ -49,8 +49,18 @@ def _file() -> Opener:
     return _open_file
 
 
+def _remote() -> Opener:
+    from carnet.server.signing.services import open_remote  # and with it the service's library, where one is used
+
+    return lambda location, places: open_remote(location, places.environ)
+
+
 _OPENERS: Final[Mapping[str, Callable[[], Opener]]] = {
     FILE_SCHEME: _file,
+    "pkcs11": _remote,
+    "awskms": _remote,
+    "gcpkms": _remote,
+    "vault": _remote,
 }
 
 
