@@ -13,6 +13,7 @@ from __future__ import annotations
 import sys
 from _thread import allocate_lock
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Literal
 
 from carnet.client.schedule import seen_as
@@ -149,4 +150,5 @@ class EventThread:
                     self._is_running = False
                     return
                 call = queue.get_nowait()
-            call()
+            with suppress(SystemExit):  # as `threading` has it: to exit on a thread ends nothing, other events neither
+                call()

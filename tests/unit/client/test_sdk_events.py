@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -160,6 +161,17 @@ def test_users_ask_58_a_listener_that_raises_is_logged_and_called_again(
         screen.told(3)
     assert len(caplog.records) >= 2
     assert all(record.name == "carnet" for record in caplog.records)
+
+
+def test_users_ask_58_a_listener_that_exits_keeps_no_event_from_others(desk: Desk) -> None:
+    screen = Screen()
+    app = desk.app()
+    app.subscribe(lambda _: sys.exit(3))
+    app.subscribe(screen)
+    app.activate(LICENSE_KEY)
+    screen.told(1)
+    app.deactivate()
+    screen.told(3)
 
 
 def test_a_slow_listener_delays_nothing_but_events(desk: Desk) -> None:
