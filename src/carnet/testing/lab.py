@@ -35,7 +35,10 @@ if TYPE_CHECKING:
     from carnet.core.model import Policy
 
 Network = Literal["up", "cut", "captive_portal", "server_error"]
-"""``up``; no network at all; a login page that answers everything with 200; a server that answers 503."""
+"""
+``up``; no network at all; a login page that answers everything with 200; a server that answers 503, while a mirror of
+its status lists, where the app names one, goes on.
+"""
 
 START = Instant(1_893_456_000)
 """2030-01-01T00:00:00Z, when a lab begins; a constant, so that a test says the same every day."""
@@ -138,7 +141,7 @@ class Lab:
         """Activate the device, with a new perpetual license unless one is given."""
         return self.app().activate((license_ or self.server.license()).key)
 
-    def in_state(self, state: State) -> Carnet:
+    def in_state(self, state: State, *, by_list: bool = False) -> Carnet:
         """
         An app on a device of which `check()` says *state*: one of the fifteen of design.md §6.
 
@@ -146,20 +149,28 @@ class Lab:
 
         Args:
             state: For example ``grace``, ``expired`` or ``wrong_device``.
+            by_list: The device was offline when it happened, and learned of it from a status list that an update of the
+                app brought; for ``revoked``, ``suspended`` and ``not_activated``.
 
         Raises:
             UsageError: ``unknown_state``.
         """
-        from carnet.testing.states import STATES
+        from carnet.testing.states import BY_LIST, STATES
 
-        bring = STATES.get(state)
+        bring = (BY_LIST if by_list else STATES).get(state)
         if bring is None:
             raise UsageError(
-                "unknown_state", f"No decision has the state {state!r}.", f"Use one of {', '.join(STATES)}."
+                "unknown_state",
+                f"No {'status list' if by_list else 'decision'} has the state {state!r}.",
+                f"Use one of {', '.join(BY_LIST if by_list else STATES)}.",
             )
         self.settings.update(bring(self))
         self.go_offline()
         return self.app()
+
+    def update_app(self) -> None:
+        """An update of the app is installed, with the vendor's status list of this moment in it."""
+        self.settings["status_lists"] = self.server.status_list().encode()
 
     def pass_time(self, *, days: float = 0, hours: float = 0, seconds: int = 0) -> None:
         """Time passes for everyone, while the device runs or sleeps."""
@@ -191,7 +202,7 @@ class Lab:
             raise TransportError("server_unreachable", "The license server could not be reached (there is no network).")
         if self.network == "captive_portal":
             return HttpAnswer(status=200, body=_LOGIN_PAGE)
-        if self.network == "server_error":
+        if self.network == "server_error" and request.mirror is None:
             return HttpAnswer(status=503, body=b"")
         return self.server.answer(request)
 

@@ -32,6 +32,7 @@ from carnet.formats.machine_file import seal_machine_file
 from carnet.formats.root import build_root, sign_root
 from carnet.formats.signed_key import issue_signed_key, signed_key_grant
 from carnet.formats.strict_json import dump_json, parse_object
+from carnet.testing.lists import PATH, FakeLists
 
 ISSUER = "carnet-testing"
 ROOT_LIFETIME_SECONDS = 3650 * DAY
@@ -39,7 +40,7 @@ ROOT_LIFETIME_SECONDS = 3650 * DAY
 
 _SEED_BYTES = 32
 _MAX_REQUEST = 64 * 1024
-_ROLES: tuple[Role, ...] = ("token", "machine-file", "license-key", "answer")
+_ROLES: tuple[Role, ...] = ("token", "machine-file", "license-key", "answer", "status-list")
 _ACTIONS: dict[str, Action] = {
     "/v1/activate": "activate",
     "/v1/refresh": "refresh",
@@ -79,6 +80,8 @@ class FakeLicense:
         self.status: LicenseStatus = "active"
         self.seats: dict[str, PublicKey | None] = {}
         self._freed: set[str] = set()
+        self._places: dict[str, str] = {}
+        self._ended: list[str] = []
 
     def __repr__(self) -> str:
         return f"FakeLicense({self.id!r}, {self.status}, {len(self.seats)} seats used)"
@@ -102,7 +105,19 @@ class FakeLicense:
     def free_seats(self) -> None:
         """Take every seat back, as a vendor can."""
         self._freed |= self.seats.keys()
-        self.seats.clear()
+        for device in tuple(self.seats):
+            self._leave(device)
+
+    def _leave(self, device: str) -> None:
+        """The seat of *device* ends, and its place in the status list with it: a later one has another."""
+        self.seats.pop(device, None)
+        ended = self._places.pop(device, None)
+        if ended is not None:
+            self._ended.append(ended)
+
+    def _place(self, device: str) -> str:
+        """What the seat of *device* is called in the status list."""
+        return self._places.setdefault(device, f"{self.id}/{device}/{len(self._ended)}")
 
     def _facts(self, product: str) -> LicenseFacts:
         return LicenseFacts(
@@ -146,6 +161,7 @@ class FakeServer:
         self._numbers = itertools.count(1)
         self._used_proofs: set[str] = set()
         self._signers = {role: Ed25519Signer(os.urandom(_SEED_BYTES)) for role in _ROLES}
+        self._lists = FakeLists(ISSUER, now, self._signers["status-list"])
         root_signer = Ed25519Signer(os.urandom(_SEED_BYTES))
         root = build_root(
             version=1,
@@ -223,16 +239,29 @@ class FakeServer:
         )
         return issue_signed_key(grant, signer)
 
+    def status_list(self) -> str:
+        """
+        The status list of this moment, as an app's update would bring it, or a CDN: which licenses are revoked or
+        suspended, and which seats have ended. Each one is newer than the one before.
+        """
+        stopped: dict[str, list[str]] = {"revoked": [], "suspended": [], "active": []}
+        for license_ in self.licenses:
+            stopped[license_.status].append(license_.id)
+            stopped["revoked"] += license_._ended  # noqa: SLF001
+        return self._lists.publish(stopped["revoked"], stopped["suspended"])
+
     # ── what devices ask ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def answer(self, request: HttpRequest) -> HttpAnswer:
         """
         Answer a request of the SDK; what a `MemoryTransport` is made with.
 
-        Activate, refresh and deactivate are answered with artifacts and proofs; anything else with 404 and no proof,
-        which no device takes for an answer.
+        Activate, refresh and deactivate are answered with artifacts and proofs, the status list's address with the
+        list; anything else with 404 and no proof, which no device takes for an answer.
         """
         action = _ACTIONS.get(request.path)
+        if request.path == PATH:
+            return HttpAnswer(status=200, body=self.status_list().encode())
         if action is None:
             return HttpAnswer(status=404, body=b"{}")
         try:
@@ -247,13 +276,15 @@ class FakeServer:
         artifacts: dict[str, str] = {}
         if license_ is not None and code is None:
             if action == "deactivate":
-                license_.seats.pop(fingerprint, None)
+                license_._leave(fingerprint)  # noqa: SLF001 - the two are one part in two classes
             else:
                 if action == "activate":
                     key = body["device"].get("public_key")
                     license_.seats[fingerprint] = None if key is None else load_ed25519(b64url_decode(key, "The key"))
-                    license_._freed.discard(fingerprint)  # noqa: SLF001 - the two are one part in two classes
+                    license_._freed.discard(fingerprint)  # noqa: SLF001
                 artifacts = self.issue(license_, fingerprint, body.get("ttl_seconds"))
+        if body.get("status_versions") is not None and artifacts:
+            members["status_lists"] = [self.status_list()]
         members.update(artifacts)
         proof = Answer(
             id=f"answer-{next(self._numbers)}",
@@ -309,6 +340,8 @@ class FakeServer:
             license_starts_at=license_.starts_at,
             license_expires_at=license_.expires_at,
             entitlements=license_.policy.entitlements,
+            license_status_ref=self._lists.ref(license_.id),
+            activation_status_ref=self._lists.ref(license_._place(fingerprint)),  # noqa: SLF001
         )
         machine_file = replace(
             token,

@@ -116,6 +116,33 @@ def _not_genuine(lab: Lab) -> Settings:
     return {"license_key": FakeServer(lab.server.product, lambda: lab.now).signed_key()}
 
 
+def _revoked_by_list(lab: Lab) -> Settings:
+    lab.activate()
+    lab.server.licenses[-1].revoke()
+    return _updated(lab)
+
+
+def _suspended_by_list(lab: Lab) -> Settings:
+    lab.activate()
+    lab.server.licenses[-1].suspend()
+    return _updated(lab)
+
+
+def _deactivated_by_list(lab: Lab) -> Settings:
+    """The vendor took the seat back."""
+    lab.activate()
+    lab.server.licenses[-1].free_seats()
+    return _updated(lab)
+
+
+def _updated(lab: Lab) -> Settings:
+    """The device is cut off; a day later its app is updated."""
+    lab.go_offline()
+    lab.pass_time(days=1)
+    lab.update_app()
+    return {}
+
+
 def _policy(lab: Lab) -> Policy:
     return lab.server.policy
 
@@ -138,3 +165,10 @@ STATES: dict[State, Callable[[Lab], Settings]] = {
     "not_genuine": _not_genuine,
 }
 """State to what brings a device there."""
+
+BY_LIST: dict[State, Callable[[Lab], Settings]] = {
+    "revoked": _revoked_by_list,
+    "suspended": _suspended_by_list,
+    "not_activated": _deactivated_by_list,
+}
+"""The same for a device that heard of it from a status list, without a network."""

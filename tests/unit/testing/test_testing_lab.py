@@ -17,7 +17,7 @@ from carnet.core.errors import UsageError
 from carnet.core.instant import DAY, HOUR, Instant
 from carnet.core.model import Policy
 from carnet.testing import Lab
-from carnet.testing.states import STATES
+from carnet.testing.states import BY_LIST, STATES
 
 
 @pytest.mark.parametrize("state", get_args(State))
@@ -34,6 +34,33 @@ def test_what_is_canned_stays_so_while_the_network_is_cut(carnet_lab: Lab) -> No
 
 def test_the_states_are_those_of_the_design_and_no_others() -> None:
     assert set(STATES) == set(get_args(State))
+
+
+@pytest.mark.parametrize(
+    ("state", "code"),
+    [("revoked", "license_revoked"), ("suspended", "license_suspended"), ("not_activated", "deactivated")],
+)
+def test_what_a_status_list_ends_can_be_canned(carnet_lab: Lab, state: State, code: str) -> None:
+    app = carnet_lab.in_state(state, by_list=True)
+    decision = app.check()
+    assert (decision.state, decision.access, decision.reasons[0].code) == (state, "none", code)
+    assert carnet_lab.network == "cut"
+    assert carnet_lab.transport.requests[-1].path == "/v1/activate"  # nobody told it over the network
+
+
+def test_a_list_ends_three_states_and_no_others(carnet_lab: Lab) -> None:
+    assert set(BY_LIST) == {"revoked", "suspended", "not_activated"}
+    with pytest.raises(UsageError, match="No status list has the state 'grace'"):
+        carnet_lab.in_state("grace", by_list=True)
+
+
+def test_a_seat_that_is_taken_anew_has_another_place_in_the_list(carnet_lab: Lab) -> None:
+    carnet_lab.in_state("not_activated", by_list=True)
+    carnet_lab.go_online()
+    assert carnet_lab.activate(carnet_lab.server.licenses[0]).state == "active"
+    carnet_lab.update_app()
+    carnet_lab.pass_time(days=1)
+    assert carnet_lab.app().check().state == "active"
 
 
 def test_a_state_that_does_not_exist_is_named(carnet_lab: Lab) -> None:
