@@ -9,7 +9,7 @@ under the request id, answered as an opaque 500.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -212,7 +212,8 @@ class Problem(msgspec.Struct, kw_only=True):
     An RFC 9457 problem: what went wrong, for programs (`code`, `retryable`, `reasons[].code`) and people (the rest).
 
     `instance` is the request's id. `holders` comes with `seat_limit_reached` and `lease_limit_reached`; `proof` comes
-    whenever the request had a nonce and the answer is a decision about a license.
+    whenever the request had a nonce and the answer is a decision about a license; `roots` with it, where the request
+    said `root_version`: the root files after that one, without which the proof may not verify.
     """
 
     type: str
@@ -225,6 +226,7 @@ class Problem(msgspec.Struct, kw_only=True):
     retryable: bool
     holders: list[ProblemHolder] | msgspec.UnsetType = msgspec.UNSET
     proof: str | msgspec.UnsetType = msgspec.UNSET
+    roots: list[str] | msgspec.UnsetType = msgspec.UNSET
 
 
 def problem_type(code: str) -> str:
@@ -239,6 +241,7 @@ def problem(
     retryable: bool = False,
     refused: Refused | None = None,
     proof: str | None = None,
+    roots: Sequence[str] = (),
     headers: Mapping[str, str] | None = None,
 ) -> Response[Any]:
     """
@@ -250,6 +253,7 @@ def problem(
         retryable: Whether the same request may succeed later without any change.
         refused: The refusal, for its seat holders.
         proof: The signed answer, where the request had a nonce.
+        roots: Root files that the device does not know yet, oldest first.
         headers: More response headers.
     """
     kind = PROBLEMS[code]
@@ -265,6 +269,7 @@ def problem(
         reasons=listed,
         retryable=retryable,
         proof=msgspec.UNSET if proof is None else proof,
+        roots=list(roots) or msgspec.UNSET,
     )
     if refused is not None and refused.holders:
         body.holders = [
@@ -284,9 +289,11 @@ def problem(
     return Response(msgspec.json.encode(body), status_code=kind.status, media_type=PROBLEM_MEDIA_TYPE, headers=sent)
 
 
-def refusal(refused: Refused, proof: str | None) -> Response[Any]:
+def refusal(refused: Refused, proof: str | None, *, roots: Sequence[str] = ()) -> Response[Any]:
     """A refusal of the services as a problem; `Refused` is a value, and stays one up to here (style.md §4 step 2)."""
-    return problem(refused.code, refused.reasons, retryable=refused.retryable, refused=refused, proof=proof)
+    return problem(
+        refused.code, refused.reasons, retryable=refused.retryable, refused=refused, proof=proof, roots=roots
+    )
 
 
 def _single(

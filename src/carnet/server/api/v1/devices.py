@@ -87,7 +87,7 @@ async def _activate(data: ActivateRequest, activations: ActivationService) -> Ou
     answered = await activations.activate(_activate_command(data))
     result = answered.result
     if isinstance(result, Refused):
-        return refusal(result, answered.proof)
+        return refusal(result, answered.proof, roots=activations.newer_roots(data.root_version))
     return 201 if result.created else 200, activate_reply(result, answered.proof, data.status_versions)
 
 
@@ -154,7 +154,7 @@ async def _refresh(data: RefreshRequest, received: Received, activations: Activa
     answered = await activations.refresh(_refresh_command(data, received))
     result = answered.result
     if isinstance(result, Refused):
-        return refusal(result, answered.proof)
+        return refusal(result, answered.proof, roots=activations.newer_roots(data.root_version))
     return 200, activate_reply(result, answered.proof, data.status_versions)
 
 
@@ -184,8 +184,8 @@ async def _deactivate(data: DeactivateRequest, received: Received, activations: 
     answered = await activations.deactivate(_deactivate_command(data, received))
     result = answered.result
     if isinstance(result, Refused):
-        return refusal(result, answered.proof)
-    return 200, deactivate_reply(result, answered.proof)
+        return refusal(result, answered.proof, roots=activations.newer_roots(data.root_version))
+    return 200, deactivate_reply(result, answered.proof, activations.newer_roots(data.root_version))
 
 
 def _activate_command(data: ActivateRequest) -> ActivateCommand:

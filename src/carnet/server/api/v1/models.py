@@ -6,6 +6,7 @@ Unknown members of requests are ignored: an older server must not turn away a ne
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Final, TypeAlias
 
 import msgspec
@@ -196,6 +197,7 @@ class DeactivateRequest(msgspec.Struct, kw_only=True):
     activation_id: ActivationId | None = None
     license_key: LicenseKey | None = None
     nonce: Nonce | None = None
+    root_version: RootVersion | None = None
 
 
 class DeviceActivation(msgspec.Struct, kw_only=True):
@@ -255,10 +257,11 @@ class EndedActivation(msgspec.Struct, kw_only=True):
 
 
 class DeactivateReply(msgspec.Struct, kw_only=True):
-    """A seat given back; repeating the call answers the same."""
+    """A seat given back; repeating the call answers the same. `roots` comes where there are newer ones."""
 
     activation: EndedActivation
     proof: str | msgspec.UnsetType = msgspec.UNSET
+    roots: list[str] | msgspec.UnsetType = msgspec.UNSET
 
 
 def _proof(value: str | None) -> str | msgspec.UnsetType:
@@ -315,9 +318,10 @@ def validate_reply(result: ValidationResult, proof: str | None) -> ValidateReply
     )
 
 
-def deactivate_reply(result: DeactivationResult, proof: str | None) -> DeactivateReply:
+def deactivate_reply(result: DeactivationResult, proof: str | None, roots: Sequence[str]) -> DeactivateReply:
     """The 2xx of deactivate."""
     return DeactivateReply(
         activation=EndedActivation(id=result.activation.id, deactivated_at=str(result.deactivated_at)),
         proof=_proof(proof),
+        roots=list(roots) or msgspec.UNSET,
     )
