@@ -71,12 +71,10 @@ class Scanned(Struct):
     Rows of the chain that were looked at for the log.
 
     Attributes:
-        last: Position of the last of them.
         oldest_at: The earliest time that one of them bears; None: there were none.
         events: Those that belong into the log, with their positions, and are not there.
     """
 
-    last: int
     oldest_at: int | None
     events: tuple[tuple[int, AuditRow], ...]
 

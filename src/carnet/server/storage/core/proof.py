@@ -107,9 +107,7 @@ class ProofPart(CoreUnits):
         """See `ports.ProofStore`."""
         is_within = sa.and_(audit_chain.c.position > after, audit_chain.c.position <= after + limit)
         joined = audit_chain.join(audit, audit.c.seq == audit_chain.c.seq)
-        summary = sa.select(sa.func.max(audit_chain.c.position), sa.func.min(audit.c.at)).select_from(
-            audit_chain.outerjoin(audit, audit.c.seq == audit_chain.c.seq)
-        )
+        oldest = sa.select(sa.func.min(audit.c.at)).select_from(joined).where(is_within)
         is_logged = sa.exists().where(log_leaves.c.kind == "key-event", log_leaves.c.position == audit_chain.c.position)
         events = (
             sa.select(audit_chain.c.position, *audit.c)
@@ -119,13 +117,8 @@ class ProofPart(CoreUnits):
         )
 
         def work(connection: sa.Connection) -> Scanned:
-            last, oldest = connection.execute(summary.where(is_within)).one()
-            found = connection.execute(events).all() if last is not None else []
-            return Scanned(
-                last=after if last is None else last,
-                oldest_at=oldest,
-                events=tuple((row[0], audit_row(row[1:])) for row in found),
-            )
+            found = tuple((row[0], audit_row(row[1:])) for row in connection.execute(events))
+            return Scanned(oldest_at=connection.scalar(oldest), events=found)
 
         return await self._read(work)
 
