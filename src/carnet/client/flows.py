@@ -25,7 +25,7 @@ from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
 from carnet.client.fingerprint.components import Part, digests
-from carnet.client.roots import BATCH, Trust, catch_up
+from carnet.client.roots import BATCH, Trust, catch_up, catching_up
 from carnet.client.wire import MAX_ANSWER, HttpAnswer, HttpRequest, Pause
 from carnet.core._base import Struct, replace
 from carnet.core.errors import CarnetError, TransportError
@@ -236,46 +236,49 @@ def _ask(
 
     No contact takes more than `MAX_ROOT_STEPS` steps. What was followed is kept, so that the next one goes on there.
     """
-    verdict: Verdict | None = None
+    earlier: Verdict | None = None
     begun = caller.trust.root.version
     while True:
         try:
             nonce, answer = yield from _sent(caller, action, members, proven_at)
         except TransportError:
-            if verdict is None:
+            if earlier is None:
                 raise
-            return verdict  # the answer before holds: only roots were still to come
+            return earlier  # the answer before holds: only roots were still to come
         before = caller.trust.root.version
         left = MAX_ROOT_STEPS - (before - begun)
         question = (nonce, action, license_key)
+        judged: Verdict | TransportError
         try:
             body = _body_of(answer)
             caller = replace(caller, trust=caller.trust.follow(_roots_in(body), most=left))
-            verdict, problem = _judge(caller, body, *question), None
+            judged = _judge(caller, body, *question)
         except CarnetError as error:
-            verdict, problem = None, not_authentic(answer, error)
+            judged = not_authentic(answer, error)
         brought = caller.trust.root.version - before
-        if BATCH <= brought < left:
-            continue  # there may be as many again
-        if verdict is not None:
-            return verdict
-        return (yield from _judged_later(caller, answer, question, problem, left - brought))
+        if BATCH <= brought < left:  # there may be as many again
+            earlier = judged if isinstance(judged, Verdict) else None
+        elif isinstance(judged, Verdict):
+            return judged
+        else:
+            return (yield from _judged_later(caller, answer, question, judged, left - brought))
 
 
 def _judged_later(
-    caller: Caller, answer: HttpAnswer, question: tuple[str, Action, str], problem: TransportError | None, most: int
+    caller: Caller, answer: HttpAnswer, question: tuple[str, Action, str], problem: TransportError, most: int
 ) -> Flow[Verdict]:
     """The same answer judged again, under roots that it did not carry; *problem* where those are not what it lacked."""
-    cause = None if problem is None else problem.__cause__
-    if problem is None or not isinstance(cause, CarnetError) or cause.code not in BEHIND:
-        raise problem or _catching_up()
+    cause = problem.__cause__
+    if not isinstance(cause, CarnetError) or cause.code not in BEHIND:
+        raise problem
     trust, cut = yield from catch_up(caller.trust, most=most)
     if trust.root.version == caller.trust.root.version:
         raise problem if cut is None else cut
     try:
         return _judge(replace(caller, trust=trust), _body_of(answer), *question)
     except CarnetError as error:
-        raise (_catching_up() if error.code in BEHIND else not_authentic(answer, error)) from error
+        is_cut = error.code in BEHIND and cut is not None
+        raise (catching_up() if is_cut else not_authentic(answer, error)) from error
 
 
 def _sent(
@@ -388,14 +391,6 @@ def not_authentic(answer: HttpAnswer, error: CarnetError) -> TransportError:
     problem.retry_after_seconds = answer.retry_after_seconds or 0
     problem.__cause__ = error
     return problem
-
-
-def _catching_up() -> TransportError:
-    return TransportError(
-        "catching_up",
-        "This device was away for many changes of the vendor's keys, and has not followed all of them yet.",
-        "Try again: it goes on where it was.",
-    )
 
 
 def _body_of(answer: HttpAnswer) -> dict[str, Any]:

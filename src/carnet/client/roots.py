@@ -174,11 +174,12 @@ def follow(chain: Chain, files: Iterable[str], *, most: int = MAX_ROOT_STEPS) ->
         try:
             newer = next_root(chain.root, text)
         except CarnetError as error:
-            fork = _fork(chain, text) if error.code == "root_not_next" else None
-            if fork is not None:
+            other = _held_version(chain, text) if error.code == "root_not_next" else None
+            if other is None:
+                if brought:
+                    break
+            elif (fork := _fork(chain, text, other)) is not None:
                 forks[fork.version] = fork
-            elif brought:
-                break
             continue
         chain = Chain(root=newer, files=(*chain.files, text))
         held.add(text)
@@ -221,11 +222,11 @@ def catch_up(
         most: Steps that are taken at most.
 
     Returns:
-        What is trusted then, and what cut it short: None where there is no further root, or none that continues.
-        What was followed is kept, also where this is cut.
+        What is trusted then, and what cut it short: None where there is no further root, or none that continues;
+        ``catching_up`` where more are left than were to be taken. What was followed is kept, also where this is cut.
     """
     first = kept = trust.chain
-    problem: TransportError | None = None
+    problem: TransportError | None = catching_up()
 
     def keep() -> None:
         brought = trust.chain.files[len(kept.files) :]
@@ -240,10 +241,10 @@ def catch_up(
             except TransportError as cut:
                 problem = cut
                 break
-            if answer.status != _OK or len(answer.body) > MAX_ROOT:
-                break
-            followed = follow(trust.chain, (answer.body.decode("utf-8", "replace"),))
+            is_file = answer.status == _OK and len(answer.body) <= MAX_ROOT
+            followed = follow(trust.chain, (answer.body.decode("utf-8", "replace"),) if is_file else ())
             if not followed.brought:
+                problem = None
                 break
             trust = replace(trust, chain=followed.chain)
             if len(trust.chain.files) - len(kept.files) >= _KEPT_EVERY:
@@ -254,19 +255,34 @@ def catch_up(
     return trust, problem
 
 
-def _fork(chain: Chain, text: str) -> Fork | None:
-    """Whether *text* is another root of a version that *chain* has."""
+def catching_up() -> TransportError:
+    """The problem of a contact that brought roots, and must be gone on with."""
+    return TransportError(
+        "catching_up",
+        "This device was away for many changes of the vendor's keys, and has not followed all of them yet.",
+        "Try again: it goes on where it was.",
+    )
+
+
+def _held_version(chain: Chain, text: str) -> Root | None:
+    """The root *text*, where it vouches for itself and *chain* has its version."""
     try:
         other = read_root(text)
     except CarnetError:
-        return None  # it does not even vouch for itself
-    at = other.version - chain.root.version + len(chain.files) - 1
-    if other.issuer != chain.root.issuer or not 0 <= at < len(chain.files) or anchor(text) == anchor(chain.files[at]):
+        return None
+    is_held = chain.root.version - len(chain.files) < other.version <= chain.root.version
+    return other if is_held and other.issuer == chain.root.issuer else None
+
+
+def _fork(chain: Chain, text: str, other: Root) -> Fork | None:
+    """What to tell of *other*, a root of a version that *chain* has; None where it is the same one."""
+    at = other.version - chain.root.version - 1
+    if anchor(text) == anchor(chain.files[at]):
         return None
     # What leads to the embedded root is not at hand; its own keys stand for those of the version before.
-    before = replace(read_root(chain.files[max(at - 1, 0)]), version=other.version - 1)
+    before = read_root(chain.files[max(at - 1, -len(chain.files))])
     try:
-        next_root(before, text)
+        next_root(replace(before, version=other.version - 1), text)
     except CarnetError:
         return Fork(version=other.version, is_vouched=False)
     return Fork(version=other.version, is_vouched=True)
