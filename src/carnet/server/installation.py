@@ -14,6 +14,7 @@ from carnet.core.errors import CarnetError
 from carnet.server.backup.high_water import check_life, read_mark, write_mark
 from carnet.server.backup.service import BackupService
 from carnet.server.ceremony import InitOptions, InitReport, create_installation
+from carnet.server.checkpoint_folder import CheckpointFolder
 from carnet.server.domain.activations.issuing import Issuing
 from carnet.server.domain.activations.service import ActivationService
 from carnet.server.domain.answers import Prover
@@ -44,6 +45,9 @@ from carnet.server.domain.outbox.sending import Sender
 from carnet.server.domain.outbox.service import Outbox
 from carnet.server.domain.policies.service import PolicyService
 from carnet.server.domain.products.service import ProductService
+from carnet.server.domain.proof.checkpoints import Checkpoints
+from carnet.server.domain.proof.growing import Log
+from carnet.server.domain.proof.sealing import AuditSealer
 from carnet.server.domain.statistics.flushing import Flusher
 from carnet.server.domain.statistics.service import Statistics
 from carnet.server.domain.status.allocation import StatusAllocator
@@ -118,14 +122,13 @@ class Installation:
         self.statistics = Statistics(storage, ids)
         self.limiter = RateLimiter(settings.rate_limits, secret=opened.pepper, store=storage)
         self.idempotency = IdempotencyService(storage, clock, opened.pepper)
-        self.following = Flusher(self.follow, seconds=POLL_SECONDS)
+        self.following = Flusher(self.follow, self.lists.keep_up, seconds=POLL_SECONDS)
         self.flusher = Flusher(
             self.following.start,
             self.limiter.flush,
             self.statistics.flush,
             self.keep_mark,
             self.keep_clock,
-            self.lists.keep_up,
             seconds=settings.flush_seconds,
         )
         self.products = ProductService(storage, clock, ids)
@@ -201,6 +204,15 @@ class Installation:
         )
         self.publisher = StatusPublisher(
             storage=storage, clock=clock, keys=keys, ring=ring, issuer=issuer, places=status, lists=self.lists
+        )
+        self.sealer, self.log = AuditSealer(storage, issuer), Log(storage)
+        self.checkpoints = Checkpoints(
+            storage=storage,
+            log=self.log,
+            place=CheckpointFolder(settings.checkpoint_folder),
+            keys=keys,
+            issuer=issuer,
+            clock=clock,
         )
         self.store, self.time = storage, clock
         self.outbox = Outbox(storage, clock)
