@@ -112,7 +112,7 @@ async def test_sec_31_a_clock_that_steps_stops_signatures_and_nothing_else(tmp_p
         assert query(tmp_path, "SELECT count(*) FROM issuances") == before, "nothing was half done"
         assert query(tmp_path, "SELECT count(*) FROM activations") == seats
         with pytest.raises(StateError) as refused:
-            installation.trust.time("n" * 16)
+            await installation.trust.time("n" * 16)
         assert refused.value.code == code
         # Validation goes on; its proof would carry the wrong time, so there is none.
         asked = ValidateCommand(license_key=sold.key, product=PRODUCT, nonce="n" * 16)

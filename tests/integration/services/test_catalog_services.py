@@ -252,10 +252,10 @@ def test_what_clients_need_to_trust_is_published(tmp_path: Path) -> None:
         published = {public_key_from_jwk(jwk).kid for jwk in jwks}
         assert published == {key.kid for key in root.keys} - {key.kid for key in root.role_keys("root")}
         assert len(jwks) == 4
-        signed = installation.trust.time("my-nonce")
+        signed = await installation.trust.time("my-nonce")
         answer = verify_time_answer(signed.token, installation.ring, nonce="my-nonce")
         assert signed.at == answer.at == clock.at
         with pytest.raises(UsageError):
-            installation.trust.time("")
+            await installation.trust.time("")
 
     tell(tmp_path, story)

@@ -6,15 +6,17 @@ Refusals are proved like grants: only an authentic, coded no may shorten what a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
 from carnet.core._base import Struct
 from carnet.core.decision import Reason, Refused
-from carnet.core.errors import StateError
+from carnet.core.errors import StateError, TransportError
 from carnet.core.instant import Instant
 from carnet.formats.answer import Action, Answer, digest_artifacts, issue_answer
+from carnet.formats.keys import Role
 from carnet.server.domain.ids import Ids
+from carnet.server.domain.signing import off_the_loop
 from carnet.server.ports import SigningKeys
 
 _T = TypeVar("_T")
@@ -47,12 +49,20 @@ class Prover:
         self._issuer = issuer
         self._ids = ids
 
-    def prove_if_possible(self, **claims: Any) -> str | None:
+    async def prove_if_possible(self, **claims: Any) -> str | None:
         """`prove`; None while nothing can be signed, for answers that are worth giving without (REL-08, SEC-31)."""
         try:
-            return self.prove(**claims)
-        except StateError:
+            return await self.beside(lambda: self.prove(**claims))
+        except (StateError, TransportError):
             return None
+
+    async def prove_beside(self, **claims: Any) -> str:
+        """`prove`, beside the event loop where the signer is slow."""
+        return await self.beside(lambda: self.prove(**claims))
+
+    async def beside(self, make: Callable[[], _T], *roles: Role) -> _T:
+        """What *make* makes, which proves, and signs as *roles* too: beside the event loop where a signer is slow."""
+        return await off_the_loop(self._keys, ("answer", *roles), make)
 
     def prove(
         self,

@@ -122,7 +122,7 @@ async def time(
     ],
 ) -> Response[TimeReply]:
     """Ask for the server's time, signed and bound to a nonce."""
-    result = trust.time(nonce)
+    result = await trust.time(nonce)
     return Response(TimeReply(server_time=str(result.at), token=result.token))
 
 

@@ -122,7 +122,7 @@ class ActivationService(VendorSeats):
         def decide(facts: SeatFacts, next_index: NextIndex) -> SeatChanges[Decided]:
             return self._decisions.take(command, query, facts, public_key=public_key, next_index=next_index, now=now)
 
-        return self._answer_seat("activate", command, await self._storage.change_seat(query, decide), now)
+        return await self._answer_seat("activate", command, await self._storage.change_seat(query, decide), now)
 
     async def validate(self, command: ValidateCommand) -> Answered[ValidationResult]:
         """
@@ -168,7 +168,7 @@ class ActivationService(VendorSeats):
         proof = None
         if command.nonce is not None and facts.product_known:
             refused = result.reasons if isinstance(result, Refused) else () if result.valid else result.decision.reasons
-            proof = self._prover.prove_if_possible(
+            proof = await self._prover.prove_if_possible(
                 nonce=command.nonce,
                 action="validate",
                 at=now,
@@ -202,7 +202,7 @@ class ActivationService(VendorSeats):
         query, facts, authorized = await self._authorize(command, now)
         if isinstance(authorized, Refused):
             refused = Decided(outcome=authorized, product_known=facts.product_known)
-            return self._answer_seat("refresh", command, refused, now)
+            return await self._answer_seat("refresh", command, refused, now)
 
         def decide(locked: SeatFacts, _: NextIndex) -> SeatChanges[Decided]:
             if not still_authorized(authorized, facts, locked):
@@ -210,7 +210,7 @@ class ActivationService(VendorSeats):
                 return SeatChanges(outcome=refused)
             return self._decisions.refresh(command, authorized, locked, now)
 
-        return self._answer_seat("refresh", command, await self._storage.change_seat(query, decide), now)
+        return await self._answer_seat("refresh", command, await self._storage.change_seat(query, decide), now)
 
     async def deactivate(self, command: DeactivateCommand) -> Answered[DeactivationResult]:
         """Give a seat back; repeating it answers the same. A suspended or revoked license gives its seats back too."""
@@ -237,7 +237,7 @@ class ActivationService(VendorSeats):
                 deactivated_at=outcome.activation.deactivated_at or now,
                 server_time=now,
             )
-        proof = self._prove("deactivate", command, result, product_known=facts.product_known, now=now)
+        proof = await self._prove("deactivate", command, result, product_known=facts.product_known, now=now)
         return Answered(result=result, proof=proof)
 
     async def _begun_by_use(self, query: SeatQuery, license_: License, now: Instant) -> License:
@@ -292,19 +292,19 @@ class ActivationService(VendorSeats):
             query = replace(query, proof_id=authorized.use.id)  # under the lock: was it used before?
         return query, facts, authorized
 
-    def _answer_seat(
+    async def _answer_seat(
         self, action: Action, command: ActivateCommand | RefreshCommand, decided: Decided, now: Instant
     ) -> Answered[ActivationResult]:
         outcome = decided.outcome
-        result: ActivationResult | Refused
         if isinstance(outcome, Refused):
-            result = outcome
-        else:
-            self._statistics.license_used(
-                action, outcome.license, outcome.activation, now, is_new_device=outcome.created
-            )
+            proof = await self._prove(action, command, outcome, product_known=decided.product_known, now=now)
+            return Answered(result=outcome, proof=proof)
+        self._statistics.license_used(action, outcome.license, outcome.activation, now, is_new_device=outcome.created)
+        positions = (outcome.license.status_index, outcome.activation.status_index)
+        lists = self._lists.newer(positions, command.status_versions)
+
+        def sign() -> Answered[ActivationResult]:
             artifacts = self._issuing.sign(outcome.prepared, outcome.activation, outcome.license_key)
-            positions = (outcome.license.status_index, outcome.activation.status_index)
             result = ActivationResult(
                 created=outcome.created,
                 activation=activation_view(outcome.activation),
@@ -314,12 +314,29 @@ class ActivationService(VendorSeats):
                 renew_after=outcome.prepared.window.renew_after,
                 server_time=now,
                 roots=self.newer_roots(command.root_version),
-                status_lists=self._lists.newer(positions, command.status_versions),
+                status_lists=lists,
             )
-        proof = self._prove(action, command, result, product_known=decided.product_known, now=now)
-        return Answered(result=result, proof=proof)
+            proof = self._proof(action, command, result, product_known=decided.product_known, now=now)
+            return Answered(result=result, proof=proof)
 
-    def _prove(
+        return await self._prover.beside(sign, "token", "machine-file")
+
+    async def _prove(
+        self,
+        action: Action,
+        command: ActivateCommand | RefreshCommand | DeactivateCommand,
+        result: DeactivationResult | Refused,
+        *,
+        product_known: bool,
+        now: Instant,
+    ) -> str | None:
+        if command.nonce is None or not product_known:
+            return None
+        return await self._prover.beside(
+            lambda: self._proof(action, command, result, product_known=product_known, now=now)
+        )
+
+    def _proof(
         self,
         action: Action,
         command: ActivateCommand | RefreshCommand | DeactivateCommand,

@@ -12,6 +12,7 @@ from carnet.formats.keys import KeyRing
 from carnet.server.domain.activations.issuing import signing_failed
 from carnet.server.domain.audit.entries import entry
 from carnet.server.domain.products.service import product_not_found
+from carnet.server.domain.signing import sign_off_the_loop
 from carnet.server.ports import Clock, SigningKeys, Storage
 from carnet.server.records import Actor
 
@@ -59,7 +60,8 @@ class ManifestService:
             issued_at=Instant(max(now - BACKDATE_SECONDS, 0)),
             files=tuple(sorted(files, key=lambda file: file[0].encode("utf-8", "surrogatepass"))),
         )
-        sealed = issue_app_manifest(manifest, self._keys.signer(ROLE))
+        signer = self._keys.signer(ROLE)
+        sealed = await sign_off_the_loop(signer, lambda: issue_app_manifest(manifest, signer))
         try:
             is_sound = verify_app_manifest(sealed, self._ring, product=product) == manifest
         except CarnetError as error:

@@ -92,7 +92,10 @@ class Repeats:
         if not self._issuing.signs_as(token, machine_file):  # keys were changed since: the call is decided anew
             return None
         # A signer that is away is an outage, told as one: a decision anew would only be one more (REL-08).
-        artifacts = self._issuing.sign(_prepared(token, machine_file, renew_after), activation, key)
+        prepared = _prepared(token, machine_file, renew_after)
+        artifacts = await self._prover.beside(
+            lambda: self._issuing.sign(prepared, activation, key), "token", "machine-file"
+        )
         result = ActivationResult(
             created=ids.get("created") == "1",
             activation=activation_view(activation),
@@ -106,7 +109,7 @@ class Repeats:
         )
         proof = None
         if command.nonce is not None:
-            proof = self._prover.prove(
+            proof = await self._prover.prove_beside(
                 nonce=command.nonce,
                 action="activate" if isinstance(command, ActivateCommand) else "refresh",
                 at=now,
@@ -127,7 +130,7 @@ class Repeats:
         license_, activation = found
         proof = None
         if command.nonce is not None:
-            proof = self._prover.prove(
+            proof = await self._prover.prove_beside(
                 nonce=command.nonce,
                 action="deactivate",
                 at=now,

@@ -122,7 +122,7 @@ class LeaseService:
         )
         kid = self._issuing.kid()
         rule = Seating(request, name=command.name, lease_id=None, ids=self._ids, kid=kid, now=now)
-        return self._answer("claim", command, await self._storage.change_lease(query, rule), now)
+        return await self._answer("claim", command, await self._storage.change_lease(query, rule), now)
 
     async def renew(self, command: RenewLease) -> Answered[LeaseResult]:
         """Go on with a lease: one statement where nothing has changed, the rule's word otherwise."""
@@ -132,7 +132,7 @@ class LeaseService:
         request = _request(command)
         proof = self._proof(command)
         if isinstance(proof, Refused):
-            return self._answer("renew", command, LeaseOutcome(outcome=proof, product_known=False), now)
+            return await self._answer("renew", command, LeaseOutcome(outcome=proof, product_known=False), now)
         kid = self._issuing.kid()
         if not command.borrow:
             jti = self._ids.new(now)
@@ -150,30 +150,35 @@ class LeaseService:
                 )
             )
             if renewed is not None:
-                token = self._issuing.sign(
-                    jti=jti,
-                    kid=kid,
-                    product=command.product,
-                    license_id=renewed.license_id,
-                    lease_id=command.lease_id,
-                    holder=command.holder,
-                    renewed_at=now,
-                    expires_at=renewed.expires_at,
-                    is_borrowed=False,
-                )
-                result = LeaseResult(
-                    created=False,
-                    license_id=renewed.license_id,
-                    lease_id=command.lease_id,
-                    holder=command.holder,
-                    is_borrowed=False,
-                    expires_at=renewed.expires_at,
-                    renew_after=_renew_after(now, renewed.ttl_seconds),
-                    token=token,
-                    server_time=now,
-                )
+
+                def sign() -> Answered[LeaseResult]:
+                    token = self._issuing.sign(
+                        jti=jti,
+                        kid=kid,
+                        product=command.product,
+                        license_id=renewed.license_id,
+                        lease_id=command.lease_id,
+                        holder=command.holder,
+                        renewed_at=now,
+                        expires_at=renewed.expires_at,
+                        is_borrowed=False,
+                    )
+                    result = LeaseResult(
+                        created=False,
+                        license_id=renewed.license_id,
+                        lease_id=command.lease_id,
+                        holder=command.holder,
+                        is_borrowed=False,
+                        expires_at=renewed.expires_at,
+                        renew_after=_renew_after(now, renewed.ttl_seconds),
+                        token=token,
+                        server_time=now,
+                    )
+                    return Answered(result=result, proof=self._prove("renew", command, result, now, product_known=True))
+
+                answered = await self._prover.beside(sign, "lease")
                 self._used("lease renew", command.product, renewed.license_id, now)
-                return Answered(result=result, proof=self._prove("renew", command, result, now, product_known=True))
+                return answered
         query = LeaseQuery(
             product=command.product,
             lookups=proof.lookups,
@@ -184,7 +189,7 @@ class LeaseService:
             with_borrowed=command.borrow,
         )
         rule = Seating(request, name="", lease_id=command.lease_id, ids=self._ids, kid=kid, now=now)
-        return self._answer("renew", command, await self._storage.change_lease(query, rule), now)
+        return await self._answer("renew", command, await self._storage.change_lease(query, rule), now)
 
     async def release(self, command: ReleaseLease) -> Answered[ReleaseResult]:
         """
@@ -221,10 +226,12 @@ class LeaseService:
                 released_at=lease.released_at or now,
                 server_time=now,
             )
-        return Answered(
-            result=result,
-            proof=self._prove("release", command, result, now, product_known=released.product_known),
-        )
+
+        def sign() -> Answered[ReleaseResult]:
+            proof = self._prove("release", command, result, now, product_known=released.product_known)
+            return Answered(result=result, proof=proof)
+
+        return sign() if command.nonce is None else await self._prover.beside(sign)
 
     # ── what the vendor calls ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -327,16 +334,22 @@ class LeaseService:
             return refused
         return _Proof(license_id=token.license_id)
 
-    def _answer(
+    async def _answer(
         self, action: Action, command: ClaimLease | RenewLease, decided: LeaseOutcome, now: Instant
     ) -> Answered[LeaseResult]:
         outcome = decided.outcome
-        result = self._signed(outcome, now) if isinstance(outcome, Held) else outcome
-        if isinstance(result, LeaseResult):
-            self._used(f"lease {action}", command.product, result.license_id, now)
-        return Answered(
-            result=result, proof=self._prove(action, command, result, now, product_known=decided.product_known)
-        )
+
+        def sign() -> Answered[LeaseResult]:
+            result = self._signed(outcome, now) if isinstance(outcome, Held) else outcome
+            return Answered(
+                result=result, proof=self._prove(action, command, result, now, product_known=decided.product_known)
+            )
+
+        if isinstance(outcome, Held):
+            answered = await self._prover.beside(sign, "lease")
+            self._used(f"lease {action}", command.product, outcome.lease.license_id, now)
+            return answered
+        return sign() if command.nonce is None else await self._prover.beside(sign)
 
     def _used(self, name: str, product: str, license_id: str, now: Instant) -> None:
         """Buffered statistics; renewals leave nothing else behind (design.md §2 rule 9)."""

@@ -10,6 +10,7 @@ from carnet.formats.time_answer import TimeAnswer, issue_time_answer
 from carnet.server.domain.checks import check_nonce
 from carnet.server.domain.ids import Ids
 from carnet.server.domain.keys.service import KeyService, jwk_of
+from carnet.server.domain.signing import sign_off_the_loop
 from carnet.server.domain.trust.live import LiveTrust
 from carnet.server.ports import Clock, SigningKeys
 
@@ -73,7 +74,7 @@ class TrustService:
         compatibility = await self._compatibility.published()
         return {"keys": [key.to_jwk() for key in published.values()] + [jwk_of(key) for key in compatibility]}
 
-    def time(self, nonce: str) -> SignedTime:
+    async def time(self, nonce: str) -> SignedTime:
         """
         The time now, signed for *nonce* (specs/time.md).
 
@@ -83,4 +84,5 @@ class TrustService:
         check_nonce(nonce)
         now = self._clock.now()
         answer = TimeAnswer(id=self._ids.new(now), issuer=self._issuer, nonce=nonce, at=now)
-        return SignedTime(at=now, token=issue_time_answer(answer, self._keys.signer("time")))
+        signer = self._keys.signer("time")
+        return SignedTime(at=now, token=await sign_off_the_loop(signer, lambda: issue_time_answer(answer, signer)))
