@@ -58,11 +58,23 @@ def sign_envelope(payload_type: str, payload: bytes, signers: Iterable[Signer]) 
         signatures[signer.kid] = signer.sign(message)
     if not signatures:
         raise UsageError("no_signer", "A signed envelope needs at least one signature.")
+    return write_envelope(
+        Envelope(
+            payload_type=payload_type,
+            payload=payload,
+            signatures=tuple(EnvelopeSignature(kid=kid, signature=made) for kid, made in signatures.items()),
+        )
+    )
+
+
+def write_envelope(envelope: Envelope) -> bytes:
+    """*envelope* in its one spelling, without a final newline. Verifies nothing."""
+    listed = sorted(envelope.signatures, key=lambda each: each.kid)
     return dump_json(
         {
-            "payload": b64_encode(payload),
-            "payloadType": payload_type,
-            "signatures": [{"keyid": kid, "sig": b64_encode(signatures[kid])} for kid in sorted(signatures)],
+            "payload": b64_encode(envelope.payload),
+            "payloadType": envelope.payload_type,
+            "signatures": [{"keyid": each.kid, "sig": b64_encode(each.signature)} for each in listed],
         }
     )
 

@@ -141,12 +141,31 @@ def sign_root(root: Root, signers: Iterable[Signer]) -> bytes:
     Raises:
         UsageError: ``below_threshold``: not enough of its own root keys sign.
     """
-    data = sign_envelope(PAYLOAD_TYPE, dump_json(_members_of(root)), signers)
+    data = sign_envelope(PAYLOAD_TYPE, root_payload(root), signers)
     try:
         read_root(data)
     except NotGenuineError as bad:
         raise UsageError(bad.code, bad.message) from None
     return data
+
+
+def root_payload(root: Root) -> bytes:
+    """What root keys sign of *root*: its members as canonical JSON (specs/root.md §3)."""
+    return dump_json(_members_of(root))
+
+
+def root_of_payload(payload: bytes) -> Root:
+    """
+    The root that *payload* says. Steps 4 and 5 of specs/root.md §5; NOBODY HAS SIGNED IT.
+
+    Raises:
+        MalformedError: The codes of `parse_object`; ``bad_root``, ``bad_key``, ``duplicate_key``.
+    """
+    # Step 4: canonical JSON as well.
+    members = parse_object(payload, max_bytes=MAX_ROOT, what=_WHAT)
+    if dump_json(members) != payload:
+        raise MalformedError("bad_root", f"{_WHAT}'s payload is not canonical JSON.", _FIX)
+    return _root_of(members)
 
 
 def read_root(data: bytes | str) -> Root:
@@ -218,11 +237,7 @@ def _kindly(data: bytes | str) -> bytes:
 
 def _open(data: bytes | str) -> tuple[Root, Envelope]:
     envelope = read_envelope(_kindly(data), payload_type=PAYLOAD_TYPE, max_bytes=MAX_ROOT, what=_WHAT)
-    # Step 4: the payload, canonical JSON as well.
-    members = parse_object(envelope.payload, max_bytes=MAX_ROOT, what=_WHAT)
-    if dump_json(members) != envelope.payload:
-        raise MalformedError("bad_root", f"{_WHAT}'s payload is not canonical JSON.", _FIX)
-    return _root_of(members), envelope
+    return root_of_payload(envelope.payload), envelope
 
 
 def _check_threshold(root: Root, envelope: Envelope, whose: str) -> None:
