@@ -45,6 +45,8 @@ from carnet.server.domain.outbox.sending import Sender
 from carnet.server.domain.outbox.service import Outbox
 from carnet.server.domain.policies.service import PolicyService
 from carnet.server.domain.products.service import ProductService
+from carnet.server.domain.reissue.service import ReissueService
+from carnet.server.domain.reissue.signing import BundleMaker
 from carnet.server.domain.proof.checkpoints import Checkpoints
 from carnet.server.domain.proof.growing import Log
 from carnet.server.domain.proof.sealing import AuditSealer
@@ -219,6 +221,13 @@ class Installation:
         self.sender = Sender(storage, clock, ids, random)
         self.upkeep = Upkeep(storage, clock, keep_events_days=settings.keep_events_days)
         self.terms, self.pools = TermWatch(storage, clock, ids), PoolWatch(storage, clock, ids)
+        self.reissue = ReissueService(
+            storage=storage,
+            clock=clock,
+            ids=ids,
+            bundles=BundleMaker(keys=keys, ring=ring, vault=vault, random=random),
+            roots=lambda: trust.state.roots,
+        )
         self.trust = TrustService(
             live=trust,
             keys=keys,

@@ -64,6 +64,7 @@ class Settings(Struct):
         event_log: The file that events are appended to; None: none.
         keep_events_days: How long events that every destination got are kept, 1 … 3,650.
         backups: Backups by the clock; None: none.
+        checkpoints: The folder for signed checkpoints; None is `checkpoints/` in the data directory.
         unused: Variables that are set and that nothing needs (docs/decisions/0063).
     """
 
@@ -84,6 +85,7 @@ class Settings(Struct):
     event_log: Path | None = None
     keep_events_days: int = KEEP_EVENTS_DAYS
     backups: BackupSchedule | None = None
+    checkpoints: Path | None = None
     unused: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
@@ -98,6 +100,11 @@ class Settings(Struct):
     def database_path(self) -> Path:
         """The embedded database."""
         return self.data / "carnet.db"
+
+    @property
+    def checkpoint_folder(self) -> Path:
+        """Where signed checkpoints are kept."""
+        return self.checkpoints or self.data / "checkpoints"
 
     @property
     def database(self) -> Database:
@@ -134,6 +141,7 @@ def settings_from_environment(environ: Mapping[str, str]) -> Settings:
         event_log=_path(environ, "CARNET_EVENT_LOG"),
         keep_events_days=_whole(environ, "CARNET_KEEP_EVENTS_DAYS", KEEP_EVENTS_DAYS, 1, 3650),
         backups=_backups(environ),
+        checkpoints=_path(environ, "CARNET_CHECKPOINTS"),
         unused=tuple(name for name in UNUSED if environ.get(name)),
     )
 

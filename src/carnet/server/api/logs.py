@@ -26,6 +26,9 @@ _SECRET_NAMES: Final = frozenset({
     "admin_token", "authorization", "cookie", "device_proof", "key", "license_key", "machine_file", "passphrase",
     "password", "proof", "secret", "token",
 })  # fmt: skip
+_PUBLIC_NAMES: Final = frozenset({"checkpoint"})
+"""Of values that are made to be collected, and worth nothing if a character of them is blanked."""
+
 _REDACTED: Final = "[redacted]"
 
 _PATTERNS: Final = (
@@ -57,6 +60,8 @@ def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mu
 def _clean(name: str, value: object) -> object:
     if name.lower() in _SECRET_NAMES and value is not None:
         return _REDACTED
+    if isinstance(value, str) and name in _PUBLIC_NAMES:
+        return value
     if isinstance(value, str):
         return redact_text(value)
     if isinstance(value, bytes | bytearray | memoryview):

@@ -119,8 +119,8 @@ def start_epoch(settings: Settings, *, now: Instant | None = None) -> int:
     mark = read_mark(layout.high_water)
     known = 0 if mark is None else mark.epoch
 
-    def begun(epoch: int) -> AuditEntry:
-        return entry(at, OPERATOR, "installation.epoch_begun", record.issuer, epoch=epoch)
+    def begun(epoch: int, leaves: int) -> AuditEntry:
+        return entry(at, OPERATOR, "installation.epoch_begun", record.issuer, epoch=epoch, leaves=leaves)
 
     epoch = begin_epoch(
         database,

@@ -15,6 +15,7 @@ from carnet.server.domain.watching.terms import TERMS_JOB
 from carnet.server.installation import Installation
 from carnet.server.jobs.backups import ScheduledBackups
 from carnet.server.jobs.event_log import EventLog
+from carnet.server.jobs.proof import CHECKPOINT_SECONDS, SEAL_SECONDS, checkpointing, sealing
 from carnet.server.jobs.runner import Job
 from carnet.server.ports.destinations import Destination
 
@@ -55,6 +56,18 @@ def jobs_of(
             every_seconds=PUBLISH_SECONDS,
             about="publish what was revoked, suspended or given back in the status lists",
             run=installation.publisher.publish,
+        ),
+        Job(
+            name="seal",
+            every_seconds=SEAL_SECONDS,
+            about="chain the audit and log what was issued",
+            run=sealing(installation.sealer, installation.log),
+        ),
+        Job(
+            name="checkpoint",
+            every_seconds=CHECKPOINT_SECONDS,
+            about="sign how far the log has got, and keep that outside the database",
+            run=checkpointing(installation.checkpoints),
         ),
         Job(
             name=TERMS_JOB,

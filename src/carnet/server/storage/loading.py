@@ -20,6 +20,7 @@ from carnet.core.instant import Instant
 from carnet.server.database import Database, PostgresAddress
 from carnet.server.records import AuditEntry
 from carnet.server.storage import rows
+from carnet.server.storage.core.proof_reading import count_leaves
 from carnet.server.storage.migrate import create_at, raise_to_head
 from carnet.server.storage.sqlite.schema import in_transaction
 from carnet.server.storage.tables import audit, installation, metadata, status_indices
@@ -71,7 +72,7 @@ def begin_epoch(
     *,
     choose: Callable[[int], int],
     last_sequence: Callable[[int], int],
-    entry: Callable[[int], AuditEntry],
+    entry: Callable[[int, int], AuditEntry],
 ) -> int:
     """
     Begin a new life of *database*: no status list number of a life before is given again.
@@ -80,7 +81,7 @@ def begin_epoch(
         database: At this program's schema.
         choose: The new epoch, given the database's own.
         last_sequence: The number below the first one that the new epoch may give.
-        entry: The audit row, given the new epoch.
+        entry: The audit row, given the new epoch and how many leaves the log has as it begins.
 
     Returns:
         The new epoch.
@@ -93,7 +94,7 @@ def begin_epoch(
         epoch = choose(connection.scalar(sa.select(installation.c.epoch)) or 0)
         _set_last(connection, status_indices, last_sequence(epoch))
         connection.execute(sa.update(installation).values(epoch=epoch, restored_at=None))
-        connection.execute(sa.insert(audit), rows.audit_values(entry(epoch)))
+        connection.execute(sa.insert(audit), rows.audit_values(entry(epoch, count_leaves(connection))))
         return epoch
 
     return _alone(database, work)

@@ -30,7 +30,8 @@ class _Look:
     """A look at everything between two positions of the chain."""
 
     def __init__(self, state: ProofState) -> None:
-        self.at = state.logged_to
+        # The last row of the look before is looked at again: what was issued since, under no row of its own, is later.
+        self.at = max(0, state.logged_to - 1)
         self.until = state.position
         self.oldest_at: int | None = None
         self.after: str | None = None
