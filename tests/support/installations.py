@@ -76,6 +76,11 @@ def settings_in(folder: Path) -> Settings:
     return Settings(data=data, postgres=postgres, public_url="https://license.example.com")
 
 
+def root_keys() -> Path:
+    """The folder with the root key of these installations; it has no passphrase."""
+    return _template(kind()).data.parent / "root"
+
+
 _lent: dict[Path, PostgresAddress] = {}
 _free: list[PostgresAddress] = []
 

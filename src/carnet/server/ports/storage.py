@@ -20,6 +20,7 @@ from carnet.server.ports.limits import LimitStore
 from carnet.server.ports.models import ModelStore
 from carnet.server.ports.outbox import OutboxStore
 from carnet.server.ports.proof import ProofStore
+from carnet.server.ports.reissue import ReissueStore
 from carnet.server.ports.seats import SeatStore
 from carnet.server.ports.statistics import StatisticsStore
 from carnet.server.ports.status import StatusStore
@@ -72,6 +73,7 @@ class Storage(
     OutboxStore,
     JobStore,
     TrustStore,
+    ReissueStore,
     StatusStore,
     ProofStore,
     Protocol,

@@ -19,6 +19,7 @@ from carnet.server.storage.core.models import ModelPart
 from carnet.server.storage.core.outbox import OutboxPart
 from carnet.server.storage.core.proof import ProofPart
 from carnet.server.storage.core.reach import ReachPart
+from carnet.server.storage.core.reissue import ReissuePart
 from carnet.server.storage.core.seats import SeatPart
 from carnet.server.storage.core.snapshot import SnapshotPart
 from carnet.server.storage.core.status import StatusPart
@@ -45,5 +46,6 @@ class CoreStore(
     ProofPart,
     TrustPart,
     StatusPart,
+    ReissuePart,
 ):
     """The part of `ports.Storage` that devices do not wait for."""
