@@ -45,14 +45,14 @@ class StatusFacts(Struct):
 
     Attributes:
         epoch: The life of the database (REL-11); versions begin with it.
-        positions: How many positions were given out: all of them are below this number, rounded up to a whole shard.
+        shards: Every shard that positions were given out of; each life of the database begins far behind the last.
         licenses: Those that are not active, by position.
         ended: How many activations of each shard have ended; none that has, begins again.
         published: Every list, without its token.
     """
 
     epoch: int
-    positions: int
+    shards: tuple[int, ...]
     licenses: tuple[ListedLicense, ...]
     ended: Mapping[int, int]
     published: tuple[PublishedList, ...]

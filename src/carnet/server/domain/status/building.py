@@ -49,7 +49,7 @@ def due_lists(facts: StatusFacts, *, now: Instant, kid: str, uri: Callable[[int]
     published = {each.shard: each for each in facts.published}
     changed: list[DueList] = []
     stale: list[tuple[Instant, DueList]] = []
-    for shard in range(-(-facts.positions // SHARD_SIZE)):
+    for shard in facts.shards:
         served = published.get(shard)
         mark = mark_of(licenses.get(shard, ()), facts.ended.get(shard, 0), kid=kid, uri=uri(shard))
         if served is None or served.mark != mark or served.version[0] < facts.epoch:

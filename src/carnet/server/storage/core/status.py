@@ -12,11 +12,21 @@ import sqlalchemy as sa
 from carnet.core.instant import Instant
 from carnet.server.ports.status import ListedLicense, PublishedList, ShardRows, StatusFacts
 from carnet.server.storage.core.unit import CoreUnits
-from carnet.server.storage.tables import activations, installation, licenses, status_indices, status_lists
+from carnet.server.storage.tables import activations, installation, licenses, status_lists
 
 # As the indexes have it: a bound value would keep the database from using them.
 _NOT_ACTIVE: Final = licenses.c.status != sa.literal_column("'active'")
 _ENDED: Final = activations.c.deactivated_at.is_not(None)
+# One step down the index for each shard, however many positions are in it, and however wide the gaps.
+_SHARDS: Final = sa.text("""
+WITH RECURSIVE found(shard) AS (
+    SELECT min(position) / :size FROM status_indices
+    UNION ALL
+    SELECT (SELECT min(position) / :size FROM status_indices WHERE position >= (found.shard + 1) * :size)
+    FROM found WHERE found.shard IS NOT NULL
+)
+SELECT shard FROM found WHERE shard IS NOT NULL
+""")
 _SEEN: Final = (
     status_lists.c.shard,
     status_lists.c.epoch,
@@ -38,7 +48,7 @@ class StatusPart(CoreUnits):
         def work(connection: sa.Connection) -> StatusFacts:
             return StatusFacts(
                 epoch=connection.scalar(sa.select(installation.c.epoch)) or 0,
-                positions=connection.scalar(sa.select(sa.func.max(status_indices.c.sequence))) or 0,
+                shards=tuple(connection.scalars(_SHARDS, {"size": shard_size})),
                 licenses=_licenses(connection),
                 ended={int(row[0]): row[1] for row in connection.execute(counted)},
                 published=tuple(_list_of(row, "") for row in connection.execute(sa.select(*_SEEN))),
