@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from carnet.testing import FakeClock
+from carnet.core.instant import DAY
+from carnet.core.model import Policy
+from carnet.testing import FakeClock, Lab
+from carnet.testing.lab import DEVICE_ID
 from support.issuing import LICENSE_KEY, ROOT_TEXT
 from support.sdk import Desk
 
@@ -153,6 +156,39 @@ print(*sorted(set(sys.modules) - before - {"carnet"}))
     assert "carnet.core.notices" not in loaded
     assert "carnet.formats.answer" not in loaded
     assert "carnet.formats.license_token" not in loaded
+    assert [name for name in loaded if "status_list" in name or "revocation" in name or "shipped" in name] == []
+
+
+def test_a_check_with_a_kept_status_list_loads_what_reads_it_and_nothing_heavy(tmp_path: Path) -> None:
+    lab = Lab(tmp_path / "state", now=int(time.time()), policy=Policy(name="checked", max_revocation_age_seconds=DAY))
+    lab.activate()
+    lab.app().refresh()
+    lab.server.licenses[0].revoke()
+    lists = tmp_path / "lists.jwt"
+    lab.pass_time(seconds=90)
+    lists.write_text(lab.server.status_list())
+    script = """
+import sys
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+before = set(sys.modules)
+from carnet import Carnet
+print(Carnet().check().state, *sorted(set(sys.modules) - before - {"carnet"}))
+"""
+    environment = {
+        "CARNET_PRODUCT": "hustl",
+        "CARNET_ROOT": lab.server.root,
+        "CARNET_STATE": str(tmp_path / "state"),
+        "CARNET_DEVICE_ID": DEVICE_ID,
+    }
+    run(script, **environment)  # the first check after a boot writes
+    state, *loaded = run(script, **environment).split()
+    assert state == "active"
+    assert "carnet.formats.status_list" in loaded
+    assert [name for name in loaded if name.startswith((*HEAVY, "carnet.client.flows", "carnet.formats.bundle"))] == []
+    state, *loaded = run(script, **environment, CARNET_STATUS_LISTS=str(lists)).split()
+    assert state == "revoked"
+    assert [name for name in loaded if name.startswith(("asyncio", "http", "socket", "ssl", "subprocess"))] == []
 
 
 def test_going_online_is_what_loads_the_http_library(desk: Desk) -> None:
