@@ -7,7 +7,7 @@ import platform
 import sys
 from collections.abc import Callable, Iterable
 
-from bench import background, bulk, leases, lookups, process, seats, signed_keys, soak, verification
+from bench import background, bulk, drill, leases, lookups, process, seats, signed_keys, soak, status, verification
 from bench.report import Row, print_rows
 
 PARTS: dict[str, Callable[[int], Iterable[Row]]] = {
@@ -20,8 +20,10 @@ PARTS: dict[str, Callable[[int], Iterable[Row]]] = {
     "sqlite": seats.sqlite_rows,
     "size": seats.size_rows,
     "bulk": bulk.rows,
+    "drill": drill.rows,
     "leases": leases.rows,
     "lookups": lookups.rows,
+    "status": status.rows,
     "soak": soak.rows,
 }
 
