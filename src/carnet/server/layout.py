@@ -61,6 +61,11 @@ class Layout(Struct):
         return self.data / "keys"
 
     @property
+    def ceremony(self) -> Path:
+        """A ceremony that goes on, and the roots that others came to."""
+        return self.data / "ceremony"
+
+    @property
     def secrets(self) -> Path:
         """What backups never hold."""
         return self.data / "secrets"

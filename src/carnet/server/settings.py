@@ -18,6 +18,7 @@ from carnet.server.database import Database, PostgresAddress, postgres_address
 from carnet.server.domain.limits.addresses import Network, networks_from_text
 from carnet.server.domain.limits.rules import RateLimits, rate_limits_from_text
 from carnet.server.domain.statistics.flushing import FLUSH_SECONDS
+from carnet.server.domain.trust.life import ANNOUNCE_SECONDS
 from carnet.server.domain.upkeep import KEEP_EVENTS_DAYS
 
 _T = TypeVar("_T")
@@ -65,6 +66,7 @@ class Settings(Struct):
         keep_events_days: How long events that every destination got are kept, 1 … 3,650.
         backups: Backups by the clock; None: none.
         checkpoints: The folder for signed checkpoints; None is `checkpoints/` in the data directory.
+        key_announce_seconds: How long a signing key is announced before it may sign, at most 90 days.
         unused: Variables that are set and that nothing needs (docs/decisions/0063).
     """
 
@@ -86,6 +88,7 @@ class Settings(Struct):
     keep_events_days: int = KEEP_EVENTS_DAYS
     backups: BackupSchedule | None = None
     checkpoints: Path | None = None
+    key_announce_seconds: int = ANNOUNCE_SECONDS
     unused: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
@@ -142,6 +145,7 @@ def settings_from_environment(environ: Mapping[str, str]) -> Settings:
         keep_events_days=_whole(environ, "CARNET_KEEP_EVENTS_DAYS", KEEP_EVENTS_DAYS, 1, 3650),
         backups=_backups(environ),
         checkpoints=_path(environ, "CARNET_CHECKPOINTS"),
+        key_announce_seconds=_whole(environ, "CARNET_KEY_ANNOUNCE_SECONDS", ANNOUNCE_SECONDS, 0, 90 * DAY),
         unused=tuple(name for name in UNUSED if environ.get(name)),
     )
 
