@@ -25,6 +25,8 @@ from carnet.formats.keys import Algorithm
 from support.key_services import KeyServiceStub, Refusal, encoded, pem_of, private_key
 
 REGION = "eu-central-1"
+_AUDIENCE = "https://oauth2.googleapis.com/token"
+"""What service accounts say whom they speak to, wherever that answers."""
 
 
 class AwsStub(KeyServiceStub):
@@ -179,7 +181,7 @@ class GoogleStub(KeyServiceStub):
         assert asked["grant_type"] == ["urn:ietf:params:oauth:grant-type:jwt-bearer"]
         key = load_pem_public_key(pem_of(self._account).encode())
         assert isinstance(key, rsa.RSAPublicKey)
-        claims = jwt.decode(asked["assertion"][0], key, algorithms=["RS256"], audience=f"{self.url}/token")
+        claims = jwt.decode(asked["assertion"][0], key, algorithms=["RS256"], audience=_AUDIENCE)
         assert claims["scope"] == "https://www.googleapis.com/auth/cloudkms"
         self.tokens += 1
         return {"access_token": self.secrets[0], "expires_in": 3599, "token_type": "Bearer"}

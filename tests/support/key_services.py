@@ -14,7 +14,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar, Literal, Self, TypeAlias
 
@@ -77,6 +77,7 @@ class KeyServiceStub:
         self.other = private_key(alg)
         self.weather: Weather = "fine"
         self.asked = 0
+        self.faults: list[Exception] = []
         self._changed = threading.Condition()
         stub = self
 
@@ -91,8 +92,13 @@ class KeyServiceStub:
 
             def _answer(self) -> None:
                 body = self.rfile.read(int(self.headers.get("content-length", 0)))
-                with suppress(OSError):
+                try:
                     stub.respond(self, body)
+                except OSError:
+                    pass  # who asked has gone
+                except Exception as fault:  # told at the end of the test
+                    stub.faults.append(fault)
+                    raise
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -116,6 +122,7 @@ class KeyServiceStub:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(30)
+        assert not self.faults, self.faults
 
     @property
     def public_key(self) -> PublicKey:

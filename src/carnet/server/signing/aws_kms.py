@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import logging
 import threading
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
@@ -66,7 +67,10 @@ class AwsKey:
         answer = self._call("get_public_key", KeyId=self._location.key)
         if answer.get("KeyUsage") != "SIGN_VERIFY":
             raise unsuitable(WHAT, "is not for signing")
-        pem = base64.encodebytes(answer["PublicKey"]).decode()
+        der = answer.get("PublicKey")
+        if type(der) is not bytes:
+            raise unavailable(WHAT, "gave no answer that can be used")
+        pem = base64.encodebytes(der).decode()
         return public_key_from_pem(f"-----BEGIN PUBLIC KEY-----\n{pem}-----END PUBLIC KEY-----\n")
 
     def sign(self, alg: Algorithm, message: bytes) -> bytes:
@@ -82,8 +86,10 @@ class AwsKey:
             sent = {"Message": message, "MessageType": "RAW"}
         else:
             sent = {"Message": hashlib.sha256(message).digest(), "MessageType": "DIGEST"}
-        answer = self._call("sign", KeyId=self._location.key, SigningAlgorithm=_SIGNING[alg], **sent)
-        signature = bytes(answer["Signature"])
+        said = self._call("sign", KeyId=self._location.key, SigningAlgorithm=_SIGNING[alg], **sent)
+        signature = said.get("Signature")
+        if type(signature) is not bytes:
+            raise unavailable(WHAT, "gave no answer that can be used")
         return raw_ecdsa(signature, WHAT) if alg == "ES256" else signature
 
     def forked(self) -> None:
@@ -114,6 +120,7 @@ def _client(region: str, limits: Limits) -> Any:
         from botocore.config import Config
     except ImportError:
         raise not_installed(WHAT, "aws") from None
+    logging.getLogger("botocore").setLevel(logging.INFO)  # below that it writes down whole requests and answers
     config = Config(
         region_name=region,
         connect_timeout=_CONNECT_SECONDS,

@@ -142,6 +142,8 @@ class _Credentials:
                 raise refused(
                     WHAT, "gave no access token", "Check the service account, and whether its key was disabled."
                 ) from None
+            except (ValueError, TypeError, KeyError, AttributeError):  # what no token endpoint answers
+                raise unavailable(WHAT, "gave no access token that can be used") from None
             return str(self._found.token)
 
 

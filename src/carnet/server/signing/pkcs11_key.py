@@ -99,8 +99,16 @@ class Pkcs11Key:
                 with suppress(pkcs11.PKCS11Error):
                     session.close()
 
-        with self._module.call():
-            return _in_our_words(lambda: make(self._module))
+        for is_last in (False, True):
+            generation = self._module.generation
+            try:
+                with self._module.call():
+                    return _in_our_words(lambda: make(self._module))
+            except CarnetError as error:
+                if is_last or not error.retryable:
+                    raise
+                self._module.renew(generation)  # a token that was put in since
+        raise AssertionError  # the last attempt returned or raised
 
     def forked(self) -> None:
         """See `remote.KeyService`."""

@@ -15,6 +15,7 @@ import os
 import queue
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, Final, Protocol, TypeVar
@@ -110,8 +111,7 @@ class RemoteSigner:
         self._limits = limits or Limits()
         self._running = running
         self._pid = os.getpid()
-        self._hands = _Hands(self._limits.at_once)
-        self._gate = _Gate(self._limits.resume_seconds, running)
+        self._begin()
         try:
             key = self._asked(service.public_key)
         except BaseException:
@@ -160,8 +160,7 @@ class RemoteSigner:
 
     def close(self) -> None:
         """Let go of threads, connections and sessions. Whoever still waits for a signature gets an error."""
-        self._hands.close()
-        self._service.close()
+        self._let_go()
 
     def _asked(self, ask: Callable[[], _T]) -> _T:
         """What *ask* answers, within the limits, on a thread that may be left behind if it never comes back."""
@@ -179,17 +178,29 @@ class RemoteSigner:
                 pause *= 2
         raise AssertionError  # the last attempt returned or raised
 
-    def _after_fork(self) -> None:
-        self._pid = os.getpid()
+    def _begin(self) -> None:
         self._hands = _Hands(self._limits.at_once)
         self._gate = _Gate(self._limits.resume_seconds, self._running)
+        # A signer whose place was taken is dropped and not closed. Not at the end of the program: a token may hang.
+        self._let_go = weakref.finalize(self, _close, self._hands, self._service)
+        self._let_go.atexit = False
+
+    def _after_fork(self) -> None:
+        self._pid = os.getpid()
+        self._let_go.detach()  # threads and connections are the parent's
         self._service.forked()
+        self._begin()
 
     def __repr__(self) -> str:
         return f"RemoteSigner(kid={self.kid!r}, alg={self.public_key.alg!r}, service={self._service.what!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         raise TypeError("A signer is not copied or stored this way.")
+
+
+def _close(hands: _Hands, service: KeyService) -> None:
+    hands.close()
+    service.close()
 
 
 def prove(signer: RemoteSigner) -> PublicKey:
