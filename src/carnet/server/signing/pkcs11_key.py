@@ -70,6 +70,7 @@ class Pkcs11Key:
 
     def public_key(self) -> PublicKey:
         """See `remote.KeyService`. The public object beside the private one, by the same label and id."""
+        self.close()  # in a session of now: a search in one that was lost leaves the binding complaining at its end
         return self._with_session(lambda held: _public_key(held.session, self._named()))
 
     def sign(self, alg: Algorithm, message: bytes) -> bytes:
