@@ -55,6 +55,7 @@ from carnet.server.domain.statistics.service import Statistics
 from carnet.server.domain.status.allocation import StatusAllocator
 from carnet.server.domain.status.lists import StatusLists
 from carnet.server.domain.status.publishing import StatusPublisher
+from carnet.server.domain.trust.ceremonies import Ceremonies
 from carnet.server.domain.trust.live import POLL_SECONDS, LiveTrust
 from carnet.server.domain.trust.service import TrustService
 from carnet.server.domain.upkeep import Upkeep
@@ -67,7 +68,9 @@ from carnet.server.opening import OpenedFiles, open_database, open_files, open_s
 from carnet.server.ports import Clock, Random, Storage, StorageStats
 from carnet.server.readiness import Check, check_parts
 from carnet.server.settings import Settings
+from carnet.server.signing.ceremony_files import CeremonyFiles
 from carnet.server.signing.compatibility import CompatibilityKeyFiles
+from carnet.server.signing.opening import KeyPlaces
 from carnet.server.signing.sealing import SealingBox
 from carnet.server.storage.tables import REVISION
 
@@ -227,6 +230,18 @@ class Installation:
             ids=ids,
             bundles=BundleMaker(keys=keys, ring=ring, vault=vault, random=random),
             roots=lambda: trust.state.roots,
+        )
+        self.ceremonies = Ceremonies(
+            storage=storage,
+            clock=clock,
+            live=trust,
+            desk=CeremonyFiles(
+                Layout(data=settings.data).ceremony,
+                KeyPlaces(folder=opened.keys.folder, kek=opened.keys.kek),
+                lambda: trust.state.roots,
+                random,
+            ),
+            announce_seconds=settings.key_announce_seconds,
         )
         self.trust = TrustService(
             live=trust,

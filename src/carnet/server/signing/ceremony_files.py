@@ -2,8 +2,8 @@
 Where a ceremony lies: `ceremony/pending.json` in the data directory, one file that is replaced whole (R-18).
 
 It holds the sealed private halves of the keys that the ceremony makes, so that a key and the root that names it are
-never apart. They come into `keys/` when the root is signed, and before the database knows of them. When its
-root is in force the file becomes `ceremony/root-<n>.json`: what a database that was put back has lost is finished again.
+never apart. They come into `keys/` when the root is signed, and before the database knows of them. When its root is in
+force the file becomes `ceremony/root-<n>.json`: what a database that was put back has lost is finished again.
 """
 
 from __future__ import annotations
