@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 from carnet.core.instant import DAY, Instant
@@ -107,14 +108,29 @@ def _kid(entry: dict[str, Any]) -> str:
     return load_ed25519(b64url_decode(entry["x"], "It")).kid if entry["alg"] == "Ed25519" else "~"
 
 
-def chain_to(version: int, *, last: Mapping[str, Ed25519Signer] = NEW, every: int = 50) -> tuple[str, ...]:
-    """An honest chain of root files up to *version*; the root keys and the signing keys change on the way."""
-    people = (ANNA, BERT, CARA, DORA)
+@cache
+def _prefix(count: int) -> tuple[str, ...]:
+    """An honest chain; the root keys and, after the first, the signing keys change on the way. None names `NEW`."""
     files: list[str] = []
-    before = people[0]
-    for number in range(1, version + 1):
-        holder = people[number // every % 4]
-        online = OLD if number == 1 else last if number == version else NEWER if number % 2 else NEW
-        files.append(root_file(number, holders=(holder,), by=dict.fromkeys((before, holder)), online=online))
+    before = _holder(1)
+    for number in range(1, count + 1):
+        holder = _holder(number)
+        files.append(
+            root_file(number, holders=(holder,), by=_both(before, holder), online=OLD if number == 1 else NEWER)
+        )
         before = holder
     return tuple(files)
+
+
+def chain_to(version: int) -> tuple[str, ...]:
+    """An honest chain of root files, of which only the last one, *version*, names the keys `NEW`."""
+    last = root_file(version, holders=(_holder(version),), by=_both(_holder(version - 1), _holder(version)), online=NEW)
+    return (*_prefix(600)[: version - 1], last)
+
+
+def _holder(version: int) -> Ed25519Signer:
+    return (ANNA, BERT, CARA, DORA)[version // 50 % 4]
+
+
+def _both(one: Ed25519Signer, other: Ed25519Signer) -> tuple[Ed25519Signer, ...]:
+    return (one,) if one is other else (one, other)

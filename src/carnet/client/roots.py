@@ -202,7 +202,7 @@ def stored_after(stored: tuple[str, ...], chain: Chain) -> tuple[str, ...]:
         return stored
     known = set(chain.files)
     before = stored[: next((index for index, text in enumerate(stored) if text in known), len(stored))]
-    every = (*before, *chain.files) if before else later
+    every = (*before, *chain.files) if before or chain.files[0] in stored else later
     return every if is_storable(every) else _cut(later)
 
 
