@@ -11,6 +11,8 @@ HEAD = """\
 
 This is about the SDK, which vendors put into their apps.
 It speaks with one server, the vendor's own, and only to activate, to refresh, to give back, or for a floating seat.
+Where the license asks for it, it also fetches status lists, from that server or from a mirror that the app names.
+A list is the same for everybody, and who sends it learns which one of 131,072 licenses and seats was asked for.
 A check speaks with nobody.
 There is no telemetry: nothing is counted, reported or sent beside what stands here.
 `carnet fingerprint --show` prints the whole request of an activation before you make one.

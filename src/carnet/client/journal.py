@@ -26,9 +26,9 @@ def note(
     Args:
         directory: The product's state directory; without it there is nothing to log.
         at: The wall clock.
-        event: ``activate``, ``refresh``, ``deactivate``; ``clock``.
-        outcome: ``granted``, ``refused``, ``problem``; ``skipped`` where it was too early to ask. Of the clock,
-            ``behind`` or ``right``.
+        event: ``activate``, ``refresh``, ``deactivate``; ``status_lists``; ``root``; ``clock``.
+        outcome: ``granted``, ``refused``, ``problem``; ``skipped`` where it was too early to ask. Of status lists,
+            ``kept``; of roots, ``followed``; of the clock, ``behind`` or ``right``.
         code: The reason's or problem's code.
         why: What is behind it, where there is something: which check an answer did not pass. For whoever looks for the
             proxy that changes answers; it is not shown to users.

@@ -19,6 +19,10 @@ SENT: Mapping[str, tuple[str, str]] = MappingProxyType(
         "product": ("The product id.", "always"),
         "nonce": ("A fresh random number, by which the answer is known to be one.", "always"),
         "root_version": ("The number of the newest root file that the device knows.", "always but for floating seats"),
+        "status_versions": (
+            "The addresses of the status lists that the device has, and their versions; many devices have the same.",
+            "activation, refresh; where the license asks for checks or a list is there",
+        ),
         "activation_id": ("The seat's id, which the server gave.", "refresh, return"),
         "ttl_seconds": ("For how long the app wants to be offline, or to hold a floating seat.", "if the app asks"),
         "user": ("Who uses the device, as the app calls them.", "only if the app gives one"),
@@ -53,7 +57,7 @@ HEADERS: Mapping[str, str] = MappingProxyType(
         "accept": "Always the same.",
         "accept-encoding": "Always the same.",
         "content-type": "Always the same.",
-        "content-length": "How long the request is.",
+        "content-length": "How long the request is; not where a status list is fetched.",
         "connection": "Always the same.",
         "user-agent": "`carnet-python/` and the version of Carnet.",
         "idempotency-key": "A random number, the same for each attempt at one question.",
@@ -81,8 +85,11 @@ FILES: Mapping[str, str] = MappingProxyType(
 LOG: Mapping[str, str] = MappingProxyType(
     {
         "at": "When, by the device's clock.",
-        "event": "What happened: `activate`, `refresh`, `deactivate`, or `clock`.",
-        "outcome": "How it ended: `granted`, `refused`, `problem`, `skipped`; of the clock, `behind` or `right`.",
+        "event": "What happened: `activate`, `refresh`, `deactivate`, `status_lists`, `root`, or `clock`.",
+        "outcome": (
+            "How it ended: `granted`, `refused`, `problem`, `skipped`; of status lists, `kept`; of roots, `followed`;"
+            " of the clock, `behind` or `right`."
+        ),
         "code": "The code of the reason, if there is one.",
         "why": "Which check an answer did not pass, or what the system said, as one word; only where there is one.",
     }
