@@ -1,6 +1,7 @@
 """
 `carnet key heal`: look for typing errors in a license key. Works anywhere, knows no server, stores nothing.
 `carnet key create|import|list|export|retire`: the compatibility keys of products, for the vendor on the server.
+`carnet key announce|rotate|retire|compromise|ceremony`: the signing keys of the installation (`carnet.cli.keys`).
 """
 
 from __future__ import annotations
@@ -10,16 +11,18 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from carnet.cli import exits, typing_errors
-from carnet.cli.output import Output, facts, when
+from carnet.cli.keys.options import add_ceremony_options, add_signing_key_commands
+from carnet.cli.output import Output, facts, table, when
 from carnet.cli.parser import Parser, leaf
 from carnet.cli.secrets import HOW, add_license_key_options, license_key, passphrase
-from carnet.cli.vendor import add_installation_options, add_list_options, administer, collect, show_list
+from carnet.cli.vendor import add_installation_options, add_list_options, administer, collect
 from carnet.cli.views import key_json
 from carnet.cli.words import add_name, name
 from carnet.core.errors import MalformedError, UsageError
 
 if TYPE_CHECKING:
     from carnet.server.domain.keys.commands import AddedKey
+    from carnet.server.installation import Installation
     from carnet.server.records import CompatibilityKey
 
 _ALGORITHMS = ("EdDSA", "ES256", "RS256")
@@ -40,17 +43,22 @@ def configure(parser: Parser) -> None:
     take.add_argument("--pem-file", required=True, metavar="FILE", help="holds the private key in PEM")
     take.add_argument("--pem-passphrase-file", metavar="FILE", help="holds the passphrase of that PEM")
     take.add_argument("--kid", help="the id that apps know it by (default: its RFC 7638 thumbprint)")
-    listing = leaf(group, "list", "compatibility keys, newest first", _list)
-    listing.add_argument("--product", help="only this product's")
+    listing = leaf(group, "list", "the signing keys and root keys, and compatibility keys, newest first", _list)
+    listing.add_argument("--product", help="only this product's compatibility keys")
     add_list_options(listing)
     export = leaf(group, "export", "print the public half, for apps to pin", _export)
     add_name(export, "--kid", "the key's id; write --kid=ID where it begins with a hyphen")
     export.add_argument("--format", choices=("pem", "jwk"), default="pem", help="how (default pem)")
     retire = leaf(group, "retire", "end a key for good: nothing it signed is genuine any more", _retire)
     add_name(retire, "--kid", "the key's id; write --kid=ID where it begins with a hyphen")
-    retire.add_argument("--even-active", action="store_true", help="also the key that signs now")
-    for command in (create, take, listing, export, retire):
+    retire.add_argument("--even-active", action="store_true", help="also the compatibility key that signs now")
+    retire.add_argument(
+        "--even-if-needed", action="store_true", help="also a signing key whose artifacts are not all over yet"
+    )
+    add_ceremony_options(retire)
+    for command in (create, take, listing, export):
         add_installation_options(command)
+    add_signing_key_commands(group)
 
 
 def _heal(options: argparse.Namespace, out: Output) -> int:
@@ -97,14 +105,30 @@ def _import(options: argparse.Namespace, out: Output) -> int:
 
 
 def _list(options: argparse.Namespace, out: Output) -> int:
-    page = administer(
-        options,
-        out,
-        lambda installation: collect(
+    from carnet.cli.keys.listing import KeysListed, keys_json, root_rows, signing_rows
+
+    async def work(installation: Installation) -> KeysListed:
+        page = await collect(
             lambda after, most: installation.keys.list(options.product, after=after, limit=most), options
-        ),
-    )
-    show_list(out, page, key_json, _COLUMNS, "No compatibility keys.")
+        )
+        signing = () if options.product else await installation.ceremonies.keys()
+        return KeysListed(signing=signing, root=installation.roots[-1], compatibility=page)
+
+    listed = administer(options, out, work)
+    page = listed.compatibility
+    rows = [[cell(key) for cell in _COLUMNS.values()] for key in page.items]
+    text = table(list(_COLUMNS), rows, "No compatibility keys.")
+    if not options.product:
+        text = "\n\n".join((signing_rows(listed), root_rows(listed), text))
+    document = {
+        "items": [key_json(key) for key in page.items],
+        "has_more": page.next_after is not None,
+        "next_cursor": page.next_after,
+        **({} if options.product else keys_json(listed)),
+    }
+    out.data(document, text)
+    if page.next_after is not None:
+        out.say(f"There are more: --cursor {page.next_after}")
     return exits.OK
 
 
@@ -128,6 +152,19 @@ def _retire(options: argparse.Namespace, out: Output) -> int:
     from carnet.server.records import OPERATOR
 
     kid, even_active = name(options, "kid"), options.even_active
+
+    async def is_signing_key(installation: Installation) -> bool:
+        return any(key.kid == kid for key in await installation.ceremonies.keys())
+
+    if administer(options, out, is_signing_key):
+        from carnet.cli.keys.changes import retire_signing_key
+
+        return retire_signing_key(options, out, kid)
+    if options.dry_run:
+        found = administer(options, out, lambda installation: installation.keys.get(kid))
+        out.data({**key_json(found), "dry_run": True}, facts([("Key", found.kid), ("State", found.state)]))
+        out.say("It would be retired. Nothing was changed.")
+        return exits.OK
     key = administer(
         options, out, lambda installation: installation.keys.retire(kid, OPERATOR, even_active=even_active)
     )
