@@ -155,6 +155,23 @@ def policy_from_json(value: Mapping[str, Any]) -> Policy:
     return _apply(Policy(name=""), value)
 
 
+def policy_from_record(value: Mapping[str, Any]) -> Policy:
+    """
+    Exactly the policy that `policy_to_json` wrote, all of it, for what was issued under it.
+
+    It need not be one that a license may follow: what a license token keeps of a policy with a long offline window has
+    the default for ``max_offline_ttl_seconds``. So it is not checked again; it was before it was signed.
+
+    Args:
+        value: Every member, as `policy_to_json` writes it.
+    """
+    plain: dict[str, Any] = {
+        member: tuple(given) if isinstance(given, list) else given for member, given in value.items()
+    }
+    plain["entitlements"] = tuple(entitlement_from_json(each) for each in plain["entitlements"])
+    return Policy(**plain)
+
+
 def entitlement_to_json(entitlement: Entitlement) -> dict[str, Any]:
     """``{"key", "expires_at", "below_version"}``, the form of `Decision.to_json`."""
     expires_at = entitlement.expires_at

@@ -69,8 +69,14 @@ class ByHand(Struct):
 class ReissueStore(Protocol):
     """The register, as the drill uses it."""
 
-    async def seats_under(self, kid: str, *, after: str | None, limit: int) -> SeatsUnder:
-        """Those who ever got a token or machine file under *kid*, behind the activation *after*, at most *limit*."""
+    async def seats_under(
+        self, kid: str, *, after: str | None, limit: int, only_lines_of_it: bool = False
+    ) -> SeatsUnder:
+        """
+        Those who ever got a token or machine file under *kid*, behind the activation *after*, at most *limit*.
+
+        With *only_lines_of_it*, what they have newest under another key is left out of `SeatUnder.newest`.
+        """
         ...
 
     async def count_seats_under(self, kid: str) -> int:

@@ -15,7 +15,7 @@ from carnet.core._base import Struct, replace
 from carnet.core.errors import CarnetError, StateError, UsageError
 from carnet.core.instant import MAX_INSTANT, Instant, parse_instant
 from carnet.core.model import Grant, Policy, StatusRef
-from carnet.core.policies import entitlement_from_json, entitlement_to_json, policy_from_json, policy_to_json
+from carnet.core.policies import entitlement_from_json, entitlement_to_json, policy_from_record, policy_to_json
 from carnet.core.terms import OfflineWindow, offline_window
 from carnet.formats.encoding import sha256_hex
 from carnet.formats.keys import Ed25519Signer, KeyRing, Role, Signer
@@ -267,7 +267,7 @@ def grant_from_json(claims: str) -> Grant:
     for field in ("issued_at", "not_before", "offline_until", "license_starts_at", "license_expires_at"):
         if plain[field] is not None:
             plain[field] = parse_instant(plain[field])
-    plain["policy"] = policy_from_json(plain["policy"])
+    plain["policy"] = policy_from_record(plain["policy"])
     plain["entitlements"] = tuple(entitlement_from_json(each) for each in plain["entitlements"])
     for field in ("license_status_ref", "activation_status_ref"):
         if plain[field] is not None:

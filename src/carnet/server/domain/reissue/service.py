@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 
 from carnet.core._base import Struct
 from carnet.core.instant import Instant
@@ -25,7 +26,7 @@ from carnet.server.domain.reissue.drawing import drawn_again, is_over
 from carnet.server.domain.reissue.signing import BundleMaker, Pair
 from carnet.server.domain.reissue.totals import Tally, reissued_of
 from carnet.server.ports import Clock, Storage
-from carnet.server.ports.reissue import SeatUnder, Successor
+from carnet.server.ports.reissue import SeatsUnder, SeatUnder, Successor
 from carnet.server.records import Actor, ArtifactKind, AuditEntry, Issuance
 
 BATCH = 250
@@ -113,30 +114,48 @@ class ReissueService:
         if total:
             await self._pause(max(0.0, settle_seconds - worked))
         began = self._running()
-        last = await self._pass(kid, actor, sink, lambda _: None)
+        last = await self._pass(kid, actor, sink, None)
         by_hand = await self._storage.by_hand(kid, now=self._clock.now())
         return reissued_of(kid, first, last, seconds=worked + self._running() - began, by_hand=by_hand)
 
-    async def _pass(self, kid: str, actor: Actor, sink: BundleSink | None, told: Callable[[int], object]) -> Tally:
-        tally, after = Tally(), None
-        roots = self._roots()[1:]
-        while True:
-            page = await self._storage.seats_under(kid, after=after, limit=BATCH)
-            if page.last is None:
-                return tally
-            now = self._clock.now()
-            drawn = await asyncio.to_thread(self._draw, page.seats, kid, now)
-            made = await self._register(kid, actor, drawn, now)
-            kept = tuple(each for each in drawn if all(one.issuance.jti in made for one in each.successors))
-            if sink is not None:
-                tally.bundles += await asyncio.to_thread(self._keep, sink, [each.pair for each in kept], roots)
-            tally.looked_at += page.looked_at
-            tally.ended += page.looked_at - len(kept)
-            tally.artifacts += len(made)
-            for each in kept:
-                tally.lives(each.pair, now, is_new=bool(each.successors))
-            told(tally.looked_at)
-            after = page.last
+    async def _pass(
+        self, kid: str, actor: Actor, sink: BundleSink | None, told: Callable[[int], object] | None
+    ) -> Tally:
+        """Once through the register; where nobody is *told*, only for what the first time left or came late."""
+        tally, roots = Tally(), self._roots()[1:]
+        async with aclosing(self._pages(kid, only_lines_of_it=told is None)) as pages:
+            async for page in pages:
+                now = self._clock.now()
+                drawn = await asyncio.to_thread(self._draw, page.seats, kid, now)
+                made = await self._register(kid, actor, drawn, now)
+                kept = tuple(each for each in drawn if all(one.issuance.jti in made for one in each.successors))
+                if sink is not None:
+                    tally.bundles += await asyncio.to_thread(self._keep, sink, [each.pair for each in kept], roots)
+                tally.looked_at += page.looked_at
+                tally.live += len(page.seats)
+                tally.over += len(page.seats) - len(drawn)
+                tally.artifacts += len(made)
+                for each in kept:
+                    tally.lives(each.pair, now, is_new=bool(each.successors))
+                if told is not None:
+                    told(tally.looked_at)
+        return tally
+
+    async def _pages(self, kid: str, *, only_lines_of_it: bool) -> AsyncGenerator[SeatsUnder, None]:
+        """All the seats, some at a time; the next ones are read while those before are signed."""
+
+        def fetch(after: str | None) -> asyncio.Task[SeatsUnder]:
+            page = self._storage.seats_under(kid, after=after, limit=BATCH, only_lines_of_it=only_lines_of_it)
+            return asyncio.ensure_future(page)
+
+        fetching = fetch(None)
+        try:
+            while (page := await fetching).last is not None:
+                fetching = fetch(page.last)
+                yield page
+        finally:
+            fetching.cancel()
+            await asyncio.gather(fetching, return_exceptions=True)
 
     # ── one batch ────────────────────────────────────────────────────────────────────────────────────────────────────
 

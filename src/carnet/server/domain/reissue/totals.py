@@ -18,7 +18,8 @@ class Tally:
 
     def __init__(self) -> None:
         self.looked_at = 0
-        self.ended = 0
+        self.live = 0
+        self.over = 0
         self.activations = 0
         self.artifacts = 0
         self.bundles = 0
@@ -51,18 +52,19 @@ class Tally:
 
 
 def reissued_of(kid: str, first: Tally, last: Tally, *, seconds: float, by_hand: tuple[ByHand, ...]) -> Reissued:
-    """What a run did, in its two passes: the first does the work, the last sees how it stands."""
+    """What a run did, in its two passes: the first does the work, the last sees who lives and does what came late."""
     activations = first.activations + last.activations
+    ended = last.looked_at - last.live + first.over
     return Reissued(
         kid=kid,
         looked_at=last.looked_at,
-        ended=last.ended,
-        already=max(0, last.looked_at - last.ended - activations),
+        ended=ended,
+        already=max(0, last.looked_at - ended - activations),
         activations=activations,
         artifacts=first.artifacts + last.artifacts,
         bundles=first.bundles + last.bundles,
         seconds=seconds,
-        products=last.products(),
+        products=first.products(),
         by_hand=by_hand,
     )
 

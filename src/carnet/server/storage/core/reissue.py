@@ -27,7 +27,9 @@ _BY_HAND: Final = ("license-key", "offline-token")
 class ReissuePart(CoreUnits):
     """`ports.ReissueStore`."""
 
-    async def seats_under(self, kid: str, *, after: str | None, limit: int) -> SeatsUnder:
+    async def seats_under(
+        self, kid: str, *, after: str | None, limit: int, only_lines_of_it: bool = False
+    ) -> SeatsUnder:
         """See `ports.ReissueStore`."""
         concerned = _concerned(kid).order_by(issuances.c.activation_id).limit(limit)
         if after is not None:
@@ -38,7 +40,9 @@ class ReissuePart(CoreUnits):
             if not ids:
                 return SeatsUnder(looked_at=0, last=None, seats=())
             newest: dict[str, list[Issuance]] = {}
-            lines = sa.select(issuances).where(issuances.c.jti.in_(jti for jti, _, _ in _newest(connection, ids)))
+            lines = sa.select(issuances).where(issuances.c.jti.in_(_newest(connection, ids)))
+            if only_lines_of_it:
+                lines = lines.where(issuances.c.kid == kid)
             for row in connection.execute(lines.order_by(issuances.c.kind)):
                 issuance = rows.issuance_from(row)
                 newest.setdefault(str(issuance.activation_id), []).append(issuance)
@@ -68,7 +72,7 @@ class ReissuePart(CoreUnits):
                 activations.c.id.in_(of_seats), activations.c.deactivated_at.is_(None)
             )
             seats = set(connection.scalars(held.order_by(activations.c.id).with_for_update(read=True)))
-            newest = {jti for jti, _, _ in _newest(connection, of_seats)}
+            newest = set(_newest(connection, of_seats))
             made = tuple(
                 each.issuance
                 for each in successors
@@ -122,19 +126,18 @@ def _concerned(kid: str) -> sa.Select[Any]:
     )
 
 
-def _newest(connection: sa.Connection, ids: Sequence[str]) -> list[Any]:
-    """Id, activation and kind of the newest artifact of each kind, of the activations *ids*."""
+def _newest(connection: sa.Connection, ids: Sequence[str]) -> list[str]:
+    """The ids of the newest artifact of each kind, of the activations *ids*."""
     table = issuances
     place = sa.func.row_number().over(
         partition_by=(table.c.activation_id, table.c.kind), order_by=(table.c.issued_at.desc(), table.c.jti.desc())
     )
     ranked = (
-        sa.select(table.c.jti, table.c.activation_id, table.c.kind, place.label("place"))
+        sa.select(table.c.jti, place.label("place"))
         .where(table.c.activation_id.in_(ids), table.c.kind.in_(_OF_SEATS))
         .subquery()
     )
-    query = sa.select(ranked.c.jti, ranked.c.activation_id, ranked.c.kind).where(ranked.c.place == 1)
-    return list(connection.execute(query))
+    return list(connection.scalars(sa.select(ranked.c.jti).where(ranked.c.place == 1)))
 
 
 def _seat_from(row: Sequence[Any], newest: tuple[Issuance, ...]) -> SeatUnder:
