@@ -62,7 +62,7 @@ CATALOG: tuple[Command, ...] = (
     _command("device", "deactivate", "give this device's seat back"),
     _command("anywhere", "verify", "check any artifact: is it genuine, and what does it allow"),
     _command("anywhere", "inspect", "what a file says of itself, line by line, without believing it"),
-    _command("anywhere", "key", "heal a mistyped license key; on the server, signing keys, ceremonies and compatibility keys"),
+    _command("anywhere", "key", "heal a mistyped license key; on the server, its signing, root and compatibility keys"),
 )
 
 
