@@ -104,7 +104,6 @@ class Device:
         self._followed: tuple[tuple[bytes, tuple[str, ...]], Chain] | None = None
         self._keychains: dict[bool, Keychain] = {}
         self._shelf: Shelf | None = None
-        self._counted: tuple[tuple[object, ...], tuple[str, ...]] | None = None
 
     @property
     def store(self) -> StateStore:
@@ -247,21 +246,9 @@ class Device:
         Each is verified when it is used. Where the app brings none, this loads and verifies nothing.
         """
         kept, shipped = view.state.status_lists, self._shipped()
-        if shipped is None or not grants:
+        if shipped is None or self._shelf is None or not grants:
             return kept
-        from carnet.client.status_lists import kept_after, refs_of
-
-        refs = refs_of(grants)
-        offered = tuple(token for token in shipped.of(ref.uri for ref in refs) if token not in kept)
-        if not offered:
-            return kept
-        given = (kept, offered, refs, view.root)
-        if self._counted is None or self._counted[0] != given:
-            counted = kept_after(
-                kept, offered, view.root.ring(), grants, check_key=lambda kid: self._check_key(view, kid)
-            )
-            self._counted = (given, counted)
-        return self._counted[1]
+        return self._shelf.counting(kept, shipped, grants, view.root, lambda kid: self._check_key(view, kid))
 
     def _check_key(self, view: View, kid: str) -> None:
         """As `Trust.check_key`; who would be asked is not loaded while the root lasts (SEC-22)."""
@@ -312,8 +299,7 @@ class Device:
         """
         Record running time if it is due: about hourly at most, never waiting for another process.
 
-        A wall clock that fell far behind, or came back, is also noted in the device's log (SEC-29). What the app brings
-        is kept at once, so that it cannot be taken back by an older file.
+        A clock that fell far behind, or came back, is noted in the log (SEC-29). What the app brings is kept at once.
         """
         if self._shelf is not None:
             self._keep_shipped(view)
@@ -340,14 +326,13 @@ class Device:
 
     def _keep_shipped(self, view: View) -> None:
         """Write down what the app brings, where it is news: once for each new file, without waiting for anyone."""
-        counted, kept = self._counted, view.state.status_lists
-        has_lists = counted is not None and counted[0][0] == kept and counted[1] != kept
-        if view.loaded.condition != "open" or not (has_lists or set(view.chain.later) - set(view.state.roots)):
+        news = () if self._shelf is None else self._shelf.news(view.state.status_lists)
+        if view.loaded.condition != "open" or not (news or set(view.chain.later) - set(view.state.roots)):
             return
         from carnet.client.list_operations import keep_lists
 
         with suppress(StateError):
-            keep_lists(self, view, counted[1] if has_lists and counted is not None else (), lock_seconds=0)
+            keep_lists(self, view, news, lock_seconds=0)
 
     def _chain(self, root_file: bytes, stored: tuple[str, ...]) -> Chain:
         """

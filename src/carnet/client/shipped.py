@@ -10,10 +10,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from carnet.client.status_lists import tokens_in, uri_of
+from carnet.client.status_lists import CheckKey, kept_after, refs_of, tokens_in, uri_of
 from carnet.core._base import Struct
 from carnet.core.errors import MalformedError
+from carnet.core.model import Grant
 from carnet.formats.limits import MAX_BUNDLE
+from carnet.formats.root import Root
 
 
 class Shipped(Struct):
@@ -37,11 +39,12 @@ class Shipped(Struct):
 
 
 class Shelf:
-    """Remembers what a file held, until it changes."""
+    """Remembers what a file held, until it changes, and what of it counts, until what it is compared with changes."""
 
     def __init__(self) -> None:
         self._stamp: object = None
         self._shipped = Shipped()
+        self._counted: tuple[tuple[object, ...], tuple[str, ...]] | None = None
 
     def read(self, given: bytes | str) -> tuple[Shipped, bool]:
         """
@@ -62,6 +65,24 @@ class Shelf:
             return self._shipped, False
         self._stamp, self._shipped = stamp, _read(given)
         return self._shipped, True
+
+    def counting(
+        self, kept: tuple[str, ...], shipped: Shipped, grants: tuple[Grant, ...], root: Root, check_key: CheckKey
+    ) -> tuple[str, ...]:
+        """What a device that has *kept* would keep of *shipped*, for *grants* and under *root*: `kept_after`."""
+        refs = tuple(refs_of(grants))
+        offered = tuple(token for token in shipped.of(ref.uri for ref in refs) if token not in kept)
+        if not offered:
+            return kept
+        given = (kept, offered, refs, root)
+        if self._counted is None or self._counted[0] != given:
+            self._counted = (given, kept_after(kept, offered, root.ring(), grants, check_key=check_key))
+        return self._counted[1]
+
+    def news(self, kept: tuple[str, ...]) -> tuple[str, ...]:
+        """The lists of the last `counting`, where they are not *kept* yet."""
+        counted = self._counted
+        return counted[1] if counted is not None and counted[0][0] == kept and counted[1] != kept else ()
 
 
 def _read(given: bytes | str) -> Shipped:

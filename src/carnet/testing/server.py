@@ -162,18 +162,18 @@ class FakeServer:
         self._used_proofs: set[str] = set()
         self._signers = {role: Ed25519Signer(os.urandom(_SEED_BYTES)) for role in _ROLES}
         self._lists = FakeLists(ISSUER, now, self._signers["status-list"])
-        root_signer = Ed25519Signer(os.urandom(_SEED_BYTES))
+        self._root_signer = Ed25519Signer(os.urandom(_SEED_BYTES))
         root = build_root(
             version=1,
             issuer=ISSUER,
             issued_at=Instant(now() - DAY),
             expires_at=Instant(now() - DAY + ROOT_LIFETIME_SECONDS),
             keys={
-                "root": [root_signer.public_key],
+                "root": [self._root_signer.public_key],
                 **{role: [signer.public_key] for role, signer in self._signers.items()},
             },
         )
-        self.root: str = sign_root(root, [root_signer]).decode()
+        self.root: str = sign_root(root, [self._root_signer]).decode()
 
     # ── what the vendor does ─────────────────────────────────────────────────────────────────────────────────────────
 

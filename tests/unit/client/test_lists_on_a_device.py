@@ -17,8 +17,12 @@ from carnet.client.upkeep import Rest
 from carnet.client.wire import HttpAnswer, HttpRequest
 from carnet.core._base import replace
 from carnet.core.errors import TransportError
-from carnet.core.instant import DAY, HOUR
+from carnet.core.instant import DAY, HOUR, Instant
 from carnet.core.model import Policy
+from carnet.formats.bundle import Bundle, write_bundle
+from carnet.formats.keys import Ed25519Signer, KeyRing, PublicKey, Role
+from carnet.formats.root import build_root, read_root, sign_root
+from carnet.formats.status_list import issue_status_list, verify_status_list
 from carnet.testing import Lab, MemoryTransport
 from carnet.testing.lists import PATH, URI
 
@@ -335,6 +339,81 @@ def test_two_apps_on_a_device_fetch_one_list(lab: Lab) -> None:
         if not isinstance(plan, Rest):
             app._contact(plan)
     assert asked(lab) == [PATH]
+
+
+# ── under another root ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+NEW_KEY = Ed25519Signer(b"the next key of the lists" + bytes(7))
+
+
+def next_root(lab: Lab, *keys: Ed25519Signer, days: float = 1000) -> str:
+    """The root after the embedded one, in which *keys* are those of the status lists."""
+    server, first = lab.server, read_root(lab.server.root)
+    held: dict[Role, list[PublicKey]] = {role.role: list(first.role_keys(role.role)) for role in first.roles}
+    root = build_root(
+        version=2,
+        issuer=first.issuer,
+        issued_at=lab.now,
+        expires_at=Instant(lab.now + int(days * DAY)),
+        keys={**held, "status-list": [key.public_key for key in keys]},
+    )
+    return sign_root(root, [server._root_signer]).decode()
+
+
+def signed(lab: Lab, version: tuple[int, int], signer: Ed25519Signer) -> str:
+    """The list of this moment in any version, by any key."""
+    ring = KeyRing.single("status-list", lab.server._signers["status-list"].public_key)
+    listed = verify_status_list(lab.server.status_list(), ring)
+    return issue_status_list(replace(listed, version=version), signer)
+
+
+def bundle(*lists: str, roots: tuple[str, ...] = ()) -> bytes:
+    return write_bundle(Bundle(roots=roots, status_lists=lists)).encode()
+
+
+def test_sec_27_a_list_that_was_driven_far_ahead_is_overcome_by_a_root_in_the_same_bundle(lab: Lab) -> None:
+    """The key of the lists was stolen, and its thief made a list that no list of the vendor's reaches."""
+    old = lab.server._signers["status-list"]
+    lab.go_offline()
+    lab.app(status_lists=signed(lab, (2**53 - 1, 2**53 - 1), old).encode()).check()
+    lab.server.licenses[0].revoke()
+    lab.pass_time(days=1)
+    genuine = signed(lab, (1, 9), NEW_KEY)
+    root = next_root(lab, NEW_KEY)
+    assert lab.app(status_lists=bundle(genuine)).check().state == "active"  # nobody vouches for that key
+    assert lab.app(status_lists=bundle(genuine, roots=(lab.server.root, root))).check().state == "revoked"
+    after = stored(lab.app())
+    assert (after.status_lists, after.roots) == ((genuine,), (root,))
+    # Neither the thief's list nor the older root comes back.
+    lab.pass_time(days=1)
+    stolen = signed(lab, (2**53 - 1, 2**53 - 1), old)
+    for given in (None, stolen.encode(), bundle(stolen, roots=(lab.server.root,))):
+        assert lab.app(status_lists=given).check().state == "revoked"
+
+
+def test_sec_20_an_ordinary_change_of_keys_goes_unnoticed(lab: Lab) -> None:
+    old = lab.server._signers["status-list"]
+    lab.app().refresh()
+    root = next_root(lab, old, NEW_KEY)
+    lab.go_offline()
+    for number, key in ((5, old), (6, NEW_KEY), (7, NEW_KEY)):
+        lab.pass_time(days=9)
+        token = signed(lab, (1, number), key)
+        assert lab.app(status_lists=bundle(token, roots=(root,))).check().state == "active"
+        assert stored(lab.app()).status_lists == (token,)
+
+
+def test_sec_22_an_expired_root_vouches_for_no_key_that_is_new_here(lab: Lab) -> None:
+    old = lab.server._signers["status-list"]
+    lab.app().refresh()
+    root = next_root(lab, old, NEW_KEY, days=1)
+    lab.go_offline()
+    lab.server.licenses[0].revoke()
+    lab.pass_time(days=2)
+    by_new, by_old = (signed(lab, (1, 9), key) for key in (NEW_KEY, old))
+    assert lab.app(status_lists=bundle(by_new, roots=(root,))).check().state == "active"
+    assert lab.app(status_lists=bundle(by_old, roots=(root,))).check().state == "revoked"
 
 
 # ── a year offline ───────────────────────────────────────────────────────────────────────────────────────────────────
