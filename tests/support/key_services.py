@@ -135,6 +135,11 @@ class KeyServiceStub:
             self.weather = weather
             self._changed.notify_all()
 
+    def wait_until_asked(self, times: int) -> None:
+        """Return when *times* requests came."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: self.asked >= times, 60), "nobody asked"
+
     @contextmanager
     def being(self, weather: Weather) -> Iterator[None]:
         """A weather for the length of a `with`."""
@@ -174,7 +179,9 @@ class KeyServiceStub:
 
     def respond(self, to: BaseHTTPRequestHandler, body: bytes) -> None:
         """Answer one request, as the weather is."""
-        self.asked += 1
+        with self._changed:
+            self.asked += 1
+            self._changed.notify_all()
         weather = self.weather
         if weather == "slow":
             with self._changed:

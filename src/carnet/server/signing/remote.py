@@ -26,9 +26,6 @@ from carnet.formats.keys import Algorithm, PublicKey, check_kid
 
 _T = TypeVar("_T")
 
-PROOF: Final = b"carnet/v1/key-location-proof"
-"""What is signed to see that a key signs. No artifact of ours is signed over bytes that begin so."""
-
 
 class Limits(Struct):
     """
@@ -201,17 +198,6 @@ class RemoteSigner:
 def _close(hands: _Hands, service: KeyService) -> None:
     hands.close()
     service.close()
-
-
-def prove(signer: RemoteSigner) -> PublicKey:
-    """
-    The public key of *signer*, after a signature that showed that its private half is there and may be used.
-
-    Raises:
-        TransportError, StateError, UsageError: As `RemoteSigner.sign`.
-    """
-    signer.sign(PROOF)
-    return signer.public_key
 
 
 # ── what services say ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,5 +1,5 @@
 """
-From a location outside this installation to its signer (R-63), and what a ceremony needs of one: `attach`, `generate`.
+From a location outside this installation to its signer (R-63), and `generate` for a token that has no key yet.
 
 PINs, tokens and addresses come from the environment, by the names that each service's own tools use where there are
 some. A secret may stand in a file by the same name with `_FILE` appended, as for every setting of the server.
@@ -20,7 +20,7 @@ from carnet.server.signing.locations import (
     VaultLocation,
     parse_location,
 )
-from carnet.server.signing.remote import KeyService, Limits, RemoteSigner, prove, unsuitable
+from carnet.server.signing.remote import KeyService, Limits, RemoteSigner
 
 if TYPE_CHECKING:
     from carnet.server.signing.pkcs11_key import Pkcs11Key
@@ -104,27 +104,6 @@ def open_remote(
     """
     limits = limits or Limits()
     return RemoteSigner(open_service(location, environ, limits), kid=kid, limits=limits)
-
-
-def attach(location: str, environ: Mapping[str, str], *, algorithms: tuple[Algorithm, ...] = ("Ed25519",)) -> PublicKey:
-    """
-    The public half of the key at *location*, after it signed: what a ceremony announces.
-
-    Args:
-        location: Where the private key is.
-        environ: Usually `os.environ`.
-        algorithms: What it may be; signing keys are Ed25519 keys, compatibility keys may be the others too.
-
-    Raises:
-        UsageError, StateError, TransportError, MalformedError: As `open_remote` and `RemoteSigner.sign`.
-    """
-    signer = open_remote(location, environ)
-    try:
-        if signer.public_key.alg not in algorithms:
-            raise unsuitable("that place", f"is one for {signer.public_key.alg}")
-        return prove(signer)
-    finally:
-        signer.close()
 
 
 def generate(location: str, environ: Mapping[str, str], *, alg: Algorithm = "Ed25519") -> PublicKey:
