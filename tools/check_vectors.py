@@ -16,6 +16,7 @@ import hashlib
 import json
 import re
 import sys
+import zlib
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
@@ -37,9 +38,10 @@ from tools.independent_reading import (  # noqa: E402
     canonical,
     check,
     check_entitlements,
-    check_status,
+    check_statuses,
     is_integer,
     is_kid,
+    is_list_version,
     is_text,
     is_time,
     json_object,
@@ -54,7 +56,7 @@ VECTORS: Final = ROOT / "specs" / "vectors"
 NOT_GENUINE: Final = frozenset(
     "unknown_key retired_key compromised_key wrong_algorithm bad_signature below_threshold root_not_next wrong_issuer "  # noqa: SIM905 - a table of words
     "answer_not_bound proof_not_bound proof_out_of_time kid_mismatch license_mismatch device_mismatch "
-    "included_mismatch".split()
+    "included_mismatch list_mismatch status_index_outside".split()
 )
 USAGE: Final = frozenset("license_unusable bad_token_settings bad_days wrong_key_type bad_grant bad_leeway".split())  # noqa: SIM905
 """The codes of the second layer and of wrong calls, from the pages; `does_not_open` is the third, others the first."""
@@ -77,7 +79,7 @@ def open_token(vector: dict[str, Any], token: str, typ: str, role: str, most: in
     jwk = trusted(vector, role, header["kid"])
     check(header["alg"] in NAMES[jwk["kty"]], "wrong_algorithm")
     check(fits(jwk, base64url(parts[2]), f"{parts[0]}.{parts[1]}".encode()), "bad_signature")
-    return json_object(base64url(parts[1]))
+    return json_object(base64url(parts[1]), max(16384, most))
 
 
 def check_times(claims: dict[str, Any]) -> None:
@@ -99,12 +101,7 @@ def license_token(vector: dict[str, Any]) -> str:
     for name in ("iat", "nbf", "exp", "lic_nbf"):
         check(name not in claims or is_time(claims[name]), "bad_claim")
     check(claims.get("lic_exp") is None or is_time(claims["lic_exp"]), "bad_claim")
-    uri = None
-    if "status" in claims:
-        check(isinstance(claims["status"], dict), "bad_status")
-        uri = check_status(claims["status"].get("status_list"), None)
-    if "act_status" in claims:
-        check_status(claims["act_status"], uri)
+    check_statuses(claims)
     require(claims, "iss aud sub jti iat nbf exp lic_exp pol ent")
     check_policy(claims["pol"])
     check_entitlements(claims["ent"])
@@ -189,6 +186,36 @@ def lease_token(vector: dict[str, Any]) -> str:
     holder = claims["holder"]
     check(isinstance(holder, dict) and holder.get("kind") in ("device", "process", "user"), "bad_claim")
     check(is_text(holder.get("id")), "bad_claim")
+    return "ok"
+
+
+def status_list(vector: dict[str, Any]) -> str:
+    """The outcome of a status list and of looking into it (status-list.md §5)."""
+    given = vector["input"]
+    claims = open_token(vector, text_of(given["list"]), "statuslist+jwt", "status-list", 4 * 1024 * 1024)
+    require(claims, "iss sub iat exp ttl version size status_list")
+    check(is_text(claims["iss"]) and is_text(claims["sub"]), "bad_claim")
+    check(is_time(claims["iat"]) and is_time(claims["exp"]), "bad_claim")
+    check(is_integer(claims["ttl"], 1, TEN_YEARS) and is_list_version(claims["version"]), "bad_claim")
+    check(is_integer(claims["size"], 1, 67_108_864) and isinstance(claims["status_list"], dict), "bad_claim")
+    check(claims["iat"] < claims["exp"] <= claims["iat"] + TEN_YEARS, "bad_times")
+    bits, lst = claims["status_list"].get("bits"), claims["status_list"].get("lst")
+    check(is_integer(bits, 1, 2) and isinstance(lst, str), "bad_status_list")
+    check(claims["size"] * bits % 8 == 0, "bad_status_list")
+    packed = base64url(lst)
+    try:
+        unpacker = zlib.decompressobj()
+        statuses = unpacker.decompress(packed, claims["size"] * bits // 8 + 1)
+    except zlib.error:
+        raise Bad("bad_status_list") from None
+    check(unpacker.eof and not unpacker.unused_data and len(statuses) * 8 == claims["size"] * bits, "bad_status_list")
+    check(claims["sub"] == given.get("uri", claims["sub"]), "list_mismatch")
+    found = {}
+    for index in given.get("indices", []):
+        check(0 <= index < claims["size"], "status_index_outside")
+        first = index * bits
+        found[str(index)] = statuses[first // 8] // 2 ** (first % 8) % 2**bits
+    assert found == vector["expect"]["value"]["statuses"], "statuses"
     return "ok"
 
 
@@ -305,6 +332,7 @@ FOLDERS: Final = {
     "time": time_answer,
     "device-proof": device_proof,
     "lease": lease_token,
+    "status-list": status_list,
     "root": root_file,
     "machine-file": machine_file,
     "clock": clock,

@@ -28,7 +28,7 @@ from tools.independent_reading import (  # noqa: E402 - found on the path that i
     base64url,
     check,
     check_entitlements,
-    check_status,
+    check_statuses,
     is_integer,
     is_text,
     is_time,
@@ -210,12 +210,7 @@ def check_extras(extras: Any) -> None:
     check("lic_nbf" not in extras or is_time(extras["lic_nbf"]), "bad_lic_nbf")
     check_entitlements(extras.get("ent"))
     check_file_policy(extras.get("pol"))
-    uri = None
-    if "status" in extras:
-        check(isinstance(extras["status"], dict), "bad_status")
-        uri = check_status(extras["status"].get("status_list"), None)
-    if "act_status" in extras:
-        check_status(extras["act_status"], uri)
+    check_statuses(extras)
 
 
 def check_file_policy(policy: Any) -> None:

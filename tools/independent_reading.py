@@ -174,12 +174,30 @@ def check_entitlements(items: Any) -> None:
     check(len({item["key"] for item in items}) == len(items), "bad_entitlements")
 
 
-def check_status(place: Any, default: str | None) -> str:
-    """A place in a status list (license-token.md §3.4); returns its list."""
+def check_status(place: Any, default: str | None, oldest: Any = (0, 0)) -> str:
+    """A place in a status list and the oldest version that counts (license-token.md §3.4); returns its list."""
+    check(is_list_version(oldest), "bad_status")
     check(isinstance(place, dict) and is_integer(place.get("idx"), 0, 2**31 - 1), "bad_status")
     uri = place.get("uri", default)
     check(is_text(uri), "bad_status")
     return str(uri)
+
+
+def check_statuses(claims: dict[str, Any]) -> None:
+    """The places of license and activation (license-token.md §3.4)."""
+    uri = None
+    check("status" in claims or "status_min" not in claims, "bad_status")
+    if "status" in claims:
+        check(isinstance(claims["status"], dict), "bad_status")
+        uri = check_status(claims["status"].get("status_list"), None, claims.get("status_min", [0, 0]))
+    if "act_status" in claims:
+        check(isinstance(claims["act_status"], dict), "bad_status")
+        check_status(claims["act_status"], uri, claims["act_status"].get("min", [0, 0]))
+
+
+def is_list_version(value: Any) -> bool:
+    """Whether *value* is the version of a status list (status-list.md §3)."""
+    return isinstance(value, list) and len(value) == 2 and all(is_integer(part, 0, 2**53 - 1) for part in value)
 
 
 def plain_decision(facts: dict[str, Any], given: dict[str, Any], device: str, moment: str) -> str:

@@ -55,7 +55,10 @@ _FULL = replace(
     customer="customer-1",
     not_before=Instant(ISSUED_AT + 60),
     license_starts_at=Instant(ISSUED_AT + 60),
-    activation_status_ref=StatusRef(uri="https://license.example.com/v1/status/3", index=131071),
+    license_status_ref=StatusRef(uri="https://license.example.com/v1/status/0", index=4711, minimum=(0, 17)),
+    activation_status_ref=StatusRef(
+        uri="https://license.example.com/v1/status/3", index=131071, minimum=(1795000000, 2)
+    ),
     policy=replace(
         GRANT.policy,
         grace_access="full",
@@ -299,6 +302,26 @@ def _token_claims() -> Iterator[Scenario]:
         "Reading before the start of a list.",
         {"status": {"status_list": {"idx": -1, "uri": "u"}}},
     )
+    yield claims("status-min", "Losing the oldest version of a list.", {"status_min": [0, 17]})
+    for name, oldest in (
+        ("null", None),
+        ("number", 17),
+        ("one", [17]),
+        ("three", [0, 17, 1]),
+        ("negative", [0, -1]),
+        ("true", [True, 1]),
+        ("text", ["0", "17"]),
+    ):
+        catches = "Taking another form of a version for none at all."
+        yield claims(f"status-min-{name}", catches, {"status_min": oldest})
+        own = {"idx": 92, "uri": "https://license.example.com/v1/status/3", "min": oldest}
+        yield claims(f"act-status-min-{name}", catches, {"act_status": own})
+    both = {"status_min": [0, 17], "act_status": {"idx": 92, "min": [0, 18]}}
+    yield claims("act-status-min", "Taking the license's version for the activation's own.", both)
+    elsewhere = {"idx": 92, "uri": "https://license.example.com/v1/status/3"}
+    both = {"status_min": [0, 17], "act_status": elsewhere}
+    yield claims("act-status-elsewhere", "Taking a version of one list for that of another.", both)
+    yield claims("status-min-alone", "Naming a version of no list.", {"status_min": [0, 17]}, "status")
     yield claims("act-status-alone", "Guessing the list of an activation.", {"act_status": {"idx": 1}}, "status")
     yield token(
         "claim-twice",

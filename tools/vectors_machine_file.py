@@ -19,7 +19,7 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
 from carnet.core._base import replace  # noqa: E402 - found on the path that is set above
 from carnet.core.instant import DAY, Instant  # noqa: E402
-from carnet.core.model import Grant, Policy  # noqa: E402
+from carnet.core.model import Grant, Policy, StatusRef  # noqa: E402
 from carnet.formats.machine_file import seal_plaintext  # noqa: E402
 from support.altered_claims import EXTRAS  # noqa: E402
 from support.machine_file_refusals import (  # noqa: E402
@@ -115,6 +115,11 @@ def genuine() -> Iterator[Scenario]:
     yield opened(
         "genuine-unusual-policy", "6", "Losing a member of the policy.", seal(grant=replace(GRANT, policy=every))
     )
+    listed = StatusRef(uri="https://license.example.com/v1/status/0", index=11, minimum=(0, 17))
+    apart = StatusRef(uri="https://license.example.com/v1/status/3", index=5, minimum=(1795000000, 2))
+    for name, own in (("minimum-shared", replace(listed, index=12)), ("minimum-apart", apart)):
+        grant = replace(GRANT, license_status_ref=listed, activation_status_ref=own)
+        yield opened(f"genuine-{name}", "6", "Losing the oldest version of a list.", seal(grant=grant))
     yield opened(
         "members-reordered",
         "2",

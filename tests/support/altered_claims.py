@@ -94,6 +94,8 @@ ALTERATIONS: list[tuple[str, list[Any], str]] = [
     (f"{EXTRAS}.act_status", NO_OBJECTS[:4], "bad_status"),
     (f"{EXTRAS}.act_status.idx", [-1, 2**31, "1", True, None, DELETE], "bad_status"),
     (f"{EXTRAS}.act_status.uri", NO_TEXTS[:-1], "bad_status"),
+    (f"{EXTRAS}.status_min", [None, 1, [1], [0, 1, 2], [0, -1], [True, 1], ["0", "1"], {}], "bad_status"),
+    (f"{EXTRAS}.act_status.min", [None, 1, [1], [0, 1, 2], [0, -1], [True, 1], ["0", "1"], {}], "bad_status"),
     (f"{EXTRAS}.pol", NO_OBJECTS, "bad_policy"),
     (f"{EXTRAS}.pol.name", ["", 1, None, DELETE], "bad_policy"),
     (f"{EXTRAS}.pol.ttl", [0, -1, "1", True, None, 3651 * DAY, DELETE], "bad_policy"),

@@ -16,6 +16,7 @@ from carnet.formats.keys import load_ed25519, public_key_from_jwk
 from carnet.formats.lease import verify_lease_token
 from carnet.formats.license_token import verify_license_token
 from carnet.formats.root import Root, anchor, next_root, read_root
+from carnet.formats.status_list import verify_status_list
 from carnet.formats.strict_json import dump_json, parse_json
 from carnet.formats.time_answer import verify_time_answer
 from support.decisions import to_json
@@ -97,6 +98,14 @@ def _lease(vector: Mapping[str, Any]) -> Outcome:
     return {"outcome": "ok", "value": to_json(verify_lease_token(text_of(vector["input"]["lease"]), ring_of(vector)))}
 
 
+def _status_list(vector: Mapping[str, Any]) -> Outcome:
+    given = vector["input"]
+    listed = verify_status_list(text_of(given["list"]), ring_of(vector), uri=given.get("uri"))
+    told = {name: value for name, value in to_json(listed).items() if name != "statuses"}
+    found = {str(index): listed.status(index) for index in given.get("indices", [])}
+    return {"outcome": "ok", "value": {**told, "size": listed.size, "statuses": found}}
+
+
 def _time(vector: Mapping[str, Any]) -> Outcome:
     given = vector["input"]
     return {
@@ -150,6 +159,7 @@ _RUNNERS: dict[str, Callable[[Mapping[str, Any]], Outcome]] = {
     "answer": _answer,
     "time": _time,
     "lease": _lease,
+    "status-list": _status_list,
     "device-proof": _device_proof,
     "root": _root,
     "bundle": _bundle,

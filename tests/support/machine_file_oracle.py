@@ -154,6 +154,10 @@ def _check_included(resource: dict[str, Any], license_key: str, product: str, li
     _check(isinstance(attributes.get("metadata", {}), dict))
 
 
+def _version(value: Any) -> None:
+    _check(isinstance(value, list) and len(value) == 2 and all(_whole(part) >= 0 for part in value))
+
+
 def _check_extras(extras: dict[str, Any]) -> None:
     _check(_whole(extras["v"]) == 1 and "crit" not in extras)
     for name in ("jti", "iss", "sub"):
@@ -162,12 +166,15 @@ def _check_extras(extras: dict[str, Any]) -> None:
     _time(extras.get("lic_nbf", 1))
     _native_entitlements(extras["ent"])
     uri = None
+    _check("status" in extras or "status_min" not in extras)
     if "status" in extras:
+        _version(extras.get("status_min", [0, 0]))
         uri = extras["status"]["status_list"]["uri"]
         _check(_text(uri) and 0 <= _whole(extras["status"]["status_list"]["idx"]) < 2**31)
     if "act_status" in extras:
         status = extras["act_status"]
         _check(_text(status.get("uri", uri)) and 0 <= _whole(status["idx"]) < 2**31)
+        _version(status.get("min", [0, 0]))
     policy = extras["pol"]
     _check(isinstance(policy, dict) and _text(policy["name"]) and len(policy["name"]) <= 100)
     for name in ("ttl", "token_ttl", "refresh"):

@@ -166,7 +166,8 @@ ENTITLEMENTS = st.lists(
     max_size=6,
     unique_by=lambda entitlement: entitlement.key,
 ).map(tuple)
-REFS = st.none() | st.builds(StatusRef, uri=TEXTS, index=st.integers(0, 2**31 - 1))
+VERSIONS = st.none() | st.tuples(st.integers(0, 2**53 - 1), st.integers(0, 2**53 - 1))
+REFS = st.none() | st.builds(StatusRef, uri=TEXTS, index=st.integers(0, 2**31 - 1), minimum=VERSIONS)
 
 
 @st.composite
@@ -200,6 +201,9 @@ def grants(draw: st.DrawFn) -> Grant:
     """Any grant that a machine file can carry, for `FINGERPRINT`."""
     issued_at = draw(st.integers(1, MAX_INSTANT - 1))
     offline_until = draw(st.integers(issued_at + 1, min(issued_at + MAX_LIFETIME_SECONDS, MAX_INSTANT)))
+    listed, own = draw(REFS), draw(REFS)
+    if listed is not None and own is not None and (own.uri == listed.uri or draw(st.booleans())):
+        own = replace(own, uri=listed.uri, minimum=own.minimum or listed.minimum)  # one list, one oldest version
     return replace(
         GRANT,
         id=draw(TEXTS),
@@ -215,6 +219,6 @@ def grants(draw: st.DrawFn) -> Grant:
         license_starts_at=draw(st.none() | TIMES),
         license_expires_at=draw(st.none() | TIMES),
         entitlements=draw(ENTITLEMENTS),
-        license_status_ref=draw(REFS),
-        activation_status_ref=draw(REFS),
+        license_status_ref=listed,
+        activation_status_ref=own,
     )

@@ -124,7 +124,7 @@ def grant_from_json(value: Mapping[str, Any]) -> Grant:
             members[name] = parse_instant(members[name])
     for name in ("license_status_ref", "activation_status_ref"):
         if name in members:
-            members[name] = StatusRef(**members[name])
+            members[name] = _status_ref_from_json(**members[name])
     members["entitlements"] = tuple(entitlement_from_json(item) for item in members.get("entitlements", ()))
     policy: dict[str, Any] = {"seat_limit": None, **members["policy"]}
     policy["entitlements"] = tuple(entitlement_from_json(item) for item in policy.get("entitlements", ()))
@@ -132,6 +132,10 @@ def grant_from_json(value: Mapping[str, Any]) -> Grant:
         policy[name] = tuple(policy.get(name, ()))
     members["policy"] = Policy(**policy)
     return Grant(**members)
+
+
+def _status_ref_from_json(uri: str, index: int, minimum: list[int] | None = None) -> StatusRef:
+    return StatusRef(uri=uri, index=index, minimum=None if minimum is None else (minimum[0], minimum[1]))
 
 
 def _without_nothing(members: dict[str, Any]) -> dict[str, Any]:

@@ -123,6 +123,9 @@ def _claims(claims: Any) -> None:
             _text(entry["below"])
     _check(len(set(keys)) == len(keys))
     uri = None
+    _check("status" in claims or "status_min" not in claims)
+    if "status_min" in claims:
+        _version(claims["status_min"])
     if "status" in claims:
         _check(isinstance(claims["status"], dict) and isinstance(claims["status"].get("status_list"), dict))
         listed = claims["status"]["status_list"]
@@ -133,6 +136,14 @@ def _claims(claims: Any) -> None:
         _check(isinstance(claims["act_status"], dict))
         _whole(claims["act_status"].get("idx"), 0, 2**31 - 1)
         _text(claims["act_status"].get("uri", uri))
+        if "min" in claims["act_status"]:
+            _version(claims["act_status"]["min"])
+
+
+def _version(value: Any) -> None:
+    _list(value, 2, 2)
+    for part in value:
+        _whole(part, 0, 2**53 - 1)
 
 
 def verify(token: bytes, keys: dict[str, bytes]) -> dict[str, Any]:

@@ -22,8 +22,9 @@ from support.vendor import Vendor
 
 METHODS = {"get", "put", "post", "delete", "patch", "head", "options"}
 PUBLIC = {
-    "activate", "validate", "refresh", "deactivate", "newestRoot", "root", "jwks", "time", "livez", "readyz", "metrics",
-    "openapi", "listProblems", "explainProblem", "claimLease", "renewLease", "releaseLease", "recordUse",
+    "activate", "validate", "refresh", "deactivate", "newestRoot", "root", "statusList", "jwks", "time", "livez",
+    "readyz", "metrics", "openapi", "listProblems", "explainProblem", "claimLease", "renewLease", "releaseLease",
+    "recordUse",
 }  # fmt: skip
 
 

@@ -19,7 +19,10 @@ ENTITLEMENTS = st.lists(
     unique_by=lambda entitlement: entitlement.key,
 ).map(tuple)
 REFS = st.none() | st.builds(
-    StatusRef, uri=st.just("https://license.example.com/v1/status/7"), index=st.integers(0, 131_071)
+    StatusRef,
+    uri=st.just("https://license.example.com/v1/status/7"),
+    index=st.integers(0, 131_071),
+    minimum=st.none() | st.tuples(st.integers(0, 2**53 - 1), st.integers(1, 2**53 - 1)),
 )
 POLICIES = st.builds(
     Policy,

@@ -26,6 +26,7 @@ GENERATORS = {
     "vectors_answer_root": ("answer", "root"),
     "vectors_time": ("time", "device-proof"),
     "vectors_lease": ("lease",),
+    "vectors_status_list": ("status-list",),
 }
 FOLDERS = [folder for folders in GENERATORS.values() for folder in folders]
 ALL = {

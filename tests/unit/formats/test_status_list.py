@@ -268,10 +268,11 @@ def test_sec_27_a_version_is_epoch_and_number() -> None:
     assert [code_of(version=wrong) for wrong in wrong_ones] == ["bad_claim"] * len(wrong_ones)
 
 
-def test_sec_26_the_size_is_a_multiple_of_8_and_bounded() -> None:
-    wrong_ones: list[Any] = [0, -8, 1, 7, 9, 15, 17, 67_108_864 + 8, "16", True, None, [16]]
+def test_sec_26_the_size_is_bounded_and_fills_whole_bytes() -> None:
+    wrong_ones: list[Any] = [0, -8, 67_108_864 + 1, "16", True, None, [16]]
     assert [code_of(size=wrong) for wrong in wrong_ones] == ["bad_claim"] * len(wrong_ones)
-    assert [code_of(size=other) for other in (8, 24)] == ["bad_status_list"] * 2
+    assert [code_of(size=other) for other in (1, 8, 12, 15, 17, 20, 24)] == ["bad_status_list"] * 7
+    assert code_of(size=12, **listed_as(zlib.compress(LISTED.statuses[:3]))) is None
 
 
 def test_sec_26_the_largest_list_is_read_and_no_larger_one() -> None:
