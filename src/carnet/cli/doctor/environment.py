@@ -26,6 +26,7 @@ KNOWN: Final = frozenset(
         "CARNET_HOST",
         "CARNET_JOBS",
         "CARNET_KEEP_EVENTS_DAYS",
+        "CARNET_KEY_ANNOUNCE_SECONDS",
         "CARNET_LICENSE_KEY",
         "CARNET_PASSPHRASE",
         "CARNET_PORT",
