@@ -111,9 +111,14 @@ def head_leaf(position: int, hash_: bytes) -> bytes:
     return _leaf({"hash": b64url_encode(hash_), "position": position, "type": "audit-head"})
 
 
-def leaf_members(leaf: bytes) -> bytes | None:
-    """The JSON text of a leaf; None if it is none of ours."""
-    return leaf.removeprefix(_LEAF) if leaf.startswith(_LEAF) else None
+def leaf_text(leaf: bytes) -> str:
+    """The JSON text of a leaf."""
+    return leaf.removeprefix(_LEAF).decode()
+
+
+def as_leaf(text: str) -> bytes:
+    """The leaf with this JSON text."""
+    return _LEAF + text.encode()
 
 
 def _leaf(members: dict[str, Any]) -> bytes:

@@ -14,12 +14,13 @@ from carnet.formats.encoding import b64url_encode
 from carnet.formats.log_leaves import (
     AuditRow,
     IssuedRow,
+    as_leaf,
     chain_link,
     chain_start,
     event_leaf,
     head_leaf,
     issued_leaf,
-    leaf_members,
+    leaf_text,
 )
 
 ROW = AuditRow(
@@ -81,8 +82,8 @@ def test_leaves_are_what_the_specification_says_byte_for_byte_and_hold_no_claims
     assert event_leaf(9, ROW) == b"carnet/log-leaf/1\n" + event.encode()
     head = '{"hash":"' + b64url_encode(bytes(32)) + '","position":9,"type":"audit-head"}'
     assert head_leaf(9, bytes(32)) == b"carnet/log-leaf/1\n" + head.encode()
-    assert leaf_members(head_leaf(9, bytes(32))) == head.encode()
-    assert leaf_members(b"{}") is None
+    assert leaf_text(head_leaf(9, bytes(32))) == head
+    assert as_leaf(head) == head_leaf(9, bytes(32))
 
 
 @pytest.mark.parametrize("name", list(AuditRow.__fields__))
