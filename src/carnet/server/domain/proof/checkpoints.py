@@ -13,6 +13,7 @@ from carnet.core.errors import StateError
 from carnet.formats.checkpoint import Checkpoint, origin_of, read_checkpoint, sign_checkpoint, verify_checkpoint
 from carnet.server.domain.proof.edge import Edge, range_hash
 from carnet.server.domain.proof.growing import Log
+from carnet.server.domain.signing import sign_off_the_loop
 from carnet.server.ports import Clock, SigningKeys, Storage
 from carnet.server.ports.proof import CheckpointPlace
 
@@ -68,7 +69,8 @@ class Checkpoints:
         if not is_grown:
             return None
         signer = self._keys.signer("checkpoint")
-        note = sign_checkpoint(Checkpoint(origin=origin, size=size, root=root), signer)
+        checkpoint = Checkpoint(origin=origin, size=size, root=root)
+        note = await sign_off_the_loop(signer, lambda: sign_checkpoint(checkpoint, signer))
         verify_checkpoint(read_checkpoint(note), [signer.public_key])  # own output, before anybody relies on it
         now = self._clock.now()
         await asyncio.to_thread(self._place.add, note, now)
