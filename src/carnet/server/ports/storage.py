@@ -18,6 +18,7 @@ from carnet.server.ports.leases import LeaseStore
 from carnet.server.ports.licenses import LicenseStore
 from carnet.server.ports.limits import LimitStore
 from carnet.server.ports.models import ModelStore
+from carnet.server.ports.never_issued import NeverIssuedStore
 from carnet.server.ports.outbox import OutboxStore
 from carnet.server.ports.proof import ProofStore
 from carnet.server.ports.reissue import ReissueStore
@@ -74,6 +75,7 @@ class Storage(
     JobStore,
     TrustStore,
     ReissueStore,
+    NeverIssuedStore,
     StatusStore,
     ProofStore,
     Protocol,

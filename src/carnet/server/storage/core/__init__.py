@@ -16,6 +16,7 @@ from carnet.server.storage.core.clock import ClockPart
 from carnet.server.storage.core.jobs import JobPart
 from carnet.server.storage.core.licenses import LicensePart
 from carnet.server.storage.core.models import ModelPart
+from carnet.server.storage.core.never_issued import NeverIssuedPart
 from carnet.server.storage.core.outbox import OutboxPart
 from carnet.server.storage.core.proof import ProofPart
 from carnet.server.storage.core.reach import ReachPart
@@ -47,5 +48,6 @@ class CoreStore(
     TrustPart,
     StatusPart,
     ReissuePart,
+    NeverIssuedPart,
 ):
     """The part of `ports.Storage` that devices do not wait for."""

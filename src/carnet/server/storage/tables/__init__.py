@@ -29,6 +29,7 @@ from carnet.server.storage.tables.jobs import deliveries, destinations, jobs, li
 from carnet.server.storage.tables.leases import lease_endings, lease_pools, lease_terms, leases, service_clock
 from carnet.server.storage.tables.licenses import activations, licenses, status_indices
 from carnet.server.storage.tables.models import enrolments, events, trials, usage, usage_events
+from carnet.server.storage.tables.never_issued import never_issued
 from carnet.server.storage.tables.proof import audit_chain, log_leaves, log_state, log_tiles
 from carnet.server.storage.tables.register import audit, issuances, seen_proofs
 from carnet.server.storage.tables.status import status_lists
@@ -65,6 +66,7 @@ __all__ = [
     "log_state",
     "log_tiles",
     "metadata",
+    "never_issued",
     "policies",
     "products",
     "rate_limits",
@@ -80,5 +82,5 @@ __all__ = [
     "usage_events",
 ]
 
-REVISION = "0013"
+REVISION = "0014"
 """The newest migration: with those before it, it makes these tables. A database at it needs no look at the scripts."""

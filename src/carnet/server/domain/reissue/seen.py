@@ -1,0 +1,195 @@
+"""
+Artifacts that were seen and never issued: what a thief signed with a key of ours, when it comes by (SEC-24).
+
+Devices tell which artifacts they hold when they come anyway. That is noted in a microsecond and looked up in the
+register a few times a minute, many at once, beside requests and never within one (design.md §2 rule 9). What the
+register does not know as it is, is recorded, audited and told as ``artifact.never_issued``.
+
+What a device tells proves nothing: whoever holds a license key can tell what they like. So a record says whether we saw
+the artifact itself, nothing is refused because of one, and there are never more than `MAX_RECORDED`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Literal, TypeAlias
+
+from carnet.core._base import Struct, replace
+from carnet.core.errors import CarnetError
+from carnet.core.instant import Instant
+from carnet.core.model import Grant
+from carnet.server.domain.audit.entries import entry
+from carnet.server.domain.events import event
+from carnet.server.domain.ids import Ids
+from carnet.server.ports import Storage
+from carnet.server.ports.never_issued import Strangeness, Stranger
+from carnet.server.records import SYSTEM, AuditEntry, Event, Issuance
+
+HeldKind: TypeAlias = Literal["token", "machine-file"]
+
+MAX_HELD: Final = 4
+"""Of one request; an SDK holds two."""
+
+MAX_BUFFERED: Final = 20_000
+MAX_RECORDED: Final = 10_000
+_LOT: Final = 500
+
+
+class HeldArtifact(Struct):
+    """An artifact that a device says it holds: its id, key and times, never the artifact itself."""
+
+    kind: HeldKind
+    jti: str
+    kid: str
+    issued_at: Instant
+    expires_at: Instant
+
+
+class SeenArtifacts:
+    """
+    Notes what is seen and looks it up.
+
+    Args:
+        storage: The register.
+        ids: For events.
+        is_ours: Whether a key id is one that this installation signs with, or did.
+        most: How many things wait to be looked up; more are not noted.
+    """
+
+    def __init__(self, storage: Storage, ids: Ids, is_ours: Callable[[str], bool], *, most: int = MAX_BUFFERED) -> None:
+        self._storage = storage
+        self._ids = ids
+        self._is_ours = is_ours
+        self._most = most
+        self._noted: dict[tuple[str, str, Instant], Stranger] = {}
+        self._told: Callable[[Stranger], None] = _nobody
+        self.dropped = 0
+
+    def on_stranger(self, told: Callable[[Stranger], None]) -> None:
+        """Call *told* with each that is new, once it is recorded."""
+        self._told = told
+
+    def note(
+        self,
+        held: tuple[HeldArtifact, ...],
+        now: Instant,
+        *,
+        product: str,
+        license_id: str | None,
+        activation_id: str | None,
+    ) -> None:
+        """A device told what it holds."""
+        for each in held:
+            key = (each.jti, each.kid, each.expires_at)
+            if key in self._noted:
+                continue
+            if len(self._noted) >= self._most:
+                self.dropped += 1
+                continue
+            self._noted[key] = Stranger(
+                jti=each.jti,
+                kid=each.kid,
+                expires_at=each.expires_at,
+                kind=each.kind,
+                issued_at=each.issued_at,
+                reason="unknown",
+                proved=False,
+                product=product,
+                license_id=license_id,
+                activation_id=activation_id,
+                first_seen_at=now,
+                last_seen_at=now,
+            )
+
+    async def flush(self) -> None:
+        """
+        Look up what was noted, and record what the register does not know.
+
+        Raises:
+            StateError: The storage is away; what was noted is looked up the next time.
+        """
+        noted, self._noted = self._noted, {}
+        while noted:
+            some = dict(noted.popitem() for _ in range(min(_LOT, len(noted))))
+            try:
+                await self._look_up(tuple(each for each in some.values() if self._is_ours(each.kid)))
+            except CarnetError:
+                self._noted = {**noted, **some, **self._noted}
+                raise
+
+    async def _look_up(self, seen: tuple[Stranger, ...]) -> None:
+        if not seen:
+            return
+        lines = await self._storage.issuances_of(tuple({each.jti for each in seen}))
+        known = {line.jti: line for line in lines}
+        await self.record(
+            tuple(
+                replace(each, reason=reason)
+                for each in seen
+                if (reason := strangeness(each, known.get(each.jti))) is not None
+            )
+        )
+
+    async def record(self, strangers: tuple[Stranger, ...]) -> None:
+        """
+        Record what was seen and never issued.
+
+        Raises:
+            StateError: ``storage_unavailable``, ``storage_busy``.
+        """
+        if not strangers:
+            return
+        for each in await self._storage.add_strangers(strangers, self._tell, most=MAX_RECORDED):
+            self._told(each)
+
+    def _tell(self, stranger: Stranger) -> tuple[AuditEntry, Event]:
+        details = {
+            "kid": stranger.kid,
+            "kind": stranger.kind,
+            "reason": stranger.reason,
+            "proved": stranger.proved,
+            "license": stranger.license_id,
+            "activation": stranger.activation_id,
+            "issued_at": stranger.issued_at,
+            "expires_at": stranger.expires_at,
+        }
+        at = stranger.last_seen_at
+        return (
+            entry(at, SYSTEM, "artifact.never_issued", stranger.jti, **details),
+            event(self._ids, at, "artifact.never_issued", stranger.jti, stranger.product, **details),
+        )
+
+
+def strangeness(seen: Stranger, line: Issuance | None) -> Strangeness | None:
+    """What is odd about *seen*, when the register says *line* of its id; None: it is what was issued."""
+    if line is None:
+        return "unknown"
+    same = (line.kind, line.kid, line.issued_at, line.expires_at) == (
+        seen.kind,
+        seen.kid,
+        seen.issued_at,
+        seen.expires_at,
+    )
+    return None if same else "differs"
+
+
+def stranger_of(grant: Grant, now: Instant, reason: Strangeness) -> Stranger:
+    """An artifact that we saw ourselves, and whose signature verifies."""
+    return Stranger(
+        jti=grant.id,
+        kid=str(grant.kid),
+        expires_at=grant.offline_until or grant.license_expires_at or now,
+        kind=grant.kind,
+        issued_at=grant.issued_at,
+        reason=reason,
+        proved=True,
+        product=grant.product,
+        license_id=grant.license_id,
+        activation_id=grant.activation_id,
+        first_seen_at=now,
+        last_seen_at=now,
+    )
+
+
+def _nobody(_stranger: Stranger) -> None:
+    """Nobody listens."""

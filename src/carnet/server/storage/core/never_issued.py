@@ -1,0 +1,127 @@
+"""
+Artifacts that were seen and never issued, in SQLAlchemy Core.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from carnet.core._base import replace
+from carnet.core.instant import Instant
+from carnet.server.ports.never_issued import Stranger
+from carnet.server.records import AuditEntry, Event, Issuance
+from carnet.server.storage import rows
+from carnet.server.storage.core.unit import CoreUnits, add_audit, add_events
+from carnet.server.storage.tables import installation, issuances, never_issued
+
+
+class NeverIssuedPart(CoreUnits):
+    """`ports.NeverIssuedStore`."""
+
+    async def issuances_of(self, jtis: tuple[str, ...]) -> tuple[Issuance, ...]:
+        """See `ports.NeverIssuedStore`."""
+        columns = [column if column.name != "claims" else sa.literal("") for column in issuances.c]
+        return await self._all(sa.select(*columns).where(issuances.c.jti.in_(jtis)), rows.issuance_from)
+
+    async def add_strangers(
+        self,
+        strangers: tuple[Stranger, ...],
+        told: Callable[[Stranger], tuple[AuditEntry, Event]],
+        *,
+        most: int,
+    ) -> tuple[Stranger, ...]:
+        """See `ports.NeverIssuedStore`."""
+
+        def work(connection: sa.Connection) -> tuple[Stranger, ...]:
+            # Two processes that saw the same one do this one after the other: it is rare, and never on a hot path.
+            connection.execute(sa.select(installation.c.issuer).with_for_update())
+            room = most - (connection.scalar(sa.select(sa.func.count()).select_from(never_issued)) or 0)
+            new: list[Stranger] = []
+            for each in strangers:
+                same = _is(each)
+                row = connection.execute(sa.select(never_issued).where(same)).first()
+                if row is None and room > 0:
+                    room -= 1
+                    connection.execute(sa.insert(never_issued), _values(each))
+                    new.append(each)
+                elif row is not None:
+                    known = stranger_from(row)
+                    now = replace(
+                        known,
+                        proved=known.proved or each.proved,
+                        last_seen_at=max(known.last_seen_at, each.last_seen_at),
+                        times=known.times + each.times,
+                    )
+                    connection.execute(sa.update(never_issued).where(same).values(_values(now)))
+                    if now.proved and not known.proved:
+                        new.append(now)
+            for each in new:
+                audit, event = told(each)
+                add_audit(connection, audit)
+                add_events(connection, (event,))
+            return tuple(new)
+
+        return await self._write(work)
+
+    async def strangers(self, *, kid: str | None, limit: int) -> tuple[Stranger, ...]:
+        """See `ports.NeverIssuedStore`."""
+        table = never_issued
+        query = _about(sa.select(table), kid)
+        query = query.order_by(table.c.proved.desc(), table.c.last_seen_at.desc(), table.c.jti).limit(limit)
+        return await self._all(query, stranger_from)
+
+    async def count_strangers(self, *, kid: str | None) -> int:
+        """See `ports.NeverIssuedStore`."""
+        query = _about(sa.select(sa.func.count()).select_from(never_issued), kid)
+        return await self._read(lambda connection: connection.scalar(query) or 0)
+
+
+def stranger_from(row: Sequence[Any]) -> Stranger:
+    """A row of `never_issued`."""
+    return Stranger(
+        jti=row[0],
+        kid=row[1],
+        expires_at=Instant(row[2]),
+        kind=row[3],
+        issued_at=Instant(row[4]),
+        reason=row[5],
+        proved=bool(row[6]),
+        product=row[7],
+        license_id=row[8],
+        activation_id=row[9],
+        first_seen_at=Instant(row[10]),
+        last_seen_at=Instant(row[11]),
+        times=row[12],
+    )
+
+
+def _values(stranger: Stranger) -> dict[str, Any]:
+    return {
+        "jti": stranger.jti,
+        "kid": stranger.kid,
+        "expires_at": int(stranger.expires_at),
+        "kind": stranger.kind,
+        "issued_at": int(stranger.issued_at),
+        "reason": stranger.reason,
+        "proved": int(stranger.proved),
+        "product": stranger.product,
+        "license_id": stranger.license_id,
+        "activation_id": stranger.activation_id,
+        "first_seen_at": int(stranger.first_seen_at),
+        "last_seen_at": int(stranger.last_seen_at),
+        "times": stranger.times,
+    }
+
+
+def _is(stranger: Stranger) -> sa.ColumnElement[bool]:
+    table = never_issued
+    return sa.and_(
+        table.c.jti == stranger.jti, table.c.kid == stranger.kid, table.c.expires_at == int(stranger.expires_at)
+    )
+
+
+def _about(query: sa.Select[Any], kid: str | None) -> sa.Select[Any]:
+    return query if kid is None else query.where(never_issued.c.kid == kid)
