@@ -58,7 +58,13 @@ def create_app(installation: Installation, siblings: Siblings | None = None) -> 
         A Litestar application that answers on any host name (users-ask 2). It reads no environment and holds no state
         but counters.
     """
-    metrics = Metrics(installation.storage_stats, installation.statistics, installation.flusher)
+    metrics = Metrics(
+        installation.storage_stats,
+        installation.statistics,
+        installation.flusher,
+        installation.lists,
+        installation.time,
+    )
     installation.statistics.on_alert(tell_alert)
     installation.clock.guard.on_change(tell_clock)
     admin = Router(

@@ -22,7 +22,8 @@ from carnet._version import __version__
 from carnet.server.domain.statistics.anomalies import AlertKind
 from carnet.server.domain.statistics.flushing import Flusher
 from carnet.server.domain.statistics.service import Statistics
-from carnet.server.ports import ReplicaStats, StorageStats
+from carnet.server.domain.status.lists import StatusLists
+from carnet.server.ports import Clock, ReplicaStats, StorageStats
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST.partition("; charset")[0]
 UNMATCHED: Final = "unmatched"
@@ -84,6 +85,27 @@ class _StatisticsCollector(Collector):
         )
 
 
+class _ListCollector(Collector):
+    """The published status lists that this process serves."""
+
+    def __init__(self, lists: StatusLists, clock: Clock) -> None:
+        self._lists = lists
+        self._clock = clock
+
+    def collect(self) -> Iterator[Metric]:
+        """What Prometheus calls."""
+        served = self._lists.all()
+        yield GaugeMetricFamily("carnet_status_lists", "Status lists that are served.", value=len(served))
+        yield GaugeMetricFamily(
+            "carnet_status_list_age_seconds",
+            "How long ago the oldest of them was published.",
+            value=self._lists.oldest_age_seconds(self._clock.now()),
+        )
+        yield CounterMetricFamily(
+            "carnet_status_lists_published", "Lists that this process published.", value=self._lists.published
+        )
+
+
 class Metrics:
     """The counters of one app."""
 
@@ -92,17 +114,23 @@ class Metrics:
         storage_stats: Callable[[], StorageStats],
         statistics: Statistics | None = None,
         flusher: Flusher | None = None,
+        lists: StatusLists | None = None,
+        clock: Clock | None = None,
     ) -> None:
         """
         Args:
             storage_stats: Reads the database writer's counters.
             statistics: Whose losses and alerts are shown.
             flusher: Whose failures are shown.
+            lists: Whose number and age are shown.
+            clock: By which they age.
         """
         self.registry = CollectorRegistry()
         self.registry.register(_StorageCollector(storage_stats))
         if statistics is not None and flusher is not None:
             self.registry.register(_StatisticsCollector(statistics, flusher))
+        if lists is not None and clock is not None:
+            self.registry.register(_ListCollector(lists, clock))
         ProcessCollector(registry=self.registry)
         GCCollector(registry=self.registry)
         self._requests = Counter(
