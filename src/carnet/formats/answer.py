@@ -14,6 +14,7 @@ from carnet.core._base import Struct
 from carnet.core.errors import MalformedError, NotGenuineError, UsageError
 from carnet.core.instant import MAX_INSTANT, Instant
 from carnet.core.model import Refusal
+from carnet.core.refresh_stamps import number_of
 from carnet.formats.encoding import b64url_decode, sha256_b64url
 from carnet.formats.jws import open_jws, sign_jws
 from carnet.formats.keys import KeyRing, Signer
@@ -56,6 +57,7 @@ class Answer(Struct):
         license_id: The license it is about, where one was found.
         activation_id: The activation it is about, where there is one.
         artifacts: Name and SHA-256 (base64url) of each artifact that came with it, sorted by name.
+        stamp: What the device is to show at its next refresh (SEC-45); only with grants of activate and refresh.
     """
 
     id: str
@@ -71,6 +73,7 @@ class Answer(Struct):
     license_id: str | None = None
     activation_id: str | None = None
     artifacts: tuple[tuple[str, str], ...] = ()
+    stamp: str | None = None
 
 
 def digest_artifacts(artifacts: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
@@ -111,6 +114,7 @@ def issue_answer(answer: Answer, signer: Signer) -> str:
         "artifacts": dict(answer.artifacts),
     }
     optional = {"dev": answer.device, "sub": answer.license_id, "act": answer.activation_id, "code": answer.code}
+    optional["stamp"] = answer.stamp
     claims.update((name, value) for name, value in optional.items() if value is not None)
     if answer.reasons:
         claims["reasons"] = answer.reasons
@@ -225,6 +229,9 @@ def _answer_of(claims: dict[str, Any]) -> Answer:
         raise _bad_claim("reasons", f"up to {_MAX_REASONS} codes")
     if (reasons[:1] != [code]) if refused else ("code" in claims or "reasons" in claims):
         raise _bad_claim("code", "the first of the reasons when refused, and absent when granted")
+    stamp = claims.get("stamp")
+    if "stamp" in claims and (refused or type(stamp) is not str or number_of(stamp) is None):
+        raise _bad_claim("stamp", "a number, a dot and 16 characters, with a grant")
     return Answer(
         id=claims["jti"],
         issuer=claims["iss"],
@@ -239,6 +246,7 @@ def _answer_of(claims: dict[str, Any]) -> Answer:
         license_id=claims.get("sub"),
         activation_id=claims.get("act"),
         artifacts=_artifacts_of(claims["artifacts"]),
+        stamp=stamp,
     )
 
 

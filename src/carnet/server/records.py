@@ -16,6 +16,7 @@ from carnet.core.conditions import Conditions
 from carnet.core.instant import Instant
 from carnet.core.model import LicenseStatus, LicenseType, Policy
 from carnet.core.progress import NOTHING, Progress, needs_care
+from carnet.core.refresh_stamps import Stamps
 from carnet.formats.keys import Algorithm, KeyState, Role
 
 CompatibilityAlgorithm = Literal["EdDSA", "ES256", "RS256"]
@@ -150,6 +151,7 @@ class Activation(Struct):
 
     `account` is the user whose seat it is, where seats belong to users (R-28); `user` is whoever the device named.
     `enrolment` is the enrolment token it came with, and `group` where that placed it (users-ask 14).
+    `stamps` tell whether a copy of the device comes too (SEC-45).
     """
 
     id: str
@@ -171,6 +173,7 @@ class Activation(Struct):
     account: str | None = None
     enrolment: str | None = None
     group: str | None = None
+    stamps: Stamps = Stamps()
 
 
 class Issuance(Struct):

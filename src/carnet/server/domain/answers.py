@@ -76,6 +76,7 @@ class Prover:
         activation_id: str | None = None,
         refused: tuple[Reason, ...] = (),
         artifacts: Mapping[str, str] | None = None,
+        stamp: str | None = None,
     ) -> str:
         """
         The proof of one answer.
@@ -90,6 +91,7 @@ class Prover:
             activation_id: The activation it concerns.
             refused: Every reason of a refusal, the main one first; empty for a grant.
             artifacts: Name and text of each artifact that the answer carries; their hashes are signed.
+            stamp: What the device is to show at its next refresh.
         """
         answer = Answer(
             id=self._ids.new(at),
@@ -105,5 +107,6 @@ class Prover:
             license_id=license_id,
             activation_id=activation_id,
             artifacts=digest_artifacts(artifacts or {}),
+            stamp=stamp,
         )
         return issue_answer(answer, self._keys.signer("answer"))

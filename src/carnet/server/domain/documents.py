@@ -140,6 +140,7 @@ def activation_json(activation: ActivationView) -> dict[str, Any]:
         "refreshed_at": str(activation.refreshed_at),
         "covered_until": str(activation.covered_until),
         "deactivated_at": text_of(activation.deactivated_at),
+        "forks": activation.forks,
     }
 
 

@@ -33,12 +33,14 @@ EVENT_KINDS: Final[dict[str, str]] = {
     "license.usage_over_limit": "A meter went over its limit.",
     "activation.created": "A device took a seat.",
     "activation.deactivated": "A seat was given back or taken back.",
+    "activation.forked": "A copy of a device came too: it showed a stamp that the device itself has given up.",
     "activation.rebound": "A seat followed its device, whose parts were changed.",
     "activation.replaced": "A seat was given up for another device.",
     "trial.started": "A device began its one trial of a product.",
     "trial.ending": "A trial ends in 30 days, in 7 days or tomorrow.",
     "trial.ended": "A trial's term has ended.",
     "enrolment.used": "A device came with an enrolment token.",
+    "artifact.never_issued": "An artifact was seen that names a key of ours, and that was never issued here.",
 }
 """Kind -> what happened."""
 

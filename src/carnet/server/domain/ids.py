@@ -9,10 +9,13 @@ from __future__ import annotations
 import threading
 
 from carnet.core.instant import Instant
+from carnet.formats.encoding import b64url_encode
 from carnet.server.ports import Random
 
 _IDS_PER_SECOND = 1000 * 4096
 """1,000 milliseconds, 12 bits behind each."""
+
+_RANDOM_BYTES = 12
 
 
 class Ids:
@@ -28,6 +31,10 @@ class Ids:
         self._lock = threading.Lock()
         self._last_second = -1
         self._sequence = 0
+
+    def random_text(self) -> str:
+        """96 random bits, as 16 characters of base64url."""
+        return b64url_encode(self._random(_RANDOM_BYTES))
 
     def new(self, now: Instant) -> str:
         """

@@ -346,7 +346,11 @@ class RevealedKeyReply(msgspec.Struct, kw_only=True):
 
 
 class ActivationReply(msgspec.Struct, kw_only=True):
-    """A device's activation; it holds a seat while `deactivated_at` is null."""
+    """
+    A device's activation; it holds a seat while `deactivated_at` is null.
+
+    `forks` counts how often a copy of the device was seen (specs/answer.md §7).
+    """
 
     id: str
     license_id: str
@@ -358,6 +362,7 @@ class ActivationReply(msgspec.Struct, kw_only=True):
     refreshed_at: Time
     covered_until: Time
     deactivated_at: Time | None
+    forks: int
 
 
 class ActorWire(msgspec.Struct, kw_only=True):

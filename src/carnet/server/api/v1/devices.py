@@ -25,6 +25,7 @@ from carnet.server.api.v1.models import (
     ValidateRequest,
     activate_reply,
     deactivate_reply,
+    held_artifacts,
     list_versions,
     validate_reply,
 )
@@ -202,6 +203,7 @@ def _activate_command(data: ActivateRequest) -> ActivateCommand:
         replaces=tuple(data.replaces or ()),
         replaces_all=data.replaces_all,
         address=CALLER_ADDRESS.get() or None,
+        held=held_artifacts(data.held),
         status_versions=list_versions(data.status_versions),
     )
 
@@ -217,8 +219,10 @@ def _refresh_command(data: RefreshRequest, received: Received) -> RefreshCommand
         domain=data.domain,
         app_version=data.app_version,
         ttl_seconds=data.ttl_seconds,
+        held=held_artifacts(data.held),
         device_proof=_proof_input(received),
         status_versions=list_versions(data.status_versions),
+        stamp=data.stamp,
     )
 
 

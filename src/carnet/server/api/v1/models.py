@@ -15,7 +15,7 @@ from msgspec import Meta
 from carnet.core.model import LicenseStatus, LicenseType
 from carnet.formats.limits import MAX_DEVICE_NAME, MAX_JSON_INTEGER, MAX_LICENSE_KEY_TYPED
 from carnet.server.api import wire
-from carnet.server.api.wire import DecisionWire, EntitlementWire, SeatsWire, Seconds, Time
+from carnet.server.api.wire import DecisionWire, EntitlementWire, SeatsWire, Seconds, Time, WrittenTime
 from carnet.server.domain.activations.commands import (
     ActivationResult,
     ActivationView,
@@ -24,6 +24,7 @@ from carnet.server.domain.activations.commands import (
     ValidationResult,
 )
 from carnet.server.domain.licenses.commands import LicenseView
+from carnet.server.domain.reissue.held import MAX_HELD, HeldArtifact, HeldKind
 
 EXAMPLE_KEY: Final = "1CR5A-YMZRK-MGWCT-RFPHC-V7PV7"
 EXAMPLE_FINGERPRINT: Final = "9a850c399c0bfb4053d568ac1a93dd82daf83514a0cc556d011f92bf7faa9148"
@@ -76,6 +77,17 @@ StatusVersions: TypeAlias = Annotated[
 ActivationId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64)]
 
 
+Stamp: TypeAlias = Annotated[
+    str,
+    Meta(
+        max_length=64,
+        description="The `stamp` of the newest proof that the device took in (specs/answer.md §7). It tells the vendor "
+        "of copies of the device, and changes nothing else.",
+        examples=["17.q83vEjRWeJCrze8S"],
+    ),
+]
+
+
 class ComponentWire(msgspec.Struct, kw_only=True):
     """A hardware part, as a salted digest; never the raw value (SEC-19)."""
 
@@ -113,6 +125,26 @@ class DeviceWire(msgspec.Struct, kw_only=True):
         )
 
 
+class HeldWire(msgspec.Struct, kw_only=True):
+    """An artifact that the device holds and finds genuine: what it says of itself, never the artifact."""
+
+    kind: HeldKind
+    jti: Annotated[str, Meta(min_length=1, max_length=64)]
+    kid: Annotated[str, Meta(min_length=1, max_length=128)]
+    issued_at: WrittenTime
+    expires_at: WrittenTime
+
+
+Held: TypeAlias = Annotated[
+    list[HeldWire],
+    Meta(
+        max_length=MAX_HELD,
+        description="What the device holds: by this the vendor learns of artifacts that nobody issued. It changes "
+        "nothing in the answer.",
+    ),
+]
+
+
 class ActivateRequest(msgspec.Struct, kw_only=True):
     """Take a seat for a device, or be answered with the one it holds."""
 
@@ -132,6 +164,7 @@ class ActivateRequest(msgspec.Struct, kw_only=True):
     domain: Domain | None = None
     app_version: AppVersion | None = None
     ttl_seconds: Seconds | None = None
+    held: Held | None = None
     status_versions: StatusVersions | None = None
     replaces: (
         Annotated[
@@ -180,6 +213,7 @@ class RefreshRequest(msgspec.Struct, kw_only=True):
     domain: Domain | None = None
     app_version: AppVersion | None = None
     ttl_seconds: Seconds | None = None
+    stamp: Stamp | None = None
     status_versions: StatusVersions | None = None
 
 
@@ -283,6 +317,14 @@ def _license(view: LicenseView) -> DeviceLicense:
         expires_at=wire.text(view.expires_at),
         seats=SeatsWire(limit=view.seats.limit, used=view.seats.used),
         entitlements=wire.entitlements(view.entitlements),
+    )
+
+
+def held_artifacts(held: list[HeldWire] | None) -> tuple[HeldArtifact, ...]:
+    """`held` as the services take it."""
+    return tuple(
+        HeldArtifact(kind=one.kind, jti=one.jti, kid=one.kid, issued_at=one.issued_at, expires_at=one.expires_at)
+        for one in held or ()
     )
 
 

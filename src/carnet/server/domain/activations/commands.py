@@ -8,6 +8,7 @@ from carnet.core._base import Struct
 from carnet.core.decision import Decision
 from carnet.core.instant import Instant
 from carnet.server.domain.licenses.commands import LicenseView
+from carnet.server.domain.reissue.held import HeldArtifact
 
 
 class DeviceClaim(Struct):
@@ -70,6 +71,7 @@ class ActivateCommand(_Keyed):
         replaces: Ids of activations whose seats the device takes in the same step; at most 100.
         replaces_all: It takes those of all other devices.
         address: The network address the request came from, as the edge saw it; for enrolment tokens.
+        held: What it says that it holds, at most `MAX_HELD` artifacts; looked up later (SEC-24).
         status_versions: The versions of the status lists that the device has, by address; newer ones are sent along.
             None: it wants none.
     """
@@ -86,6 +88,7 @@ class ActivateCommand(_Keyed):
     replaces: tuple[str, ...] = ()
     replaces_all: bool = False
     address: str | None = None
+    held: tuple[HeldArtifact, ...] = ()
     status_versions: Mapping[str, tuple[int, int]] | None = None
 
 
@@ -94,7 +97,7 @@ class RefreshCommand(_Keyed):
     Ask for fresh artifacts for the seat a device holds.
 
     Give `activation_id` or `license_key` (both must agree). Without a registered device key, the license key is needed.
-    Other attributes as in `ActivateCommand`.
+    `stamp` is the one of the newest answer that the device took in (SEC-45). Other attributes as in `ActivateCommand`.
     """
 
     product: str
@@ -106,7 +109,9 @@ class RefreshCommand(_Keyed):
     domain: str | None = None
     app_version: str | None = None
     ttl_seconds: int | None = None
+    held: tuple[HeldArtifact, ...] = ()
     device_proof: DeviceProofInput | None = None
+    stamp: str | None = None
     status_versions: Mapping[str, tuple[int, int]] | None = None
 
 
@@ -133,7 +138,10 @@ class ValidateCommand(_Keyed):
 
 
 class ActivationView(Struct):
-    """An activation as the key owner and the vendor may see it. `device` is the fingerprint."""
+    """
+    An activation as the key owner and the vendor may see it. `device` is the fingerprint; `forks` how often a copy of
+    the device was seen.
+    """
 
     id: str
     license_id: str
@@ -145,6 +153,7 @@ class ActivationView(Struct):
     refreshed_at: Instant
     covered_until: Instant
     deactivated_at: Instant | None
+    forks: int = 0
 
 
 class ActivationResult(Struct):
@@ -165,6 +174,7 @@ class ActivationResult(Struct):
     server_time: Instant
     roots: tuple[str, ...]
     status_lists: tuple[str, ...] = ()
+    stamp: str | None = None
 
     def __repr__(self) -> str:
         return f"ActivationResult(created={self.created!r}, activation={self.activation!r})"

@@ -10,6 +10,7 @@ from __future__ import annotations
 from carnet.core._base import Struct, replace
 from carnet.core.decision import Refused
 from carnet.core.instant import Instant
+from carnet.core.refresh_stamps import next_stamp
 from carnet.core.seats import decide_refresh
 from carnet.server.domain.activations.admitting import Asked, admit, begun_by, came_with_token, effects
 from carnet.server.domain.activations.commands import ActivateCommand, DeviceClaim, RefreshCommand
@@ -45,10 +46,14 @@ class Freed(Struct):
 
 
 class Decided(Struct):
-    """An outcome, and whether the product that was named exists: only then a refusal can be proved."""
+    """
+    An outcome, whether the product that was named exists: only then a refusal can be proved; and whether a copy of the
+    device was seen.
+    """
 
     outcome: Seat | Refused
     product_known: bool
+    is_fork: bool = False
 
 
 class SeatDecisions:
@@ -119,6 +124,7 @@ class SeatDecisions:
         if moved is not None:
             with_it = rebound(self._ids, with_it, moved, command.device, actor=actor, now=now)
         license_ = with_it.license
+        activation, _ = self._stamped(activation, None)
         token = facts.enrolment if came_with_token(query, facts) else None
         activation = replace(
             activation,
@@ -213,7 +219,7 @@ class SeatDecisions:
         actor = Actor(kind="device", id=license_.id)
         license_, care, told, events = begun_by(self._ids, license_, "use", actor, now)
         token = None if authorized.by_key else facts.enrolment
-        told_of = _told(activation, command)
+        told_of, is_fork = self._stamped(_told(activation, command), command.stamp)
         seat = self._seat(license_, told_of, command.ttl_seconds, now, created=False, token=token)
         audit = entry(
             now,
@@ -223,8 +229,15 @@ class SeatDecisions:
             license=license_.id,
             covered_until=seat.activation.covered_until,
         )
+        if is_fork:
+            forks = {"license": license_.id, "forks": told_of.stamps.forks}
+            told = (*told, entry(now, actor, "activation.forked", activation.id, **forks))
+            events = (
+                *events,
+                event(self._ids, now, "activation.forked", activation.id, license_.product, **forks),
+            )
         return SeatChanges(
-            outcome=Decided(outcome=seat, product_known=facts.product_known),
+            outcome=Decided(outcome=seat, product_known=facts.product_known, is_fork=is_fork),
             update=seat.activation,
             issuances=seat.prepared.issuances,
             audit=(*told, audit),
@@ -261,6 +274,11 @@ class SeatDecisions:
             self._ids, now, "activation.deactivated", freed.id, license_.product, license=license_.id, by=actor.kind
         )
         return SeatChanges(outcome=Freed(activation=freed), free=freed, audit=(audit,), proof_use=use, events=(told,))
+
+    def _stamped(self, activation: Activation, shown: str | None) -> tuple[Activation, bool]:
+        """*activation* with the stamp for its next refresh; and whether *shown* says that there is a copy (SEC-45)."""
+        stamps, is_fork = next_stamp(activation.stamps, shown, self._ids.random_text())
+        return replace(activation, stamps=stamps), is_fork
 
     def _created(self, activation: Activation, now: Instant) -> Event:
         license_id = activation.license_id
@@ -307,6 +325,7 @@ class SeatDecisions:
             machine_file=prepared.machine_file.id,
             renew_after=str(prepared.window.renew_after),
             created="1" if created else "0",
+            stamp=activation.stamps.newest or "",
         )
         return Seat(
             created=created,

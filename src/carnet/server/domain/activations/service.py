@@ -50,6 +50,7 @@ from carnet.server.domain.ids import Ids
 from carnet.server.domain.licenses.service import license_view
 from carnet.server.domain.licenses.vault import KeyVault
 from carnet.server.domain.metering.quotas import ValidationQuota
+from carnet.server.domain.reissue.seen import SeenArtifacts
 from carnet.server.domain.statistics.service import Statistics
 from carnet.server.domain.status.lists import StatusLists
 from carnet.server.ports import Clock, NextIndex, SeatChanges, SeatFacts, SeatQuery, Storage
@@ -85,10 +86,12 @@ class ActivationService(VendorSeats):
         issuer: str,
         newer_roots: Callable[[int | None], tuple[str, ...]],
         statistics: Statistics,
+        seen: SeenArtifacts,
         lists: StatusLists,
     ) -> None:
         super().__init__(storage, clock, SeatDecisions(ids, vault, issuing))
         self._statistics = statistics
+        self._seen = seen
         self._quota = ValidationQuota(storage, statistics)
         self._vault = vault
         self._issuing = issuing
@@ -296,10 +299,19 @@ class ActivationService(VendorSeats):
         self, action: Action, command: ActivateCommand | RefreshCommand, decided: Decided, now: Instant
     ) -> Answered[ActivationResult]:
         outcome = decided.outcome
+        if command.held:
+            self._note_held(command, outcome, now)
         if isinstance(outcome, Refused):
             proof = await self._prove(action, command, outcome, product_known=decided.product_known, now=now)
             return Answered(result=outcome, proof=proof)
-        self._statistics.license_used(action, outcome.license, outcome.activation, now, is_new_device=outcome.created)
+        self._statistics.license_used(
+            action,
+            outcome.license,
+            outcome.activation,
+            now,
+            is_new_device=outcome.created,
+            is_fork=decided.is_fork,
+        )
         positions = (outcome.license.status_index, outcome.activation.status_index)
         lists = self._lists.newer(positions, command.status_versions)
 
@@ -315,11 +327,22 @@ class ActivationService(VendorSeats):
                 server_time=now,
                 roots=self.newer_roots(command.root_version),
                 status_lists=lists,
+                stamp=outcome.activation.stamps.newest,
             )
             proof = self._proof(action, command, result, product_known=decided.product_known, now=now)
             return Answered(result=result, proof=proof)
 
         return await self._prover.beside(sign, "token", "machine-file")
+
+    def _note_held(self, command: ActivateCommand | RefreshCommand, outcome: Seat | Refused, now: Instant) -> None:
+        """What the device holds is looked up later; not where it could not even name a license."""
+        of = outcome.license if isinstance(outcome, Seat) else None
+        license_id = outcome.license_id if isinstance(outcome, Refused) else None if of is None else of.id
+        if license_id is not None:
+            activation_id = outcome.activation_id if isinstance(outcome, Refused) else outcome.activation.id
+            self._seen.note(
+                command.held, now, product=command.product, license_id=license_id, activation_id=activation_id
+            )
 
     async def _prove(
         self,
@@ -364,6 +387,7 @@ class ActivationService(VendorSeats):
             activation_id=activation_id,
             refused=refused,
             artifacts=artifacts,
+            stamp=result.stamp if isinstance(result, ActivationResult) else None,
         )
 
 

@@ -142,6 +142,7 @@ def activation_view(activation: Activation) -> ActivationView:
         refreshed_at=activation.refreshed_at,
         covered_until=activation.covered_until,
         deactivated_at=activation.deactivated_at,
+        forks=activation.stamps.forks,
     )
 
 

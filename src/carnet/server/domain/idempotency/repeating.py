@@ -118,6 +118,7 @@ class Repeats:
                 license_id=license_.id,
                 activation_id=activation.id,
                 artifacts={"token": result.token, "machine_file": result.machine_file},
+                stamp=ids.get("stamp") or None,
             )
         return Answered(result=result, proof=proof)
 

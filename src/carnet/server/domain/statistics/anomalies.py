@@ -112,6 +112,10 @@ class Anomalies:
             self._tell(watched, _alert("cloned_device", license_id, activation_id, len(keys), now))
         del keys[:-_MAX_KEYS]
 
+    def forked(self, license_id: str, activation_id: str, forks: int, now: Instant) -> None:
+        """A device showed a stamp that it has given up itself: a copy of it comes too (SEC-45)."""
+        self._tell(self._watched(license_id, now), _alert("cloned_device", license_id, activation_id, forks, now))
+
     def take_alerts(self) -> tuple[Alert, ...]:
         """The alerts since the last time."""
         alerts, self._alerts = tuple(self._alerts), []

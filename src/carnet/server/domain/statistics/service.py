@@ -88,6 +88,7 @@ class Statistics:
         now: Instant,
         *,
         is_new_device: bool = False,
+        is_fork: bool = False,
     ) -> None:
         """
         A license was used: validated, activated, refreshed.
@@ -98,6 +99,7 @@ class Statistics:
             activation: The device's seat, where it holds one.
             now: When.
             is_new_device: The seat was taken for a device that had none.
+            is_fork: A copy of the device was seen.
         """
         self.count(name, license_.product, now)
         self.seen("license", license_.id, now)
@@ -105,6 +107,8 @@ class Statistics:
         if activation is not None:
             self.seen("activation", activation.id, now)
             self._anomalies.identified(license_.id, activation.id, activation.public_key, now)
+            if is_fork:
+                self._anomalies.forked(license_.id, activation.id, activation.stamps.forks, now)
 
     async def flush(self) -> None:
         """

@@ -299,6 +299,9 @@ def _update(connection: sa.Connection, activation: Activation) -> None:
         "refreshed_at",
         "account",
         "enrolment_id",
+        "stamp",
+        "stamp_shown",
+        "forks",
     )
     ends = activations.c.covered_until
     later = sa.case((ends > activation.covered_until, ends), else_=int(activation.covered_until))

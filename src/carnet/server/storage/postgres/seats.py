@@ -218,7 +218,7 @@ class _Attempt:
         elif facts.activation is None or seats[0].id != facts.activation.id:
             return None, []  # another's seat: what the decision knew of it is not in these facts
         elif changes.update is not None:
-            kind, values = "update", _update(changes.update, facts.activation.public_key, license_)
+            kind, values = "update", _update(changes.update, facts.activation, license_)
         else:
             kind, values = "free", _free(seats[0], facts.activation.public_key, license_)
         rest = _rest(changes, memory)
@@ -237,17 +237,21 @@ class _Attempt:
         ]
 
 
-def _update(activation: Activation, public_key: bytes | None, license_: License) -> list[Any]:
+def _update(activation: Activation, before: Activation, license_: License) -> list[Any]:
     values = rows.activation_values(activation)
     return [
         activation.license_id,
         license_.revision,
         license_.policy_revision,
         activation.id,
-        public_key,
+        before.public_key,
         *values[_UPDATED_FROM:_UPDATED_TO],
         activation.refreshed_at,
         activation.covered_until,
+        before.stamps.newest,
+        activation.stamps.newest,
+        activation.stamps.shown,
+        activation.stamps.forks,
     ]
 
 

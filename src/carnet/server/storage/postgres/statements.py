@@ -114,14 +114,16 @@ seat AS (
     INSERT INTO activations ({columns(activations)}) SELECT {_typed(6, activations.c)} FROM seat
 )"""  # noqa: S608 - as above
 
-# $4 activation id, $5 the device key that the decision was made on, then what changes.
+# $4 activation id, $5 the device key and $15 the stamp that the decision was made on, the others what changes. Of two
+# refreshes at once the second is decided anew: each stamp has one after it.
 _UPDATE: Final = """
 seat AS (
     UPDATE activations a SET device_name = $6, platform = $7, public_key = $8, components = $9, user_id = $10,
-        domain = $11, app_version = $12, refreshed_at = $13, covered_until = greatest(a.covered_until, $14)
+        domain = $11, app_version = $12, refreshed_at = $13, covered_until = greatest(a.covered_until, $14),
+        stamp = $16, stamp_shown = $17, forks = $18
     FROM licenses l JOIN policies p ON p.id = l.policy_id
     WHERE a.id = $4 AND a.license_id = l.id AND l.id = $1 AND l.revision = $2 AND p.revision = $3
-      AND a.deactivated_at IS NULL AND a.public_key IS NOT DISTINCT FROM $5
+      AND a.deactivated_at IS NULL AND a.public_key IS NOT DISTINCT FROM $5 AND a.stamp IS NOT DISTINCT FROM $15
     RETURNING a.id
 )"""
 
@@ -144,7 +146,7 @@ locked AS (
 
 _GUARDS: Final[dict[Kind, tuple[str, int]]] = {
     "take": (_TAKE, 5 + len(activations.c)),
-    "update": (_UPDATE, 14),
+    "update": (_UPDATE, 18),
     "free": (_FREE, 5),
 }
 """A guard, and how many parameters it has."""

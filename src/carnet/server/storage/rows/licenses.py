@@ -9,6 +9,7 @@ from typing import Any
 
 from carnet.core.instant import Instant
 from carnet.core.progress import progress_to_json, with_updates
+from carnet.core.refresh_stamps import Stamps
 from carnet.server.records import NO_DETAILS, Activation, License
 from carnet.server.storage.rows.values import (
     conditions_of,
@@ -120,7 +121,7 @@ def has_own_ceiling(overrides: Mapping[str, Any], own_conditions: Mapping[str, A
     return "seat_limit" in overrides or "overage_percent" in own_conditions
 
 
-ACTIVATION_WIDTH = 18
+ACTIVATION_WIDTH = 21
 """Columns of `activations`; the license's product follows them."""
 
 
@@ -145,7 +146,8 @@ def activation_from(row: Sequence[Any]) -> Activation:
         account=row[15],
         enrolment=row[16],
         group=row[17],
-        product=row[18],
+        stamps=Stamps(newest=row[18], shown=row[19], forks=row[20]),
+        product=row[21],
     )
 
 
@@ -170,4 +172,7 @@ def activation_values(activation: Activation) -> tuple[Any, ...]:
         activation.account,
         activation.enrolment,
         activation.group,
+        activation.stamps.newest,
+        activation.stamps.shown,
+        activation.stamps.forks,
     )

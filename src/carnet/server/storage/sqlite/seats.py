@@ -73,7 +73,8 @@ _FREE_SEAT = (
 _DEACTIVATE = "UPDATE activations SET deactivated_at = ? WHERE id = ? AND deactivated_at IS NULL"
 _UPDATE = (
     "UPDATE activations SET device_name = ?, platform = ?, public_key = ?, components = ?, user_id = ?, domain = ?,"
-    " app_version = ?, refreshed_at = ?, covered_until = max(covered_until, ?) WHERE id = ? AND deactivated_at IS NULL"
+    " app_version = ?, refreshed_at = ?, covered_until = max(covered_until, ?), stamp = ?, stamp_shown = ?, forks = ?"
+    " WHERE id = ? AND deactivated_at IS NULL"
 )
 
 
@@ -189,8 +190,8 @@ def _take(connection: sqlite3.Connection, activation: Activation, sequences: dic
 
 def _update(connection: sqlite3.Connection, activation: Activation) -> None:
     values = rows.activation_values(activation)
-    # device_name … app_version, refreshed_at, covered_until: columns 4 to 10, 12 and 13 of the table.
-    if connection.execute(_UPDATE, (*values[3:10], *values[11:13], activation.id)).rowcount != 1:
+    # device_name … app_version, refreshed_at, covered_until, stamp … forks: columns 4 to 10, 12, 13 and 19 to 21.
+    if connection.execute(_UPDATE, (*values[3:10], *values[11:13], *values[18:21], activation.id)).rowcount != 1:
         raise seat_guard("changes an activation that holds no seat")
 
 

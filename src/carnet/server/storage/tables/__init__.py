@@ -82,5 +82,5 @@ __all__ = [
     "usage_events",
 ]
 
-REVISION = "0014"
+REVISION = "0015"
 """The newest migration: with those before it, it makes these tables. A database at it needs no look at the scripts."""

@@ -95,6 +95,10 @@ activations = Table(
     Column("account", Text),
     Column("enrolment_id", Text),
     Column("seat_group", Text),
+    # What the device shows at its next refresh, what it showed last, and how often a copy was seen (SEC-45).
+    Column("stamp", Text),
+    Column("stamp_shown", Text),
+    Column("forks", BigInteger, nullable=False, server_default="0"),
     # One held seat for each user, where seats belong to users; others have no account.
     Index(
         "uq_activations_account",
