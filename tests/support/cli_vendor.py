@@ -22,6 +22,7 @@ KEY_SIGNER = Ed25519Signer(b"K" * 32)
 OFFLINE_SIGNER = Ed25519Signer(b"O" * 32)
 TIME_SIGNER = Ed25519Signer(b"Z" * 32)
 LEASE_SIGNER = Ed25519Signer(b"L" * 32)
+LIST_SIGNER = Ed25519Signer(b"s" * 32)
 NEXT_SIGNER = Ed25519Signer(b"N" * 32)
 STRANGER = Ed25519Signer(b"S" * 32)
 LICENSE_KEY = generate_license_key(lambda count: bytes(range(100, 100 + count)))
@@ -44,6 +45,7 @@ def root_file(version: int = 1, *, file_signer: Ed25519Signer = FILE_SIGNER) -> 
             "time": [TIME_SIGNER.public_key],
             "offline": [OFFLINE_SIGNER.public_key],
             "lease": [LEASE_SIGNER.public_key],
+            "status-list": [LIST_SIGNER.public_key],
         },
     )
     return sign_root(root, [ROOT_SIGNER]).decode()

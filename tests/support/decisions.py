@@ -5,7 +5,7 @@ uses (specs/decision.md §10). Used by the tests of `core` and by `tools/vectors
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from carnet.core._base import Struct, replace
@@ -110,7 +110,7 @@ def evidence_from_json(value: Mapping[str, Any]) -> Evidence:
     return _times(Evidence, plain, "trusted_at", "clock_suspect_at", "revocation_checked_at")
 
 
-def lists_from_json(value: list[Mapping[str, Any]]) -> tuple[Listed, ...]:
+def lists_from_json(value: Sequence[Mapping[str, Any]]) -> tuple[Listed, ...]:
     """Read `to_json` of what status lists say."""
     return tuple(
         _times(

@@ -13,6 +13,7 @@ from carnet.formats.lease import LeaseToken, issue_lease_token
 from carnet.formats.offline_token import issue_offline_token
 from carnet.formats.profiles.keyforge import issue_keyforge_token
 from carnet.formats.signed_key import issue_signed_key
+from carnet.formats.status_list import StatusList, issue_status_list, pack_statuses
 from carnet.formats.time_answer import TimeAnswer, issue_time_answer
 from support import offline_tokens
 from support import profile_tokens as profiles
@@ -21,6 +22,7 @@ from support.cli_vendor import (
     KEY_SIGNER,
     LEASE_SIGNER,
     LICENSE_KEY,
+    LIST_SIGNER,
     OFFLINE_SIGNER,
     STRANGER,
     TIME_SIGNER,
@@ -55,6 +57,16 @@ LEASE = LeaseToken(
     expires_at=Instant(ISSUED + 3600),
     is_borrowed=True,
 )
+STATUS_LIST = StatusList(
+    issuer="issuer-1",
+    uri="https://license.example.com/v1/status/0",
+    version=(1, 5),
+    issued_at=ISSUED,
+    expires_at=Instant(ISSUED + 7 * 86400),
+    ttl_seconds=60,
+    bits=2,
+    statuses=pack_statuses(64, [3, 9], [5])[1],
+)
 SIGNED_KEY = issue_signed_key(key_grant(kid=KEY_SIGNER.kid, issued_at=ISSUED, **FACTS), KEY_SIGNER)
 WITH_ADDRESS = replace(profiles.KEYFORGE_FACTS, license=replace(profiles.KEYFORGE_LICENSE, email="zoe@example.com"))
 EVERY: dict[Kind, str] = {
@@ -65,6 +77,7 @@ EVERY: dict[Kind, str] = {
     "time": issue_time_answer(TimeAnswer(id="t", issuer="issuer-1", nonce="n", at=ISSUED), TIME_SIGNER),
     "device-proof": make_device_proof(STRANGER, method="POST", path="/v1/refresh", body=b"{}", at=ISSUED, nonce="n"),
     "lease": issue_lease_token(LEASE, LEASE_SIGNER),
+    "status-list": issue_status_list(STATUS_LIST, LIST_SIGNER),
     "license-key": LICENSE_KEY,
     "signed-key": SIGNED_KEY,
     "offline-token": issue_offline_token(offline_tokens.GRANT, license_key=LICENSE_KEY, signer=OFFLINE_SIGNER),
@@ -79,5 +92,6 @@ EVERY["bundle"] = write_bundle(
         time=EVERY["time"],
         answer=EVERY["answer"],
         lease=EVERY["lease"],
+        status_lists=(EVERY["status-list"],),
     )
 )

@@ -1,5 +1,5 @@
 """
-Artifacts that prove something and grant nothing: a root file, an answer, the time, a device proof. Genuine or not?
+Artifacts that prove something and grant nothing: a root file, an answer, the time, a status list. Genuine or not?
 
 `carnet verify` prints a `Finding` for these, where licenses get a decision.
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from carnet.core.instant import Instant
     from carnet.formats.root import Root
 
-KINDS = frozenset(("root", "answer", "time", "device-proof", "lease"))
+KINDS = frozenset(("root", "answer", "time", "device-proof", "lease", "status-list"))
 
 
 class Finding(Struct):
@@ -99,6 +99,10 @@ def find(kind: str, data: bytes, trust: Trust, at: Instant, *, product: str | No
     """
     version = None if trust.root is None else trust.root.version
     try:
+        if kind == "status-list":
+            from carnet.cli.status_findings import find_list
+
+            return find_list(data, trust)
         if kind == "lease":
             return _lease(data, trust, at, product)
         kid, facts, text = _root(data, trust.root, at) if kind == "root" else _token(kind, data, trust)

@@ -28,6 +28,7 @@ _ROLES: dict[str, Role] = {
     "answer": "answer",
     "time": "time",
     "lease": "lease",
+    "status-list": "status-list",
 }
 """What a pinned key has to sign for each kind. Roots and bundles bring roots of their own, which need one to follow."""
 

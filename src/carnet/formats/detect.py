@@ -10,11 +10,21 @@ from __future__ import annotations
 from typing import Any, Final, Literal
 
 from carnet.core.errors import MalformedError
-from carnet.formats import answer, bundle, device_proof, lease, license_token, offline_token, root, time_answer
+from carnet.formats import (
+    answer,
+    bundle,
+    device_proof,
+    lease,
+    license_token,
+    offline_token,
+    root,
+    status_list,
+    time_answer,
+)
 from carnet.formats.encoding import read_kindly
 from carnet.formats.jws import unverified_jws
 from carnet.formats.license_key import canonical_license_key
-from carnet.formats.limits import MAX_BUNDLE, MAX_LICENSE_KEY_TYPED, MAX_ROOT, MAX_TOKEN
+from carnet.formats.limits import MAX_BUNDLE, MAX_LICENSE_KEY_TYPED, MAX_ROOT, MAX_STATUS_LIST_TOKEN, MAX_TOKEN
 from carnet.formats.signed_key import looks_like_signed_key
 from carnet.formats.strict_json import parse_object
 
@@ -27,6 +37,7 @@ Kind = Literal[
     "time",
     "device-proof",
     "lease",
+    "status-list",
     "license-key",
     "signed-key",
     "offline-token",
@@ -40,6 +51,7 @@ _TYPES: Final[dict[object, Kind]] = {
     time_answer.TYP: "time",
     device_proof.TYP: "device-proof",
     lease.TYP: "lease",
+    status_list.TYP: "status-list",
 }
 _PROFILE_TYP: Final = "JWT"
 """Of both token profiles (specs/token-profiles.md §2); their claims tell them apart."""
@@ -107,10 +119,13 @@ def _kind_of_object(members: dict[str, Any]) -> Kind | None:
 
 def _kind_of_jws(text: bytes) -> Kind | None:
     try:
-        header, claims = unverified_jws(text, max_bytes=MAX_TOKEN, what="This")
+        largest = MAX_STATUS_LIST_TOKEN
+        header, claims = unverified_jws(text, max_bytes=largest, max_string=largest, what="This")
     except MalformedError:
         return None
     typ = header.get("typ")
+    if len(text) > MAX_TOKEN and typ != status_list.TYP:
+        return None
     if typ == _PROFILE_TYP:
         return profile_of(claims)
     return _TYPES.get(typ) if isinstance(typ, str) else None

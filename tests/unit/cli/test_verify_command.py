@@ -9,17 +9,20 @@ from typing import Any
 import pytest
 
 from carnet.core._base import replace
+from carnet.core.decision import Evidence
 from carnet.core.errors import CarnetError
 from carnet.core.instant import DAY, HOUR, Instant
 from carnet.core.model import Entitlement, Grant
 from carnet.core.rules import decide
 from carnet.formats.answer import Answer, issue_answer
 from carnet.formats.bundle import Bundle, write_bundle
+from carnet.formats.status_list import StatusList, issue_status_list, pack_statuses
 from support.cli_runs import Run, carnet, carnet_process
 from support.cli_vendor import (
     ANSWER_SIGNER,
     FILE_SIGNER,
     LICENSE_KEY,
+    LIST_SIGNER,
     NEXT_SIGNER,
     OTHER_KEY,
     STRANGER,
@@ -29,7 +32,17 @@ from support.cli_vendor import (
     token,
     write,
 )
-from support.decisions import DEVICE, HOST, ISSUED, OTHER_DEVICE, at, evidence, evidence_from_json, grant
+from support.decisions import (
+    DEVICE,
+    HOST,
+    ISSUED,
+    OTHER_DEVICE,
+    at,
+    evidence,
+    evidence_from_json,
+    grant,
+    lists_from_json,
+)
 
 VECTORS = Path(__file__).resolve().parents[3] / "specs" / "vectors" / "decision"
 MORE = {"kind", "kid", "root_version"}
@@ -130,8 +143,35 @@ def _sealed(held: Grant) -> str | None:
         return None  # a grant that no genuine artifact can carry (no end, no device)
 
 
+def _lists(said: list[dict[str, Any]], known: Evidence) -> tuple[str, ...] | None:
+    """What a vector says of lists, as tokens; None where no list of ours can say it."""
+    tokens = []
+    for listed in lists_from_json(said):
+        statuses = dict(listed.statuses)
+        for held in known.grants:
+            for ref in (held.license_status_ref, held.activation_status_ref):
+                if ref is not None and ref.uri == listed.uri and ref.index not in statuses:
+                    return None  # all of ours are longer than that
+        if 3 in statuses.values():
+            return None
+        named = {status: [index for index, each in statuses.items() if each == status] for status in (1, 2)}
+        bits, packed = pack_statuses(64, named[1], named[2])
+        made = StatusList(
+            issuer=listed.issuer,
+            uri=listed.uri,
+            version=listed.version,
+            issued_at=listed.issued_at,
+            expires_at=Instant(listed.issued_at + DAY),
+            ttl_seconds=60,
+            bits=bits,
+            statuses=packed,
+        )
+        tokens.append(issue_status_list(made, LIST_SIGNER))
+    return tuple(tokens)
+
+
 def test_verify_agrees_with_the_decision_vectors(desk: Desk) -> None:
-    compared = 0
+    compared = with_lists = 0
     for path in sorted(VECTORS.glob("*.json")):
         vector = json.loads(path.read_text(encoding="utf-8"))
         if not _representable(vector):
@@ -144,13 +184,21 @@ def test_verify_agrees_with_the_decision_vectors(desk: Desk) -> None:
         texts = {held.kind: _sealed(held) for held in known.grants}
         if None in texts.values():
             continue
-        bundle = write_bundle(Bundle(token=texts.get("token"), machine_file=texts.get("machine-file")))
+        lists = _lists(vector["input"].get("lists", []), known)
+        if lists is None:
+            continue
+        bundle = write_bundle(
+            Bundle(token=texts.get("token"), machine_file=texts.get("machine-file"), status_lists=lists)
+        )
+        with_lists += bool(lists)
         words = desk.command(bundle, "--fingerprint", known.device, "--at", vector["now"], "--license-key-stdin")
         words[words.index("--product") + 1] = vector["input"]["host"]["product"]
         shown = carnet(*words, stdin=LICENSE_KEY).json
-        assert {name: value for name, value in shown.items() if name not in MORE} == vector["expect"]["decision"], path
+        more = {*MORE, "status_lists"}
+        assert {name: value for name, value in shown.items() if name not in more} == vector["expect"]["decision"], path
         compared += 1
-    assert compared >= 60
+    assert compared >= 90
+    assert with_lists >= 25
 
 
 def test_a_real_process_says_the_same(desk: Desk) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from carnet.core._base import replace
 from carnet.core.instant import DAY, Instant
+from carnet.core.model import StatusRef
 from carnet.core.rules import decide
 from carnet.formats.answer import Answer, issue_answer
 from carnet.formats.bundle import Bundle, write_bundle
@@ -22,6 +23,7 @@ from carnet.formats.offline_token import issue_offline_token
 from carnet.formats.profiles.keyforge import issue_keyforge_token
 from carnet.formats.root import anchor
 from carnet.formats.signed_key import issue_signed_key
+from carnet.formats.status_list import issue_status_list
 from carnet.formats.time_answer import TimeAnswer, issue_time_answer
 from support import profile_tokens as profiles
 from support.cli_runs import Run, carnet
@@ -30,6 +32,7 @@ from support.cli_vendor import (
     KEY_SIGNER,
     LEASE_SIGNER,
     LICENSE_KEY,
+    LIST_SIGNER,
     OFFLINE_SIGNER,
     STRANGER,
     TIME_SIGNER,
@@ -38,7 +41,7 @@ from support.cli_vendor import (
     write,
 )
 from support.decisions import DEVICE, HOST, ISSUED, OTHER_DEVICE, at, evidence, grant
-from support.every_artifact import LEASE
+from support.every_artifact import EVERY, LEASE, STATUS_LIST
 from support.offline_tokens import GRANT as OFFLINE_GRANT
 from support.signed_keys import key_grant
 
@@ -398,6 +401,51 @@ def test_the_lease_in_a_bundle_is_judged_beside_its_license(desk: Desk) -> None:
     assert (forged.json["state"], forged.json["lease"]["genuine"]) == ("active", False)
     alone = desk.under_root(write_bundle(Bundle(lease=lease())))
     assert (alone.json["state"], alone.json["lease"]["state"]) == ("not_activated", "held")
+
+
+def test_sec_26_a_status_list_is_genuine_or_it_is_not(desk: Desk) -> None:
+    run = desk.under_root(EVERY["status-list"])
+    assert (run.code, run.json["genuine"], run.json["kid"]) == (0, True, LIST_SIGNER.kid)
+    told = {name: run.json[name] for name in ("uri", "version", "issued_at", "size", "ended", "suspended")}
+    assert told == {
+        "uri": STATUS_LIST.uri,
+        "version": [1, 5],
+        "issued_at": str(ISSUED),
+        "size": 64,
+        "ended": 2,
+        "suspended": 1,
+    }
+    forged = desk.under_root(issue_status_list(STATUS_LIST, STRANGER))
+    assert (forged.code, forged.json["genuine"], forged.json["reasons"][0]["code"]) == (1, False, "unknown_key")
+    assert "uri" not in forged.json
+
+
+@pytest.mark.parametrize(
+    ("places", "minimum", "state", "said"),
+    [
+        ((1, 2), None, "active", ("valid", "valid")),
+        ((3, 2), None, "revoked", ("ended", "valid")),
+        ((5, 2), (1, 5), "suspended", ("suspended", "valid")),
+        ((1, 9), None, "not_activated", ("valid", "ended")),
+        ((64, 2), None, "active", ("not in it", "valid")),
+        ((3, 2), (1, 6), "active", ("not told: the list is older than the license accepts",) * 2),
+    ],
+)
+def test_r_83_the_lists_in_a_bundle_count_for_the_license_beside_them(
+    desk: Desk, places: tuple[int, int], minimum: Any, state: str, said: tuple[str, str]
+) -> None:
+    refs = [StatusRef(uri=STATUS_LIST.uri, index=index, minimum=minimum) for index in places]
+    held = token(grant(license_status_ref=refs[0], activation_status_ref=refs[1]))
+    lists = (issue_status_list(replace(STATUS_LIST, issued_at=at(DAY), expires_at=at(8 * DAY)), LIST_SIGNER), "x")
+    shown = desk.under_root(write_bundle(Bundle(token=held, status_lists=lists)), when=at(2 * DAY)).json
+    assert shown["state"] == state
+    first, second = shown["status_lists"]
+    assert (first["license"], first["seat"]) == said
+    assert (second["genuine"], second["reasons"][0]["code"]) == (False, "bad_compact")
+    elsewhere = StatusRef(uri="https://license.example.com/v1/status/1", index=3)
+    other = write_bundle(Bundle(token=token(grant(license_status_ref=elsewhere)), status_lists=lists[:1]))
+    (alone,) = desk.under_root(other, when=at(2 * DAY)).json["status_lists"]
+    assert "license" not in alone
 
 
 def test_people_are_told_in_sentences(desk: Desk) -> None:

@@ -16,9 +16,10 @@ from carnet.formats.device_proof import make_device_proof
 from carnet.formats.lease import issue_lease_token
 from carnet.formats.license_key import ALPHABET
 from carnet.formats.signed_key import issue_signed_key, looks_like_signed_key
+from carnet.formats.status_list import issue_status_list
 from carnet.formats.time_answer import TimeAnswer, issue_time_answer
 from support import offline_tokens, profile_tokens
-from support.every_artifact import LEASE
+from support.every_artifact import LEASE, STATUS_LIST
 from support.machine_files import seal
 from support.roots import ROOT_FILE
 from support.signed_keys import FACTS, key_grant
@@ -39,6 +40,7 @@ KINDS: list[tuple[bytes, Kind]] = [
     (TIME.encode(), "time"),
     (PROOF.encode(), "device-proof"),
     (issue_lease_token(LEASE, SIGNER).encode(), "lease"),
+    (issue_status_list(STATUS_LIST, SIGNER).encode(), "status-list"),
     (seal().encode(), "machine-file"),
     (write_bundle(Bundle(token=TOKEN)).encode(), "bundle"),
     (ROOT_FILE, "root"),

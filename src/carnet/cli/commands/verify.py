@@ -3,8 +3,8 @@
 
 For licenses it uses what `check()` uses (`client.evidence.gather`, `core.rules.decide`), so both say the same to the
 second: whatever such a file holds, the answer is a decision; bytes that are not readable or not genuine make one whose
-state is ``not_genuine``. Roots, answers, times and proofs grant nothing; of these it says whether they are genuine
-(`cli.findings`). Offline, stores nothing.
+state is ``not_genuine``. Roots, answers, times, proofs and status lists grant nothing; of these it says whether they
+are genuine (`cli.findings`); a bundle's lists count for the license in it. Offline, stores nothing.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ class Parts(Struct):
     machine_file: bytes | None = None
     refusals: tuple[str, ...] = ()
     lease: bytes | None = None
+    status_lists: tuple[str, ...] = ()
     fault: Fault | None = None
 
 
@@ -115,6 +116,12 @@ def _decide(options: argparse.Namespace, parts: Parts, out: Output) -> int:
         finding = findings.find("lease", parts.lease, trust, at, product=product)
         document["lease"] = finding.to_json()
         text += f"\n\n{finding.to_text()}"
+    if parts.status_lists:
+        from carnet.cli.status_findings import find_list
+
+        found = [find_list(token, trust, evidence.grants) for token in parts.status_lists]
+        document["status_lists"] = [each.to_json() for each in found]
+        text += "".join(f"\n\n{each.to_text()}" for each in found)
     out.data(document, text)
     if trust.key is not None and options.kid is None and any(fault.code == "unknown_key" for fault in evidence.faults):
         out.say(f"The given key is known here as {trust.key.kid}. If it is the key that the file names, add --kid.")
@@ -144,6 +151,7 @@ def _parts(data: bytes, profile: str | None) -> Parts:
                 machine_file=None if bundle.machine_file is None else bundle.machine_file.encode(),
                 refusals=() if bundle.answer is None else (bundle.answer,),
                 lease=None if bundle.lease is None else bundle.lease.encode(),
+                status_lists=bundle.status_lists,
             )
     except CarnetError as error:
         fault = Fault(code=error.code, message=error.message, fix=error.fix, artifact="file")
@@ -200,10 +208,18 @@ def _evidence(
             issue_times_count=options.at is None,
         )
 
-    evidence = with_key(key)
+    def with_lists(found: Evidence) -> Evidence:
+        if not parts.status_lists:
+            return found
+        from carnet.client.status_lists import judged_with_lists
+
+        ring = trust.ring("status-list")
+        return judged_with_lists(found, parts.status_lists, ring, issue_times_count=options.at is None)
+
+    evidence = with_lists(with_key(key))
     canonical = None if key is None else canonical_license_key(key)
     if canonical not in {None, key} and any(fault.code == "does_not_open" for fault in evidence.faults):
-        return with_key(canonical)  # the key as typed comes first, because imported keys are used verbatim
+        return with_lists(with_key(canonical))  # the key as typed comes first, because imported keys are used verbatim
     return evidence
 
 

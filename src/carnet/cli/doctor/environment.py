@@ -39,6 +39,8 @@ KNOWN: Final = frozenset(
         "CARNET_ROOT",
         "CARNET_SERVER",
         "CARNET_STATE",
+        "CARNET_STATUS_LISTS",
+        "CARNET_STATUS_MIRROR",
         "CARNET_TRUSTED_PROXIES",
         "CARNET_WORKERS",
     }

@@ -75,6 +75,25 @@ def _jws(kind: str) -> Reader:
     return read
 
 
+def _status_list(data: bytes, now: Instant | None) -> Explained:
+    from carnet.formats.encoding import read_kindly
+    from carnet.formats.jws import unverified_jws
+    from carnet.formats.limits import MAX_STATUS_LIST_TOKEN
+
+    largest = MAX_STATUS_LIST_TOKEN
+    header, claims = unverified_jws(read_kindly(data), max_bytes=largest, max_string=largest, what="The file")
+    packed = claims.get("status_list")
+    if type(packed) is dict and type(packed.get("lst")) is str:
+        claims = {**claims, "status_list": {**packed, "lst": f"{len(packed['lst'])} characters"}}
+    lines, problems = _header("status-list", header)
+    return Explained(
+        title=TITLES["status-list"],
+        members={"header": without_secrets(header), "claims": readable("status-list", claims)},
+        lines=(*lines, *claim_lines("status-list", claims, now)),
+        problems=tuple(problems),
+    )
+
+
 def _header(kind: str, header: dict[str, Any]) -> tuple[list[Line], list[Problem]]:
     lines: list[Line] = []
     problems: list[Problem] = []
@@ -266,26 +285,20 @@ def _bundle(data: bytes, now: Instant | None) -> Explained:
         ("lease", bundle.lease),
     ]
     roots = [(f"root {number}", text) for number, text in enumerate(bundle.roots, 1)]
+    lists = [(f"status list {number}", text) for number, text in enumerate(bundle.status_lists, 1)]
     parts: list[tuple[str, str, Explained]] = []
     lines: list[Line] = []
-    for name, text in [*roots, *((name, text) for name, text in named if text is not None)]:
+    for name, text in [*roots, *((name, text) for name, text in named if text is not None), *lists]:
         kind, part = _part(text, now)
         parts.append((name, kind, part))
         lines.append(Line(name=name, value=kind, meaning=part.title))
-    if bundle.status_lists:
-        lines.append(
-            Line(
-                name="status_lists",
-                value=str(len(bundle.status_lists)),
-                meaning="Signed revocation lists, for devices that cannot fetch them.",
-            )
-        )
     return Explained(
         title=TITLES["bundle"],
         members={
             "roots": [as_json(kind, part) for name, kind, part in parts if name.startswith("root ")],
             "status_lists": len(bundle.status_lists),
-            **{name: as_json(kind, part) for name, kind, part in parts if not name.startswith("root ")},
+            "lists": [as_json(kind, part) for name, kind, part in parts if name.startswith("status list ")],
+            **{name: as_json(kind, part) for name, kind, part in parts if " " not in name},
         },
         lines=tuple(lines),
         problems=tuple(problem for _, _, part in parts for problem in part.problems),
@@ -306,6 +319,7 @@ READERS: Mapping[str, Reader] = {
     "machine-file": _machine_file,
     "root": _root,
     "bundle": _bundle,
+    "status-list": _status_list,
     "offline-token": _offline_token,
     "license-key": keys.short_key,
     "signed-key": keys.signed_key,

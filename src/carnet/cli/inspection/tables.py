@@ -21,6 +21,7 @@ TITLES: Mapping[str, str] = {
     "time": "Time answer: the server's clock, under its seal (specs/time.md).",
     "device-proof": "Device proof: one request, signed with the device's own key (specs/answer.md §6).",
     "lease": "Lease token: a floating seat for a while, held by one device, process or user (specs/lease.md).",
+    "status-list": "Status list: which of many licenses and seats have ended or are suspended (specs/status-list.md).",
     "license-key": "Short license key: it names a license at its server and grants nothing by itself"
     " (specs/license-key.md).",
     "signed-key": "Signed license key: it grants by itself, without any server (specs/signed-license-key.md).",
@@ -50,8 +51,10 @@ _POLICY: Table = {
 _STATUS: Table = {
     "status.status_list.idx": ("text", "The license's place in the revocation list."),
     "status.status_list.uri": ("text", "Where that revocation list is published."),
+    "status_min": ("text", "Epoch and number of the oldest version of that list that counts."),
     "act_status.idx": ("text", "The activation's place in the revocation list."),
     "act_status.uri": ("text", "Where that list is, if not where the license's is."),
+    "act_status.min": ("text", "The oldest version of that list that counts, if not the license's."),
 }
 
 _COMMON: Table = {
@@ -116,6 +119,17 @@ TABLES: Mapping[str, Table] = {
         "holder.kind": ("text", "Who holds the seat: a device, one process, or a user on whichever devices."),
         "holder.id": ("text", "That holder's id; compared exactly."),
         "borrowed": ("text", "The seat was taken along for travel: it is kept without renewals until its end."),
+    },
+    "status-list": {
+        "iss": ("text", "The installation that issued it."),
+        "sub": ("text", "Which list it is: licenses and activations name it by this address."),
+        "iat": ("time", "Every change before this moment is in it."),
+        "exp": ("time", "For readers that only know the IETF's draft; devices go by when it was issued."),
+        "ttl": ("span", "How long a cache may keep it without asking for a newer one."),
+        "version": ("text", "Epoch and number: of two lists the greater is the newer, and devices never go back."),
+        "size": ("text", "How many licenses and seats it is about."),
+        "status_list.bits": ("text", "Bits for each of them: 2 where somebody is suspended, else 1."),
+        "status_list.lst": ("text", "The statuses, packed: zlib in base64url."),
     },
     "keyforge-token": {
         "status": ("text", "The license as of signing: active, or fallbacked (ended, but allowed to go on)."),
