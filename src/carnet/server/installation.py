@@ -45,11 +45,12 @@ from carnet.server.domain.outbox.sending import Sender
 from carnet.server.domain.outbox.service import Outbox
 from carnet.server.domain.policies.service import PolicyService
 from carnet.server.domain.products.service import ProductService
-from carnet.server.domain.reissue.service import ReissueService
-from carnet.server.domain.reissue.signing import BundleMaker
 from carnet.server.domain.proof.checkpoints import Checkpoints
 from carnet.server.domain.proof.growing import Log
 from carnet.server.domain.proof.sealing import AuditSealer
+from carnet.server.domain.reissue.seen import SeenArtifacts
+from carnet.server.domain.reissue.service import ReissueService
+from carnet.server.domain.reissue.signing import BundleMaker
 from carnet.server.domain.statistics.flushing import Flusher
 from carnet.server.domain.statistics.service import Statistics
 from carnet.server.domain.status.allocation import StatusAllocator
@@ -127,11 +128,13 @@ class Installation:
         self.statistics = Statistics(storage, ids)
         self.limiter = RateLimiter(settings.rate_limits, secret=opened.pepper, store=storage)
         self.idempotency = IdempotencyService(storage, clock, opened.pepper)
+        self.seen = SeenArtifacts(storage, ids, lambda kid: any(key.kid == kid for key in trust.state.keys))
         self.following = Flusher(self.follow, self.lists.keep_up, seconds=POLL_SECONDS)
         self.flusher = Flusher(
             self.following.start,
             self.limiter.flush,
             self.statistics.flush,
+            self.seen.flush,
             self.keep_mark,
             self.keep_clock,
             seconds=settings.flush_seconds,
@@ -154,6 +157,7 @@ class Installation:
             issuer=issuer,
             newer_roots=trust.newer_roots,
             statistics=self.statistics,
+            seen=self.seen,
             lists=self.lists,
         )
         self.changes = LicenseChanging(storage, clock, ids)

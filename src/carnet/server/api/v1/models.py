@@ -213,6 +213,7 @@ class RefreshRequest(msgspec.Struct, kw_only=True):
     domain: Domain | None = None
     app_version: AppVersion | None = None
     ttl_seconds: Seconds | None = None
+    held: Held | None = None
     stamp: Stamp | None = None
     status_versions: StatusVersions | None = None
 

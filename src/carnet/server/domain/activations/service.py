@@ -25,7 +25,7 @@ from carnet.server.domain.activations.commands import (
     ValidateCommand,
     ValidationResult,
 )
-from carnet.server.domain.activations.deciding import Decided, Freed, SeatDecisions, facts_of_seat
+from carnet.server.domain.activations.deciding import Decided, Freed, Seat, SeatDecisions, facts_of_seat
 from carnet.server.domain.activations.issuing import Issuing
 from carnet.server.domain.activations.refusals import refuse
 from carnet.server.domain.activations.requests import (

@@ -12,37 +12,33 @@ the artifact itself, nothing is refused because of one, and there are never more
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 from carnet.core._base import Struct, replace
-from carnet.core.errors import CarnetError
-from carnet.core.instant import Instant
+from carnet.core.errors import CarnetError, MalformedError
+from carnet.core.instant import Instant, parse_instant
 from carnet.core.model import Grant
 from carnet.server.domain.audit.entries import entry
 from carnet.server.domain.events import event
 from carnet.server.domain.ids import Ids
+from carnet.server.domain.reissue.held import HeldArtifact
 from carnet.server.ports import Storage
 from carnet.server.ports.never_issued import Strangeness, Stranger
 from carnet.server.records import SYSTEM, AuditEntry, Event, Issuance
-
-HeldKind: TypeAlias = Literal["token", "machine-file"]
-
-MAX_HELD: Final = 4
-"""Of one request; an SDK holds two."""
 
 MAX_BUFFERED: Final = 20_000
 MAX_RECORDED: Final = 10_000
 _LOT: Final = 500
 
 
-class HeldArtifact(Struct):
-    """An artifact that a device says it holds: its id, key and times, never the artifact itself."""
+class _Noted(Struct):
+    """What a device told, and where it was when it did."""
 
-    kind: HeldKind
-    jti: str
-    kid: str
-    issued_at: Instant
-    expires_at: Instant
+    held: HeldArtifact
+    at: Instant
+    product: str
+    license_id: str | None
+    activation_id: str | None
 
 
 class SeenArtifacts:
@@ -61,7 +57,7 @@ class SeenArtifacts:
         self._ids = ids
         self._is_ours = is_ours
         self._most = most
-        self._noted: dict[tuple[str, str, Instant], Stranger] = {}
+        self._noted: dict[tuple[str, str, str], _Noted] = {}
         self._told: Callable[[Stranger], None] = _nobody
         self.dropped = 0
 
@@ -86,19 +82,8 @@ class SeenArtifacts:
             if len(self._noted) >= self._most:
                 self.dropped += 1
                 continue
-            self._noted[key] = Stranger(
-                jti=each.jti,
-                kid=each.kid,
-                expires_at=each.expires_at,
-                kind=each.kind,
-                issued_at=each.issued_at,
-                reason="unknown",
-                proved=False,
-                product=product,
-                license_id=license_id,
-                activation_id=activation_id,
-                first_seen_at=now,
-                last_seen_at=now,
+            self._noted[key] = _Noted(
+                held=each, at=now, product=product, license_id=license_id, activation_id=activation_id
             )
 
     async def flush(self) -> None:
@@ -112,10 +97,34 @@ class SeenArtifacts:
         while noted:
             some = dict(noted.popitem() for _ in range(min(_LOT, len(noted))))
             try:
-                await self._look_up(tuple(each for each in some.values() if self._is_ours(each.kid)))
+                await self._look_up(tuple(filter(None, map(self._read, some.values()))))
             except CarnetError:
                 self._noted = {**noted, **some, **self._noted}
                 raise
+
+    def _read(self, noted: _Noted) -> Stranger | None:
+        """What was told, as if it were strange; None where it names no key of ours, or no times."""
+        held = noted.held
+        if not self._is_ours(held.kid):
+            return None
+        try:
+            issued_at, expires_at = parse_instant(held.issued_at), parse_instant(held.expires_at)
+        except MalformedError:
+            return None
+        return Stranger(
+            jti=held.jti,
+            kid=held.kid,
+            expires_at=expires_at,
+            kind=held.kind,
+            issued_at=issued_at,
+            reason="unknown",
+            proved=False,
+            product=noted.product,
+            license_id=noted.license_id,
+            activation_id=noted.activation_id,
+            first_seen_at=noted.at,
+            last_seen_at=noted.at,
+        )
 
     async def _look_up(self, seen: tuple[Stranger, ...]) -> None:
         if not seen:
