@@ -46,9 +46,9 @@ def lose_sessions() -> None:
 class SoftToken:
     """A fresh token, until `drop`."""
 
-    def __init__(self) -> None:
+    def __init__(self, label: str | None = None) -> None:
         folder = tokens()
-        self.label = f"carnet test {next(_numbers)} of {os.getpid()}"
+        self.label = label or f"carnet test {next(_numbers)} of {os.getpid()}"
         before = set(folder.iterdir())
         subprocess.run(
             [
@@ -78,6 +78,10 @@ class SoftToken:
     def put_back(self) -> None:
         """It is there again."""
         self._away.rename(self._place)
+
+    def serial(self) -> bytes:
+        """Its number: the last part of what its directory is called."""
+        return self._place.name.replace("-", "")[-16:].encode()
 
     def files(self) -> bytes:
         """Everything that the token keeps on disk."""
