@@ -159,7 +159,12 @@ def activate(
 
 
 def refresh(
-    caller: Caller, *, activation_id: str | None, license_key: str, ttl_seconds: int | None = None
+    caller: Caller,
+    *,
+    activation_id: str | None,
+    license_key: str,
+    ttl_seconds: int | None = None,
+    stamp: str | None = None,
 ) -> Flow[Verdict]:
     """
     Ask for fresh artifacts for the seat this device holds, proving possession of the device key (SEC-45).
@@ -173,11 +178,12 @@ def refresh(
         activation_id: The seat; None when no artifact tells it.
         license_key: The stored one, for the machine file, and for the server where no activation id is known.
         ttl_seconds: A wanted offline window; the policy caps it.
+        stamp: Of the newest answer that was taken in.
 
     Raises:
         TransportError: No authentic answer.
     """
-    members: dict[str, Any] = {"device": _device(caller, license_key), "ttl_seconds": ttl_seconds}
+    members: dict[str, Any] = {"device": _device(caller, license_key), "ttl_seconds": ttl_seconds, "stamp": stamp}
     verdict = yield from _prove(caller, "refresh", members, activation_id, license_key)
     if verdict.answer.code in _ACTIVATED_AGAIN:
         device = _device(caller, license_key, with_key=True)

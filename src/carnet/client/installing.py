@@ -76,6 +76,7 @@ def _keep(device: Device, view: View, license_key: str | None, grant: Grant | No
             fingerprint=old.fingerprint or fingerprint,
             token=None,
             machine_file=None,
+            stamp=None,
             prepared_until=None,
             clock=observe(
                 remembered(old, view.root),

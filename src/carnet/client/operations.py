@@ -35,6 +35,7 @@ from carnet.core.errors import CarnetError, StateError, TransportError, UsageErr
 from carnet.core.instant import Instant
 from carnet.core.model import Grant
 from carnet.core.reasons import REFUSALS
+from carnet.core.refresh_stamps import is_newer_stamp
 from carnet.core.rules import decide
 from carnet.formats.answer import answer_to_refusal
 from carnet.formats.fingerprint import native_fingerprint
@@ -113,6 +114,7 @@ def refresh(device: Device, *, ttl_seconds: int | None = None) -> Steps:
             activation_id=None if grant is None else grant.activation_id,
             license_key=view.state.license_key,
             ttl_seconds=ttl_seconds or _prepared_ttl(view, grant),
+            stamp=view.state.stamp,
         )
     )
     if isinstance(verdict, CarnetError):
@@ -306,6 +308,7 @@ def _taken(
             machine_file=verdict.machine_file,
             refusals=(),  # a live grant is newer than any refusal that was kept
             status_lists=_lists_after(old, verdict),
+            stamp=_stamp_after(old, verdict),
             prepared_until=prepared_until or state.prepared_until,
         )
     if answer.outcome == "granted":  # deactivated: the seat is gone, the device key and the clock stay
@@ -316,11 +319,20 @@ def _taken(
             machine_file=None,
             refusals=(),
             status_lists=(),
+            stamp=None,
             prepared_until=None,
         )
     if answer.code in REFUSALS:
         return replace(state, refusals=(verdict.proof, *old.refusals)[:_MAX_REFUSALS])
     return state
+
+
+def _stamp_after(old: DeviceState, verdict: Verdict) -> str | None:
+    """What is shown at the next refresh. An activation begins anew; answers to refreshes may overtake each other."""
+    stamp = verdict.answer.stamp
+    if verdict.answer.action == "activate" or (stamp is not None and is_newer_stamp(stamp, old.stamp)):
+        return stamp
+    return old.stamp
 
 
 def _lists_after(old: DeviceState, verdict: Verdict) -> tuple[str, ...]:

@@ -24,6 +24,11 @@ SENT: Mapping[str, tuple[str, str]] = MappingProxyType(
             "activation, refresh; where the license asks for checks or a list is there",
         ),
         "activation_id": ("The seat's id, which the server gave.", "refresh, return"),
+        "stamp": (
+            "What the server's newest answer gave to be shown: a number and random characters, by which copies of the"
+            " device are seen.",
+            "refresh",
+        ),
         "ttl_seconds": ("For how long the app wants to be offline, or to hold a floating seat.", "if the app asks"),
         "user": ("Who uses the device, as the app calls them.", "only if the app gives one"),
         "domain": ("The host name that the installation serves.", "only if the app gives one"),

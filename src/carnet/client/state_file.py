@@ -56,6 +56,7 @@ class DeviceState(Struct):
         roots: Root files newer than the embedded one, oldest first, as received.
         refusals: Proofs of authentic refusals: tombstones, verified again at every load.
         status_lists: The newest status lists of the license and its seat, as received; verified again at every load.
+        stamp: What the server gave to be shown at the next refresh (SEC-45).
         server_time: Signed time of the newest answer that was taken in.
         contacts: How many answers were taken in; tells whether another process was faster (REL-19).
         prepared_until: Until when the user prepared to be offline (R-35); refreshes keep the window that long.
@@ -72,6 +73,7 @@ class DeviceState(Struct):
     roots: tuple[str, ...] = ()
     refusals: tuple[str, ...] = ()
     status_lists: tuple[str, ...] = ()
+    stamp: str | None = None
     server_time: Instant | None = None
     contacts: int = 0
     prepared_until: Instant | None = None
@@ -246,6 +248,7 @@ def state_from_json(members: dict[str, Any]) -> DeviceState:
         roots=_texts(rest.pop("roots", None)),
         refusals=_texts(rest.pop("refusals", None)),
         status_lists=_texts(rest.pop("status_lists", None)),
+        stamp=_text(rest.pop("stamp", None)),
         server_time=_instant(rest.pop("server_time", None)),
         contacts=_count(rest.pop("contacts", None)),
         prepared_until=_instant(rest.pop("prepared_until", None)),

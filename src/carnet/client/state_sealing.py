@@ -109,6 +109,8 @@ def state_to_json(state: DeviceState) -> dict[str, Any]:
     }
     if state.status_lists:  # most devices have none, and their state stays as small as it was
         members["status_lists"] = list(state.status_lists)
+    if state.stamp is not None:
+        members["stamp"] = state.stamp
     return members
 
 
