@@ -139,7 +139,7 @@ def test_a_bundle_of_8_mib_is_read_with_what_is_forgiven_around_it() -> None:
     assert code_of(read_bundle, largest + b"\n") == "too_large"
 
 
-@pytest.mark.parametrize(("name", "most"), [("roots", 256), ("status_lists", 64)])
+@pytest.mark.parametrize(("name", "most"), [("roots", 256), ("status_lists", 256)])
 def test_a_bundle_holds_so_many_texts_and_no_more(name: str, most: int) -> None:
     def holding(count: int) -> Bundle:
         texts: dict[str, Any] = {name: ("x",) * count}

@@ -49,6 +49,7 @@ CATALOG: tuple[Command, ...] = (
     _command("vendor", "enrolment", "tokens that many machines use in place of the license key"),
     _command("vendor", "usage", "what licenses used of their meters"),
     _command("vendor", "lease", "who holds floating seats, and what pools allow"),
+    _command("vendor", "status-list", "what is revoked or suspended, signed: as files for a CDN or an app's update"),
     _command("vendor", "apikey", "tokens for the admin API"),
     _command("vendor", "audit", "who changed what, and when"),
     _command("vendor", "events", "what happened, where it is told, and what could not be delivered"),

@@ -18,7 +18,8 @@ from carnet.formats.strict_json import dump_json, parse_object
 LABEL: Final = "CARNET BUNDLE"
 FORMAT: Final = 1
 _MEMBERS: Final = frozenset(("format", "roots", "token", "machine_file", "status_lists", "time", "answer", "lease"))
-_MAX_STATUS_LISTS: Final = 64
+MAX_STATUS_LISTS: Final = 256
+"""What an app brings along at once: 33 million licenses and activations."""
 _WHAT: Final = "The bundle"
 _FIX: Final = "Fetch or copy the bundle again, complete and unchanged."
 
@@ -84,7 +85,7 @@ def read_bundle(data: bytes) -> Bundle:
         roots=_texts(members, "roots", MAX_ROOT_STEPS),
         token=_text(members, "token"),
         machine_file=_text(members, "machine_file"),
-        status_lists=_texts(members, "status_lists", _MAX_STATUS_LISTS),
+        status_lists=_texts(members, "status_lists", MAX_STATUS_LISTS),
         time=_text(members, "time"),
         answer=_text(members, "answer"),
         lease=_text(members, "lease"),

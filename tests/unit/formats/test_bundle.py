@@ -80,7 +80,7 @@ def test_a_large_machine_file_and_status_list_fit() -> None:
         ({"format": 1, "roots": [""]}, "bad_bundle"),
         ({"format": 1, "roots": [1]}, "bad_bundle"),
         ({"format": 1, "roots": ["r"] * 257}, "bad_bundle"),
-        ({"format": 1, "status_lists": ["r"] * 65}, "bad_bundle"),
+        ({"format": 1, "status_lists": ["r"] * 257}, "bad_bundle"),
         (b'{"format": 1}', "bad_bundle"),
         (b'{"token":"a","format":1}', "bad_bundle"),
         (b'{"format":1}\n', "bad_bundle"),
