@@ -22,7 +22,7 @@ from carnet.server.signing.remote import Limits, RemoteSigner
 from carnet.server.signing.services import open_remote
 from support.signer_places import ALGORITHMS, HASTY, PATIENT, PLACES, HeldStopwatch, Place, limits_for, place
 
-_MESSAGES = (b"x", b"carnet" * 500)
+_MESSAGES = (b"x", b"carnet" * 500, b"c" * 5000)
 _NO_SIGNATURES = (b"", bytes(63), bytes(64), bytes(65), b"\xff" * 64, bytes(range(64)))
 
 
@@ -54,7 +54,7 @@ def test_sec_25_what_it_signs_verifies_under_the_key_that_it_shows(
         signer = open_remote(at.location, at.environ)
         assert (signer.public_key, signer.kid) == (at.public_key, at.public_key.kid)
         assert signer.public_key.alg == alg
-        for message in _MESSAGES:
+        for message in _MESSAGES[: 2 if kind == "aws" and alg == "Ed25519" else 3]:
             made = signer.sign(message)
             signer.public_key.verify(made, message)
             assert len(made) == {"Ed25519": 64, "ES256": 64, "RS256": len(made)}[alg]

@@ -1,8 +1,8 @@
 """
 A key in AWS KMS, by `boto3` (the extra ``aws``), which finds credentials wherever AWS puts them (R-63, SEC-25).
 
-Ed25519 (ECC_NIST_EDWARDS25519, ED25519_SHA_512 over the whole message), P-256 and RSA over a digest made here.
-KMS takes at most 4,096 bytes of a message, and Ed25519 signs nothing but the message: longer ones it cannot sign.
+Ed25519 (ECC_NIST_EDWARDS25519 with ED25519_SHA_512), P-256 and RSA. KMS takes at most 4,096 bytes of a message. Of
+longer ones the others sign a digest that is made here; Ed25519 signs nothing but the message, and cannot.
 """
 
 from __future__ import annotations
@@ -75,15 +75,15 @@ class AwsKey:
 
     def sign(self, alg: Algorithm, message: bytes) -> bytes:
         """See `remote.KeyService`."""
-        if alg == "Ed25519":
-            if len(message) > MAX_MESSAGE:
-                raise UsageError(
-                    "message_too_long",
-                    f"AWS KMS signs {MAX_MESSAGE} bytes with Ed25519 at most, and this artifact has {len(message)}.",
-                    "Use fewer or shorter entitlements, or keep the key for this kind of artifact elsewhere"
-                    " (docs/how-to/signers.md).",
-                )
+        if len(message) <= MAX_MESSAGE:
             sent = {"Message": message, "MessageType": "RAW"}
+        elif alg == "Ed25519":
+            raise UsageError(
+                "message_too_long",
+                f"AWS KMS signs {MAX_MESSAGE} bytes with Ed25519 at most, and this artifact has {len(message)}.",
+                "Use fewer or shorter entitlements, or keep the key for this kind of artifact elsewhere"
+                " (docs/how-to/signers.md).",
+            )
         else:
             sent = {"Message": hashlib.sha256(message).digest(), "MessageType": "DIGEST"}
         said = self._call("sign", KeyId=self._location.key, SigningAlgorithm=_SIGNING[alg], **sent)
