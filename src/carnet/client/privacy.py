@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+_WITH_ARTIFACTS = "refresh; activation where artifacts are stored"
+
 SENT: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "license_key": (
@@ -24,9 +26,13 @@ SENT: Mapping[str, tuple[str, str]] = MappingProxyType(
             "activation, refresh; where the license asks for checks or a list is there",
         ),
         "activation_id": ("The seat's id, which the server gave.", "refresh, return"),
+        "held[].kind": ("What kind of artifact the device holds: `token` or `machine-file`.", _WITH_ARTIFACTS),
+        "held[].jti": ("Its id, which the server gave.", _WITH_ARTIFACTS),
+        "held[].kid": ("The id of the vendor's key that signed it.", _WITH_ARTIFACTS),
+        "held[].issued_at": ("When it was issued.", _WITH_ARTIFACTS),
+        "held[].expires_at": ("When it ends.", _WITH_ARTIFACTS),
         "stamp": (
-            "What the server's newest answer gave to be shown: a number and random characters, by which copies of the"
-            " device are seen.",
+            "What the server's newest answer gave to be shown, a number and random characters: it tells copies apart.",
             "refresh",
         ),
         "ttl_seconds": ("For how long the app wants to be offline, or to hold a floating seat.", "if the app asks"),
