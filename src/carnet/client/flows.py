@@ -54,6 +54,8 @@ _CONFLICT = 409
 _MAX_PROBLEM = 16 * 1024
 _PAUSE_SECONDS = 0.4
 _NONCE_BYTES = 16
+_MAX_HELD = 4
+"""Of one request (specs/http-api.md §4.1)."""
 _CLOCK_IS_OFF_SECONDS = 60
 _ACTIVATED_AGAIN = frozenset(
     {"activation_not_found", "device_proof_invalid", "device_proof_required", "license_key_required"}
@@ -80,6 +82,7 @@ class Caller(Struct):
         domain: Host name, for domain licenses.
         app_version: The app's version.
         parts: By which the server may recognise the device when its fingerprint has changed; sent as digests only.
+        held: What is stored and genuine by the roots at hand; the vendor is told ids, keys and times of it (SEC-24).
         list_versions: The versions of the status lists that it has, so that newer ones are sent along; None: none are
             wanted.
     """
@@ -94,6 +97,7 @@ class Caller(Struct):
     app_version: str | None = None
     parts: tuple[Part, ...] = ()
     list_versions: tuple[tuple[str, tuple[int, int]], ...] | None = None
+    held: tuple[Grant, ...] = ()
 
     def __repr__(self) -> str:
         return f"Caller(product={self.product!r}, fingerprint={self.fingerprint!r})"  # never the seed
@@ -234,6 +238,21 @@ def _device(
     }
 
 
+def _held(caller: Caller) -> list[dict[str, Any]] | None:
+    """What the vendor compares with the register of what was issued; never the artifacts themselves."""
+    return [
+        {
+            "kind": grant.kind,
+            "jti": grant.id,
+            "kid": grant.kid,
+            "issued_at": str(grant.issued_at),
+            "expires_at": str(grant.offline_until),
+        }
+        for grant in caller.held[:_MAX_HELD]
+        if grant.kid is not None and grant.offline_until is not None
+    ] or None
+
+
 def _ask(
     caller: Caller, action: Action, members: dict[str, Any], license_key: str, *, proven_at: Instant | None = None
 ) -> Flow[Verdict]:
@@ -300,6 +319,7 @@ def _sent(
                 "product": caller.product,
                 "nonce": nonce,
                 "root_version": caller.trust.root.version,
+                "held": _held(caller) if action != "deactivate" else None,
                 "domain": caller.domain if action != "deactivate" else None,
                 "app_version": caller.app_version if action != "deactivate" else None,
                 "status_versions": _versions(caller) if action != "deactivate" else None,

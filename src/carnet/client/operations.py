@@ -200,6 +200,7 @@ def _new_caller(device: Device, view: View, seed: bytes) -> Caller:
         domain=config.domain,
         app_version=config.app_version,
         parts=parts_of(view.identity, device.machine),
+        held=tuple(each for each in device.evidence(view).grants if each.activation_id is not None),
         list_versions=_list_versions(device, view),
     )
 
