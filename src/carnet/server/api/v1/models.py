@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from carnet.core.model import LicenseStatus, LicenseType
-from carnet.formats.limits import MAX_DEVICE_NAME, MAX_JSON_INTEGER, MAX_LICENSE_KEY_TYPED
+from carnet.formats.limits import MAX_DEVICE_NAME, MAX_ID, MAX_JSON_INTEGER, MAX_KID, MAX_LICENSE_KEY_TYPED
 from carnet.server.api import wire
 from carnet.server.api.wire import DecisionWire, EntitlementWire, SeatsWire, Seconds, Time, WrittenTime
 from carnet.server.domain.activations.commands import (
@@ -129,8 +129,8 @@ class HeldWire(msgspec.Struct, kw_only=True):
     """An artifact that the device holds and finds genuine: what it says of itself, never the artifact."""
 
     kind: HeldKind
-    jti: Annotated[str, Meta(min_length=1, max_length=64)]
-    kid: Annotated[str, Meta(min_length=1, max_length=128)]
+    jti: Annotated[str, Meta(min_length=1, max_length=MAX_ID)]
+    kid: Annotated[str, Meta(min_length=1, max_length=MAX_KID)]
     issued_at: WrittenTime
     expires_at: WrittenTime
 
