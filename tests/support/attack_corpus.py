@@ -315,6 +315,9 @@ _NO_STATUS: Final[tuple[Any, ...]] = (
                    {"status_list": {"idx": 2**31, "uri": "u"}}, {"status_list": {"idx": True, "uri": "u"}},
                    {"status_list": {"idx": 0, "uri": ""}}, {"status_list": {"idx": 0}}
 )  # fmt: skip
+_NO_LIST_VERSION: Final[tuple[Any, ...]] = (
+    None, 17, "0.17", [], [17], [0, 17, 1], [0, -1], [-1, 0], [0, True], [0, "17"], [0, None], [[0, 17]], {"0": 17}
+)  # fmt: skip
 _NO_ACT_STATUS: Final[tuple[Any, ...]] = (None, [], {}, {"idx": -1}, {"idx": "0"}, {"idx": 0, "uri": ""})
 
 
@@ -356,6 +359,10 @@ def _claims() -> Iterator[tuple[str, str | bytes, str]]:
         yield f"ent {entitlements!r}", token(ent=entitlements), "bad_entitlements"
     for status in _NO_STATUS:
         yield f"status {status!r}", token(status=status), "bad_status"
+    for version in _NO_LIST_VERSION:
+        yield f"status_min {version!r}", token(status_min=version), "bad_status"
+        own = {"idx": 0, "uri": "u", "min": version}
+        yield f"act_status min {version!r}", token(act_status=own), "bad_status"
     for status in _NO_ACT_STATUS:
         yield f"act_status {status!r}", token(act_status=status), "bad_status"
 

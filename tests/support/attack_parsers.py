@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +30,7 @@ from carnet.formats.license_token import verify_license_token
 from carnet.formats.offline_token import verify_offline_token
 from carnet.formats.root import next_root, read_root
 from carnet.formats.signed_key import canonical_signed_key, issue_signed_key, verify_signed_key
+from carnet.formats.status_list import StatusList, issue_status_list, verify_status_list
 from carnet.formats.strict_json import dump_json, parse_json, parse_object
 from carnet.formats.support_code import Symptoms, read_support_code, write_support_code
 from carnet.formats.time_answer import TimeAnswer, issue_time_answer, verify_time_answer
@@ -109,6 +111,21 @@ def _resigned_jws(token: str) -> Callable[[Mutator], bytes]:
         return forge(mutator.text_of(head), mutator.text_of(claims)).encode()
 
     return craft
+
+
+def _repacked_status_list(mutator: Mutator) -> bytes:
+    """A list whose claims were changed, or whose stream was, under a genuine seal."""
+    if mutator.random.random() < 0.5:
+        return _resigned_jws(_STATUS_LIST)(mutator)
+    header, payload = (base64.urlsafe_b64decode(part + "==") for part in _STATUS_LIST.split(".")[:2])
+    claims = json.loads(payload)
+    stream = base64.urlsafe_b64decode(claims["status_list"]["lst"] + "==")
+    if mutator.random.random() < 0.5:
+        size = mutator.random.choice((16, 16, 64, 4096, 67_108_864))
+        stream, claims["size"] = zlib.compress(bytes(size * 2 // 8 % 65_536)), size
+    packed = mutator.of_bytes(stream, stream, 4096) if mutator.random.random() < 0.8 else stream
+    claims["status_list"]["lst"] = base64.urlsafe_b64encode(packed).decode().rstrip("=")
+    return forge(header, json.dumps(claims).encode()).encode()
 
 
 def _resigned_root(mutator: Mutator) -> bytes:
@@ -217,6 +234,14 @@ def _read_typed_key(data: bytes) -> object:
     return grant
 
 
+def _read_status_list(data: bytes) -> object:
+    listed = verify_status_list(data, ring_of("status-list"))
+    statuses = [listed.status(index) for index in {0, listed.size // 2, listed.size - 1}]
+    if listed.size * listed.bits != len(listed.statuses) * 8 or not all(0 <= status <= 3 for status in statuses):
+        raise UndocumentedError("a list that is not what it says")
+    return listed
+
+
 def _open_machine_file(data: bytes) -> object:
     return machine_files.open_here(data)
 
@@ -258,6 +283,19 @@ _LEASE: Final = issue_lease_token(
         issued_at=ISSUED_AT,
         expires_at=Instant(ISSUED_AT + 660),
         is_borrowed=True,
+    ),
+    SIGNER,
+)
+_STATUS_LIST: Final = issue_status_list(
+    StatusList(
+        issuer="i",
+        uri="https://license.example.com/v1/status/0",
+        version=(1, 17),
+        issued_at=ISSUED_AT,
+        expires_at=Instant(ISSUED_AT + 86400),
+        ttl_seconds=60,
+        bits=2,
+        statuses=bytes((0x89, 0x44, 0x99, 0x00)),
     ),
     SIGNER,
 )
@@ -332,6 +370,11 @@ PARSERS: Final[dict[str, Parser]] = {
         seeds=(_LEASE.encode(), _TIME.encode()),
         read=lambda data: verify_lease_token(data, ring_of("lease")),
         craft=_resigned_jws(_LEASE),
+    ),
+    "status list": Parser(
+        seeds=(_STATUS_LIST.encode(), _LEASE.encode()),
+        read=_read_status_list,
+        craft=_repacked_status_list,
     ),
     "device proof": Parser(
         seeds=(_PROOF.encode(), _TIME.encode()),

@@ -232,7 +232,7 @@ class Installation:
             storage=storage,
             clock=clock,
             ids=ids,
-            bundles=BundleMaker(keys=keys, ring=ring, vault=vault, random=random),
+            bundles=BundleMaker(keys=keys, ring=ring, vault=vault, random=random, lists=self.lists),
             roots=lambda: trust.state.roots,
         )
         self.ceremonies = Ceremonies(

@@ -417,3 +417,18 @@ def test_a_list_is_no_larger_for_its_digest(tmp_path: Path) -> None:
         assert found.issued_at == Instant(START)
 
     tell(tmp_path, story)
+
+
+def test_r_83_a_bundle_carries_the_lists_that_its_license_is_in(tmp_path: Path) -> None:
+    async def story(installation: Installation, created: CreatedLicense, _clock: HeldClock) -> None:
+        await publish(installation)
+        device = Device("one")
+        result = granted(await installation.activations.activate(device.activate(created.key, with_key=False)))
+        grant = verify_license_token(result.token, installation.ring)
+        newest = installation.lists.list(0)
+        assert newest is not None
+        assert installation.lists.named_by([grant, grant]) == (newest.token,)
+        elsewhere = replace(grant, license_status_ref=None, activation_status_ref=None)
+        assert installation.lists.named_by([elsewhere]) == ()
+
+    tell(tmp_path, story)

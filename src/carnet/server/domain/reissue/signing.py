@@ -14,6 +14,7 @@ from carnet.formats.limits import MAX_ROOT_STEPS
 from carnet.formats.machine_file import open_machine_file, seal_unchecked_machine_file
 from carnet.server.domain.activations.issuing import signing_failed
 from carnet.server.domain.licenses.vault import KeyVault
+from carnet.server.domain.status.lists import StatusLists
 from carnet.server.ports import Random, SigningKeys
 from carnet.server.ports.reissue import SeatUnder
 
@@ -37,10 +38,14 @@ class BundleMaker:
         ring: The public keys of the newest root, to check what was made.
         vault: Opens what machine files are sealed for.
         random: For their encryption.
+        lists: The status lists that go along (R-83).
     """
 
-    def __init__(self, *, keys: SigningKeys, ring: KeyRing, vault: KeyVault, random: Random) -> None:
+    def __init__(
+        self, *, keys: SigningKeys, ring: KeyRing, vault: KeyVault, random: Random, lists: StatusLists
+    ) -> None:
         self._keys = keys
+        self._lists = lists
         self._ring = ring
         self._vault = vault
         self._random = random
@@ -73,7 +78,7 @@ class BundleMaker:
 
     def make(self, pair: Pair, roots: tuple[str, ...], *, checked: bool) -> str:
         """
-        The bundle of a device, with the root files that lead to the key.
+        The bundle of a device, with the root files that lead to the key and the lists that its license is in.
 
         Args:
             pair: Registered, at least one of both.
@@ -85,7 +90,9 @@ class BundleMaker:
         """
         try:
             token, machine_file = self._token(pair, checked=checked), self._machine_file(pair, checked=checked)
-            return write_bundle(Bundle(roots=roots[-MAX_ROOT_STEPS:], token=token, machine_file=machine_file))
+            lists = self._lists.named_by(grant for grant in (pair.token, pair.machine_file) if grant is not None)
+            made = Bundle(roots=roots[-MAX_ROOT_STEPS:], token=token, machine_file=machine_file, status_lists=lists)
+            return write_bundle(made)
         except CarnetError as error:
             if error.code == "key_does_not_open":
                 raise

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from carnet.core.instant import MINUTE, Instant
-from carnet.core.model import StatusRef
+from carnet.core.model import Grant, StatusRef
 from carnet.server.domain.status.allocation import SHARD_SIZE, StatusAllocator
 from carnet.server.domain.status.building import RESIGN_SECONDS
 from carnet.server.ports import PublishedList, StatusStore
@@ -30,6 +30,7 @@ class StatusLists:
         self._storage = storage
         self._places = places
         self._lists: dict[int, PublishedList] = {}
+        self._by_uri: dict[str, PublishedList] = {}
         self._refs: dict[int, tuple[int, int]] = {}
         self.published = 0
         """How many this process has published."""
@@ -48,7 +49,7 @@ class StatusLists:
         """Serve *made*, unless what is served is newer: this process never goes back (SEC-27)."""
         known = self._refs.get(made.shard)
         if known is None or known < made.version:
-            self._lists[made.shard] = made
+            self._lists[made.shard] = self._by_uri[self._places.uri(made.shard)] = made
             self._refs[made.shard] = made.version
 
     def all(self) -> tuple[PublishedList, ...]:
@@ -63,6 +64,12 @@ class StatusLists:
         """Where the bit at *position* is found, and the version of the list that counts from now on (SEC-27)."""
         plain = self._places.ref(position)
         return StatusRef(uri=plain.uri, index=plain.index, minimum=self._refs.get(position // SHARD_SIZE))
+
+    def named_by(self, grants: Iterable[Grant]) -> tuple[str, ...]:
+        """The lists that *grants* name, each once: for a bundle, whose device cannot ask."""
+        refs = [ref for grant in grants for ref in (grant.license_status_ref, grant.activation_status_ref)]
+        found = (self._by_uri.get(uri) for uri in dict.fromkeys(ref.uri for ref in refs if ref is not None))
+        return tuple(each.token for each in found if each is not None)
 
     def newer(self, positions: Iterable[int], known: Mapping[str, tuple[int, int]] | None) -> tuple[str, ...]:
         """
