@@ -25,9 +25,12 @@ if TYPE_CHECKING:
     from carnet.formats.keys import Ed25519Signer, Role
     from carnet.server.domain.trust.ceremonies import Ceremonies
     from carnet.server.domain.trust.desk import Ceremony, Installed
+    from carnet.server.domain.trust.plan import Intent
     from carnet.server.installation import Installation
 
 Begin = Callable[["Installation"], Awaitable["Ceremony"]]
+Wanted = Callable[["Intent"], bool]
+"""Whether an intent is what the command asks for: its ceremony may have ended in a run that was killed."""
 
 
 def announce(options: argparse.Namespace, out: Output) -> int:
@@ -37,7 +40,11 @@ def announce(options: argparse.Namespace, out: Output) -> int:
     async def begin(installation: Installation) -> Ceremony:
         return await installation.ceremonies.announce(roles, location=location, retire=retire)
 
-    return _run(options, out, begin)
+    def wanted(intent: Intent) -> bool:
+        made = {role for key in intent.announce for role in key.roles}
+        return bool(made) and intent.retire == retire and (roles is None or set(roles) <= made)
+
+    return _run(options, out, begin, wanted)
 
 
 def retire_signing_key(options: argparse.Namespace, out: Output, kid: str) -> int:
@@ -54,7 +61,7 @@ def retire_signing_key(options: argparse.Namespace, out: Output, kid: str) -> in
             )
         return ceremony
 
-    return _run(options, out, begin)
+    return _run(options, out, begin, lambda intent: intent.retire == (kid,))
 
 
 def compromise(options: argparse.Namespace, out: Output, kid: str) -> int:
@@ -64,7 +71,7 @@ def compromise(options: argparse.Namespace, out: Output, kid: str) -> int:
     async def begin(installation: Installation) -> Ceremony:
         return await installation.ceremonies.compromise(kid, location=location)
 
-    return _run(options, out, begin)
+    return _run(options, out, begin, lambda intent: intent.compromise == (kid,))
 
 
 def change_roots(options: argparse.Namespace, out: Output) -> int:
@@ -88,7 +95,7 @@ def change_roots(options: argparse.Namespace, out: Output) -> int:
         same = not options.add and not options.drop and options.threshold is None
         return await installation.ceremonies.root_keys(None if same else wanted)
 
-    return _run(options, out, begin)
+    return _run(options, out, begin, lambda intent: intent.is_empty or intent.root_keys is not None)
 
 
 def rotate(options: argparse.Namespace, out: Output) -> int:
@@ -107,7 +114,7 @@ def rotate(options: argparse.Namespace, out: Output) -> int:
     return exits.OK
 
 
-def _run(options: argparse.Namespace, out: Output, begin: Begin) -> int:
+def _run(options: argparse.Namespace, out: Output, begin: Begin, wanted: Wanted) -> int:
     """Begin what *begin* plans, or go on with it, as far as the root keys at hand allow."""
     from carnet.server.records import OPERATOR
 
@@ -115,6 +122,9 @@ def _run(options: argparse.Namespace, out: Output, begin: Begin) -> int:
 
     async def work(installation: Installation) -> tuple[Ceremony, Installed | None]:
         service = installation.ceremonies
+        settled = None if options.dry_run else await service.settle()
+        if settled is not None and wanted(settled[0].intent):
+            return settled
         ceremony = await begin(installation)
         if options.dry_run:
             return signed_with(ceremony, signers), None

@@ -57,11 +57,16 @@ class Ceremonies:
 
     async def pending(self) -> Ceremony | None:
         """The ceremony that goes on; one that came to its end in a run that was killed is put away."""
+        await self.settle()
+        return await asyncio.to_thread(self._desk.read)
+
+    async def settle(self) -> tuple[Ceremony, Installed] | None:
+        """Put away a ceremony whose run was killed after its root was in force, and say what it came to."""
         ceremony = await asyncio.to_thread(self._desk.read)
-        if ceremony is not None and await self._is_done(ceremony):
-            await asyncio.to_thread(self._desk.end, ceremony.version)
+        if ceremony is None or not await self._is_done(ceremony):
             return None
-        return ceremony
+        await asyncio.to_thread(self._desk.end, ceremony.version)
+        return ceremony, self._installed(ceremony)
 
     # ── what begins a ceremony ───────────────────────────────────────────────────────────────────────────────────────
 
