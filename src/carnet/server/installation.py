@@ -48,6 +48,7 @@ from carnet.server.domain.products.service import ProductService
 from carnet.server.domain.proof.checkpoints import Checkpoints
 from carnet.server.domain.proof.growing import Log
 from carnet.server.domain.proof.sealing import AuditSealer
+from carnet.server.domain.reissue.checking import ArtifactChecking
 from carnet.server.domain.reissue.seen import SeenArtifacts
 from carnet.server.domain.reissue.service import ReissueService
 from carnet.server.domain.reissue.signing import BundleMaker
@@ -228,6 +229,7 @@ class Installation:
         self.sender = Sender(storage, clock, ids, random)
         self.upkeep = Upkeep(storage, clock, keep_events_days=settings.keep_events_days)
         self.terms, self.pools = TermWatch(storage, clock, ids), PoolWatch(storage, clock, ids)
+        self.checking = ArtifactChecking(storage=storage, clock=clock, vault=vault, seen=self.seen)
         self.reissue = ReissueService(
             storage=storage,
             clock=clock,

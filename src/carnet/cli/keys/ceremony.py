@@ -137,7 +137,7 @@ def finish(options: argparse.Namespace, out: Output) -> int:
         out.say("Nothing was changed." + (" It can be finished." if ceremony.needed.is_enough else ""))
         return exits.OK
     if done is not None:
-        return show_installed(ceremony, done, out)
+        return show_installed(options, ceremony, done, out)
     show_waiting(ceremony, write_draft_file(options, ceremony), out)
     out.problem("below_threshold", "Not enough people signed yet.", "The signatures that you brought are kept.")
     return exits.FAILED

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from carnet.cli import exits
+from carnet.cli.keys.drill import drill_after
 from carnet.cli.keys.root_keys import read_public_root_key, root_signers
 from carnet.cli.keys.words import draft_json, draft_text, signing_key_json
 from carnet.cli.output import Output, when
@@ -138,7 +139,7 @@ def _run(options: argparse.Namespace, out: Output, begin: Begin, wanted: Wanted)
         out.say(f"Nothing was changed. The root keys that you gave {enough}.")
         return exits.OK
     if done is not None:
-        return show_installed(ceremony, done, out)
+        return show_installed(options, ceremony, done, out)
     return show_waiting(ceremony, write_draft_file(options, ceremony), out)
 
 
@@ -185,10 +186,15 @@ def show_waiting(ceremony: Ceremony, path: Path, out: Output) -> int:
     return exits.OK
 
 
-def show_installed(ceremony: Ceremony, done: Installed, out: Output) -> int:
-    """Say what is in force, and what comes next."""
-    document = {"state": "installed", **draft_json(ceremony.draft), **_installed_json(done)}
-    out.data(document, "\n".join([f"Root version {done.version} is in force.", *_installed_lines(done)]))
+def show_installed(options: argparse.Namespace, ceremony: Ceremony, done: Installed, out: Output) -> int:
+    """Say what is in force, and what comes next; of a lost key, do it."""
+    lost = tuple(key.kid for key in done.keys if key.state == "compromised")
+    drilled = drill_after(options, out, lost)
+    document: dict[str, Any] = {"state": "installed", **draft_json(ceremony.draft), **_installed_json(done)}
+    if drilled:
+        document["drill"] = [each.to_json() for each in drilled]
+    told = [f"Root version {done.version} is in force.", *_installed_lines(done)]
+    out.data(document, "\n".join(told + [f"\n{each.to_text()}" for each in drilled]))
     out.say("Every server process follows within 5 seconds; none has to be restarted. Apps learn it by themselves.")
     files = [key.kid for key in done.keys if key.location.startswith("file:") and key.ended_at is None]
     if files:
@@ -196,8 +202,9 @@ def show_installed(ceremony: Ceremony, done: Installed, out: Output) -> int:
         out.say(f"If servers run on other hosts too, copy this to their data directories now: {names}")
     if any(key.state == "announced" for key in done.keys):
         out.say("When it has been announced for long enough: carnet key rotate --all")
-    if any(key.state == "compromised" for key in done.keys):
-        out.say("Devices get new artifacts when they come next.")
+    if lost:
+        out.say("Devices that come get new artifacts by themselves; what the lost key signed is nothing to them then.")
+        out.say("Whoever had that key may have had others: carnet key list shows them, those of other clients too.")
     return exits.OK
 
 

@@ -27,6 +27,7 @@ ROLES = (
     "checkpoint",
 )
 _MAX_ROOT_KEYS = 16
+_MAX_STRANGE = 10_000
 
 
 def add_signing_key_commands(group: argparse._SubParsersAction[Parser]) -> None:
@@ -48,12 +49,40 @@ def add_signing_key_commands(group: argparse._SubParsersAction[Parser]) -> None:
     add_name(compromise, "--kid", "the key's id; write --kid=ID where it begins with a hyphen")
     add_location(compromise)
     add_ceremony_options(compromise)
+    _add_drill_commands(group)
     below = group.add_parser(
         "ceremony",
         help="what needs the people who hold the root keys: status, sign, finish, cancel, roots, root-key",
         description="What needs the people who hold the root keys.",
     )
     _add_ceremony(below.commands("step"))
+
+
+def _add_drill_commands(group: argparse._SubParsersAction[Parser]) -> None:
+    again = leaf(
+        group, "reissue", "sign anew what a lost key signed for devices; goes on where a run was interrupted", _reissue
+    )
+    add_name(again, "--kid", "the lost key's id; write --kid=ID where it begins with a hyphen")
+    _add_bundles(again)
+    add_installation_options(again)
+    check = leaf(
+        group,
+        "check-artifact",
+        "hold a token or a bundle from anywhere against the register of what was issued",
+        _check,
+    )
+    check.add_argument("file", metavar="FILE", help="the artifact")
+    add_installation_options(check)
+    strange = leaf(group, "never-issued", "artifacts that devices or files brought and nobody here issued", _strange)
+    strange.add_argument("--kid", help="only those that name this key")
+    strange.add_argument("--limit", type=whole(1, _MAX_STRANGE), default=100, help="at most so many (default 100)")
+    add_installation_options(strange)
+
+
+def _add_bundles(parser: Parser) -> None:
+    parser.add_argument(
+        "--bundles", metavar="DIR", help="write a bundle for each device into this folder, for those without a network"
+    )
 
 
 def _add_ceremony(group: argparse._SubParsersAction[Parser]) -> None:
@@ -91,6 +120,10 @@ def _add_ceremony(group: argparse._SubParsersAction[Parser]) -> None:
 def add_ceremony_options(parser: Parser) -> None:
     """What every command that changes the root takes."""
     _add_root_keys(parser)
+    _add_bundles(parser)
+    parser.add_argument(
+        "--no-reissue", action="store_true", help="of a lost key, leave what it signed for carnet key reissue"
+    )
     _add_draft(parser)
     _add_dry_run(parser)
     add_installation_options(parser)
@@ -144,6 +177,14 @@ def _compromise(options: argparse.Namespace, out: Output) -> int:
     return compromise(options, out, name(options, "kid"))
 
 
+def _reissue(options: argparse.Namespace, out: Output) -> int:
+    from carnet.cli.keys.drill import reissue
+
+    return reissue(options, out, name(options, "kid"))
+
+
+_check = _lazily("drill", "check_artifact")
+_strange = _lazily("drill", "never_issued")
 _announce = _lazily("changes", "announce")
 _rotate = _lazily("changes", "rotate")
 _roots = _lazily("changes", "change_roots")
