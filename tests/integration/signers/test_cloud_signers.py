@@ -12,8 +12,10 @@ import pytest
 from moto import mock_aws
 
 from carnet.core.errors import CarnetError, StateError, UsageError
-from carnet.formats.keys import Algorithm
+from carnet.formats.keys import Algorithm, Role
 from carnet.server.signing.aws_kms import MAX_MESSAGE
+from carnet.server.signing.ceremony_files import CeremonyFiles
+from carnet.server.signing.opening import KeyPlaces
 from carnet.server.signing.services import open_remote
 from support.key_service_kinds import AwsStub, GoogleStub, VaultStub
 from support.signer_places import PATIENT, ServicePlace
@@ -76,6 +78,21 @@ def test_what_aws_would_not_sign_is_not_even_asked_for(aws: ServicePlace) -> Non
     assert aws.stub.asked == asked
     signer.sign(b"m")  # no outage, so nobody is kept from signing
     signer.close()
+
+
+def test_a_key_that_signs_short_messages_only_is_not_announced_for_what_grows(
+    aws: ServicePlace, tmp_path: Path
+) -> None:
+    places = KeyPlaces(folder=tmp_path, kek=bytes(32), environ=aws.environ)
+    desk = CeremonyFiles(tmp_path, places, tuple, os.urandom)
+    too_long: tuple[tuple[Role, ...], ...] = (("answer", "status-list"), ("license-key",))
+    for roles in too_long:
+        with pytest.raises(UsageError) as refused:
+            desk.look_at(roles, aws.location)
+        assert refused.value.code == "unsuitable_key"
+    short: tuple[Role, ...] = ("token", "machine-file")
+    for role in short:
+        assert desk.look_at((role,), aws.location).public_key == aws.public_key
 
 
 def test_without_credentials_aws_is_not_asked(

@@ -29,6 +29,7 @@ class Service:
     """A key in this process, behind what a service may do: fail some times, or hold its answers back."""
 
     what = "The service"
+    max_message = None
 
     def __init__(self) -> None:
         self.key = Ed25519Signer(bytes(range(32)))

@@ -57,6 +57,7 @@ class AwsKey:
 
     def __init__(self, location: AwsLocation, limits: Limits) -> None:
         self.what = WHAT
+        self.max_message = MAX_MESSAGE
         self._location = location
         self._limits = limits
         self._lock = threading.Lock()

@@ -27,7 +27,7 @@ from carnet.server.files import Files
 from carnet.server.ports import Random
 from carnet.server.records import SigningKey
 from carnet.server.signing.file_store import make_key_file, read_file
-from carnet.server.signing.opening import KeyPlaces, file_location, open_signer
+from carnet.server.signing.opening import KeyPlaces, check_long_enough, file_location, open_signer
 
 PENDING: Final = "pending.json"
 _FORMAT: Final = "carnet-ceremony/1"
@@ -111,7 +111,9 @@ class CeremonyFiles:
 
     def look_at(self, roles: tuple[Role, ...], location: str) -> NewKey:
         """See `Desk`."""
-        public = open_signer(location, self._places).public_key
+        signer = open_signer(location, self._places)
+        check_long_enough(signer, roles)
+        public = signer.public_key
         if public.alg != "Ed25519":
             raise UsageError(
                 "bad_root",

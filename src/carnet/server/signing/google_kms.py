@@ -51,6 +51,7 @@ class GoogleKey:
         self, location: GoogleLocation, *, address: str, token: Callable[[], str] | None, limits: Limits
     ) -> None:
         self.what = WHAT
+        self.max_message = None
         self._location = location
         self._http = HttpService(WHAT, address, limits)
         self._given = token

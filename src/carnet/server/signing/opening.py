@@ -17,11 +17,13 @@ from typing import Final, TypeAlias
 
 from carnet.core._base import Struct
 from carnet.core.errors import NotGenuineError, StateError, UsageError
-from carnet.formats.keys import PublicKey, Signer
+from carnet.formats.keys import PublicKey, Role, Signer
 from carnet.server.signing.file_store import open_key_file
 
 FILE_SCHEME: Final = "file"
 _PROOF: Final = b"carnet/v1/start-up-proof\0"
+_LONG: Final[frozenset[Role]] = frozenset(("status-list", "license-key"))
+"""What grows with the number of revocations, and with the files of an app's manifest, beyond any service's limit."""
 
 
 class KeyPlaces(Struct):
@@ -99,6 +101,23 @@ def open_signer(location: str, places: KeyPlaces, *, public_key: PublicKey | Non
             "Restore the keys directory from your backup, or look at the device that holds the key.",
         ) from error
     return signer
+
+
+def check_long_enough(signer: Signer, roles: tuple[Role, ...]) -> None:
+    """
+    Make sure that *signer* signs whatever there may be to sign as *roles*.
+
+    Raises:
+        UsageError: ``unsuitable_key``: it signs short messages only (AWS KMS with Ed25519), and there are long ones.
+    """
+    most = getattr(signer, "max_message", None)
+    long = [role for role in roles if role in _LONG]
+    if most is not None and long:
+        raise UsageError(
+            "unsuitable_key",
+            f"What is signed as {', '.join(long)} may be longer than the {most} bytes that this service signs.",
+            "Keep this key elsewhere: in a file, a PKCS#11 token, Google Cloud KMS or Vault.",
+        )
 
 
 def file_location(kid: str) -> str:

@@ -58,6 +58,7 @@ class Pkcs11Key:
                 "Name the one that came with the token: module-path= in the location, or CARNET_PKCS11_MODULE.",
             )
         self.what = WHAT
+        self.max_message = None
         self._location = location
         self._path = path
         self._pin = pin

@@ -60,6 +60,11 @@ class KeyService(Protocol):
         """What it is, for sentences: ``AWS KMS``."""
         ...
 
+    @property
+    def max_message(self) -> int | None:
+        """The longest message that it signs with Ed25519, in bytes; None: longer than any artifact."""
+        ...
+
     def public_key(self) -> PublicKey:
         """The public half, checked as any other, under its own id."""
         ...
@@ -120,6 +125,11 @@ class RemoteSigner:
     def kid(self) -> str:
         """The key's id: the thumbprint of its public half, unless another was given."""
         return self.public_key.kid
+
+    @property
+    def max_message(self) -> int | None:
+        """The longest message that can be signed, in bytes; None: longer than any artifact."""
+        return self._service.max_message if self.public_key.alg == "Ed25519" else None
 
     def sign(self, message: bytes) -> bytes:
         """

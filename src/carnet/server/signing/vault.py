@@ -54,6 +54,7 @@ class VaultKey:
         limits: Limits,
     ) -> None:
         self.what = WHAT
+        self.max_message = None
         self._location = location
         self._token = token
         self._namespace = namespace
