@@ -67,7 +67,7 @@ def campaign(
     *,
     prepare: Callable[[], None] = lambda: None,
 ) -> None:
-    """Kill the command at step after step of what it does, run it again each time, until it ends before it is killed."""
+    """Kill the command at step after step, run it again each time, until it ends before it is killed."""
     environment = {**environment_of(settings_in(folder)), "CARNET_KEY_ANNOUNCE_SECONDS": "0"}
     at, killed = 1, 0
     every = 1 if LONG else {"sqlite": 5, "postgres": 31}[kind()]
