@@ -122,6 +122,7 @@ activations = Table(
     Index(
         "ix_activations_ended",
         "status_index",
+        "deactivated_at",  # never read, but SQLite does not use the index alone without it
         sqlite_where=text("deactivated_at IS NOT NULL"),
         postgresql_where=text("deactivated_at IS NOT NULL"),
     ),

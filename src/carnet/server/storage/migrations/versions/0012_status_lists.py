@@ -47,7 +47,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_activations_ended",
         "activations",
-        ["status_index"],
+        ["status_index", "deactivated_at"],
         unique=False,
         sqlite_where=sa.text("deactivated_at IS NOT NULL"),
         postgresql_where=sa.text("deactivated_at IS NOT NULL"),
