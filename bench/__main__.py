@@ -7,12 +7,26 @@ import platform
 import sys
 from collections.abc import Callable, Iterable
 
-from bench import background, bulk, drill, leases, lookups, process, seats, signed_keys, soak, status, verification
+from bench import (
+    audit,
+    background,
+    bulk,
+    drill,
+    leases,
+    lookups,
+    process,
+    seats,
+    signed_keys,
+    soak,
+    status,
+    verification,
+)
 from bench.report import Row, print_rows
 
 PARTS: dict[str, Callable[[int], Iterable[Row]]] = {
     "verification": verification.rows,
     "process": process.rows,
+    "audit": audit.rows,
     "background": background.rows,
     "signed-keys": signed_keys.rows,
     "healing": verification.healing_rows,

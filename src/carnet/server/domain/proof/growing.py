@@ -78,7 +78,7 @@ class Log:
                 return True
             if is_all:
                 self._look = None
-                return False
+                return state.position > look.until
             look.after = found[-1].jti
             return True
 

@@ -61,9 +61,11 @@ class ProofPart(CoreUnits):
 
         def work(connection: sa.Connection) -> Unsealed:
             state = read_state(connection)
+            # The bound stands on both sides, so that neither table is read below it.
+            is_its_seal = sa.and_(audit_chain.c.seq == audit.c.seq, audit_chain.c.seq > state.sealed_to)
             query = (
                 sa.select(audit)
-                .outerjoin(audit_chain, audit_chain.c.seq == audit.c.seq)
+                .outerjoin(audit_chain, is_its_seal)
                 .where(audit.c.seq > state.sealed_to, audit_chain.c.seq.is_(None))
                 .order_by(audit.c.seq)
                 .limit(limit)
@@ -124,7 +126,7 @@ class ProofPart(CoreUnits):
 
     async def unlogged(self, *, after: str, limit: int) -> tuple[IssuedRow, ...]:
         """See `ports.ProofStore`."""
-        return await self._all(unlogged_query().where(issuances.c.jti > after).limit(limit), issued_row)
+        return await self._all(unlogged_query(after=after).limit(limit), issued_row)
 
     async def hashes(self, level: int, first: int, count: int) -> tuple[bytes, ...]:
         """See `ports.ProofStore`."""

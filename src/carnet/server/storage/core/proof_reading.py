@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from carnet.core.instant import Instant
 from carnet.formats.log_leaves import AuditRow, IssuedRow
 from carnet.server.ports.proof import ChainedRow, ProofState, StoredLeaf, Tile
-from carnet.server.storage.rows.proof import ISSUED_WIDTH, audit_row, issued_row
+from carnet.server.storage.rows.proof import audit_row, issued_row
 from carnet.server.storage.tables import audit, audit_chain, issuances, log_leaves, log_state, log_tiles
 
 _FETCHED_AT_ONCE: Final = 500
@@ -53,10 +53,10 @@ def stored_leaf(
     )
 
 
-def unlogged_query() -> sa.Select[Any]:
-    """What was issued and is not in the log, by jti."""
-    is_logged = sa.exists().where(log_leaves.c.jti == issuances.c.jti)
-    return sa.select(issuances).where(sa.not_(is_logged)).order_by(issuances.c.jti)
+def unlogged_query(*, after: str = "") -> sa.Select[Any]:
+    """What was issued with a jti above *after* and is not in the log, by jti; neither table is read below it."""
+    is_logged = sa.exists().where(log_leaves.c.jti == issuances.c.jti, log_leaves.c.jti > after)
+    return sa.select(issuances).where(sa.not_(is_logged), issuances.c.jti > after).order_by(issuances.c.jti)
 
 
 class ProofRows:
@@ -98,22 +98,25 @@ class ProofRows:
 
     def leaves(self) -> Iterator[StoredLeaf]:
         """See `ports.ProofReader`."""
-        query = (
-            sa.select(*log_leaves.c, *issuances.c, audit_chain.c.hash, *audit.c)
-            .outerjoin(issuances, issuances.c.jti == log_leaves.c.jti)
-            .outerjoin(audit_chain, audit_chain.c.position == log_leaves.c.position)
-            .outerjoin(audit, audit.c.seq == audit_chain.c.seq)
-            .order_by(log_leaves.c.number)
+        ask, after = self._connection.execute, -1
+        first = sa.select(log_leaves).order_by(log_leaves.c.number).limit(_FETCHED_AT_ONCE)
+        heads = sa.select(audit_chain.c.position, audit_chain.c.hash, *audit.c).outerjoin(
+            audit, audit.c.seq == audit_chain.c.seq
         )
-        middle = LEAF_WIDTH + ISSUED_WIDTH
-        for row in self._rows(query):
-            issued, head, event = row[LEAF_WIDTH:middle], row[middle], row[middle + 1 :]
-            yield stored_leaf(
-                row,
-                issued=None if issued[0] is None else issued_row(issued),
-                event=None if event[0] is None else audit_row(event),
-                head=None if head is None else bytes(head),
-            )
+        while found := ask(first.where(log_leaves.c.number > after)).all():
+            jtis = [row.jti for row in found if row.jti is not None]
+            positions = [row.position for row in found if row.position is not None]
+            issued = {row[0]: issued_row(row) for row in ask(sa.select(issuances).where(issuances.c.jti.in_(jtis)))}
+            sealed = {row[0]: row for row in ask(heads.where(audit_chain.c.position.in_(positions)))}
+            for row in found:
+                head = sealed.get(row.position)
+                yield stored_leaf(
+                    row,
+                    issued=issued.get(row.jti),
+                    event=None if head is None or head[2] is None else audit_row(head[2:]),
+                    head=None if head is None else bytes(head[1]),
+                )
+            after = found[-1].number
 
     def tiles(self) -> Iterator[Tile]:
         """See `ports.ProofReader`."""

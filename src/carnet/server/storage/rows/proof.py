@@ -9,8 +9,6 @@ from typing import Any
 
 from carnet.formats.log_leaves import AuditRow, IssuedRow
 
-ISSUED_WIDTH = len(IssuedRow.__fields__)
-
 
 def audit_row(row: Sequence[Any]) -> AuditRow:
     """The columns of `audit`, in the table's order."""

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, LargeBinary, SmallInteger, Table, Text, UniqueConstraint
 
-from carnet.server.storage.tables.base import metadata
+from carnet.server.storage.tables.base import SEQUENCE, metadata
 
 # One row for each row of the audit, in the order in which the sealer saw them (specs/audit.md §3). No foreign key: a
 # row of the audit that was deleted has to leave its seal behind.
 audit_chain = Table(
     "audit_chain",
     metadata,
-    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("position", SEQUENCE, primary_key=True, autoincrement=False),
     Column("seq", BigInteger, nullable=False),
     Column("hash", LargeBinary, nullable=False),
     UniqueConstraint("seq"),
@@ -26,7 +26,7 @@ audit_chain = Table(
 log_leaves = Table(
     "log_leaves",
     metadata,
-    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("number", SEQUENCE, primary_key=True, autoincrement=False),
     Column("kind", Text, nullable=False),
     Column("hash", LargeBinary, nullable=False),
     # Of what was issued; or a position in the audit's chain.

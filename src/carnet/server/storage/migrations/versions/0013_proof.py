@@ -14,6 +14,8 @@ down_revision = "0012"
 branch_labels = None
 depends_on = None
 
+_SEQUENCE = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
 
 def upgrade() -> None:
     """
@@ -24,7 +26,7 @@ def upgrade() -> None:
     """
     op.create_table(
         "audit_chain",
-        sa.Column("position", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("position", _SEQUENCE, autoincrement=False, nullable=False),
         sa.Column("seq", sa.BigInteger(), nullable=False),
         sa.Column("hash", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("position", name="pk_audit_chain"),
@@ -32,7 +34,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "log_leaves",
-        sa.Column("number", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("number", _SEQUENCE, autoincrement=False, nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("hash", sa.LargeBinary(), nullable=False),
         sa.Column("jti", sa.Text(), nullable=True),

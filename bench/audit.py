@@ -1,0 +1,197 @@
+"""
+What the audit and its proof cost (SEC-46, issue 6): activations with and without them, and how fast it is sealed,
+logged and checked. Both databases take turns in one run.
+
+Activations are done in process by 16 callers at once, in turns of three kinds: without audit rows at all, with them,
+and with them while the job seals and logs every second, as every server does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import statistics
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any, Final
+
+from bench.population import PRODUCT, device_of, fill_postgres, fill_sqlite, key_of
+from bench.postgres import Postgres
+from bench.report import Row
+from bench.seats import rounds_of
+from bench.stage import Stage
+from carnet.core._base import replace
+from carnet.server.domain.activations.commands import ActivateCommand, DeviceClaim
+from carnet.server.domain.audit.entries import entry
+from carnet.server.domain.proof.verifying import Outside, check_all
+from carnet.server.installation import Installation, open_installation
+from carnet.server.records import OPERATOR
+from carnet.server.storage import rows as stored
+from carnet.server.storage.core.inserting import insert_many
+from carnet.server.storage.tables import audit
+
+CALLERS: Final = 16
+SECONDS: Final = 2.0
+LICENSES: Final = 400
+ROWS: Final = 10_000
+
+
+def rows(rounds: int) -> Iterator[Row]:
+    """Figures of both databases."""
+    postgres = Postgres()
+    stages: dict[str, Stage] = {}
+    try:
+        url = postgres.database("audit")
+        stages = {"SQLite": Stage(), "PostgreSQL": Stage(url)}
+        fill_sqlite(stages["SQLite"].settings.data, 1, LICENSES)
+        data = stages["PostgreSQL"].settings.data
+        postgres.run(lambda connection: fill_postgres(connection, data, 1, LICENSES), url)
+        yield from asyncio.run(_measured(stages, rounds_of(rounds)))
+    finally:
+        for stage in stages.values():
+            stage.close()
+        postgres.close()
+
+
+async def _measured(stages: dict[str, Stage], turns: int) -> list[Row]:
+    async with contextlib.AsyncExitStack() as opened:
+        installations = {
+            name: await opened.enter_async_context(open_installation(stage.settings)) for name, stage in stages.items()
+        }
+        figures: dict[str, dict[str, list[float]]] = {name: {} for name in stages}
+        for turn in range(turns):
+            for name, installation in installations.items():
+                taken = figures[name]
+                for kind in ("none", "rows", "sealed"):
+                    ms = await _activations(installation, turn, kind)
+                    taken.setdefault(kind, []).append(ms)
+                    if kind == "rows":
+                        taken.setdefault("leaves", []).append(await _leaves_per_second(installation))
+                taken.setdefault("rows/s", []).append(await _sealed_per_second(installation))
+        found: list[Row] = []
+        for name, installation in installations.items():
+            found += _rows_of(name, figures[name])
+            found += await _checked(name, installation)
+        return found
+
+
+def _rows_of(name: str, taken: dict[str, list[float]]) -> Iterator[Row]:
+    middle = {kind: statistics.median(values) for kind, values in taken.items()}
+    each = [sealed / none for sealed, none in zip(taken["sealed"], taken["none"], strict=True)]
+    parts = f"{middle['none']:.2f} ms without, {middle['rows']:.2f} with rows, {middle['sealed']:.2f} while sealing"
+    ratio = statistics.median(each)
+    yield Row(f"activate on {name}: with audit rows, while they are sealed ÷ without any", ratio, 1.10, detail=parts)
+    spread = f"of {len(taken['rows/s'])} turns {min(taken['rows/s']):.0f} to {max(taken['rows/s']):.0f}"
+    yield Row(f"sealer on {name}, rows/s", middle["rows/s"], 2000, detail=spread, at_least=True)
+    yield Row(f"log on {name}, entries appended/s", middle["leaves"], 2000, at_least=True)
+
+
+class _Without:
+    """The storage, but for the audit rows of seats."""
+
+    def __init__(self, storage: Any) -> None:
+        self._storage = storage
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._storage, name)
+
+    async def change_seat(self, query: Any, decide: Callable[..., Any]) -> Any:
+        return await self._storage.change_seat(query, lambda *facts: replace(decide(*facts), audit=()))
+
+
+_KINDS: Final = ("none", "rows", "sealed")
+
+
+async def _activations(installation: Installation, turn: int, kind: str) -> float:
+    """Milliseconds of an activation, as one caller sees it, the mean of a turn."""
+    service = installation.activations
+    storage = service._storage  # noqa: SLF001 - the place where the audit's rows are left out
+    if kind == "none":
+        service._storage = _Without(storage)  # noqa: SLF001
+    done = 0
+    began = time.perf_counter()
+    until = began + SECONDS
+
+    async def caller(own: int) -> None:
+        nonlocal done
+        number = own
+        while time.perf_counter() < until:
+            which = (turn * len(_KINDS) + _KINDS.index(kind)) * 1_000_000 + number
+            device = DeviceClaim(fingerprint=device_of(which, 7), name="Line", platform="linux")
+            key = key_of(1 + number % LICENSES)
+            await service.activate(ActivateCommand(license_key=key, product=PRODUCT, device=device))
+            number += CALLERS
+            done += 1
+
+    async with _sealing(installation) if kind == "sealed" else contextlib.nullcontext():
+        await asyncio.gather(*(caller(own) for own in range(CALLERS)))
+        spent = time.perf_counter() - began
+    service._storage = storage  # noqa: SLF001
+    if kind != "rows":
+        await _settle(installation)
+    return spent * 1000 * CALLERS / done
+
+
+@contextlib.asynccontextmanager
+async def _sealing(installation: Installation) -> AsyncIterator[None]:
+    """What the job does, every second."""
+
+    async def job() -> None:
+        while True:
+            await _settle(installation)
+            await asyncio.sleep(1)
+
+    task = asyncio.create_task(job())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def _settle(installation: Installation) -> None:
+    while await installation.sealer.seal() or await installation.log.grow():
+        pass
+
+
+async def _leaves_per_second(installation: Installation) -> float:
+    """How fast what the last turn issued is logged, once its rows are sealed."""
+    while await installation.sealer.seal():
+        pass
+    before = (await installation.store.proof_state()).leaves
+    began = time.perf_counter()
+    while await installation.log.grow():
+        pass
+    spent = time.perf_counter() - began
+    return ((await installation.store.proof_state()).leaves - before) / spent
+
+
+async def _sealed_per_second(installation: Installation) -> float:
+    now = installation.time.now()
+    values = [
+        stored.audit_values(entry(now, OPERATOR, "license.renewed", f"license-{number}", until="2027-01-01"))
+        for number in range(ROWS)
+    ]
+    await installation.store._write(lambda connection: insert_many(connection, audit, values))  # type: ignore[attr-defined]  # noqa: SLF001
+    began = time.perf_counter()
+    while await installation.sealer.seal():
+        pass
+    spent = time.perf_counter() - began
+    await _settle(installation)
+    return ROWS / spent
+
+
+async def _checked(name: str, installation: Installation) -> list[Row]:
+    life = await installation.store.life()
+    outside = Outside(checkpoints=(), keys=())
+    began = time.perf_counter()
+    verdict = await installation.store.read_proof(
+        lambda reader: check_all(reader, issuer=installation.issuer, life=life, outside=outside)
+    )
+    spent = time.perf_counter() - began
+    if not verdict.is_sound or verdict.unsealed:
+        raise RuntimeError(f"the check found {verdict.findings}")
+    count = verdict.rows + verdict.leaves
+    detail = f"{verdict.rows} rows and {verdict.leaves} entries in {spent:.1f} s"
+    return [Row(f"carnet audit verify on {name}, rows and entries/s", count / spent, detail=detail)]
