@@ -1,7 +1,7 @@
 """
 SEC-20: every online key is rotated three times under a running server; a client that was shipped before goes on.
 
-Real processes: the server is never restarted; the client is one file, built before the first rotation, with root version 1.
+Real processes: the server is never restarted; the client is one file, built before the first rotation, with root 1.
 """
 
 from __future__ import annotations
