@@ -127,6 +127,10 @@ class AsyncCarnet(Client):
         """As `Carnet.refresh`."""
         return await self._run(self._refreshing)
 
+    async def install(self, data: bytes | str | os.PathLike[str], *, license_key: str | None = None) -> Decision:
+        """As `Carnet.install`."""
+        return await asyncio.to_thread(self._installed, data, license_key)
+
     async def deactivate(self) -> Decision:
         """As `Carnet.deactivate`."""
         alone = await asyncio.to_thread(self._alone, None) if self._transport is None else None

@@ -26,6 +26,8 @@ DEFAULT_TIMEOUT_SECONDS = 3.0
 """For all of one contact: connecting, waiting, retrying (design.md §8, REL-17)."""
 
 _DAY = 86400
+_LEAST_CONTENT = 200
+"""Characters; no artifact has fewer, and a text that does is a path."""
 
 
 class Client:
@@ -314,6 +316,19 @@ class Client:
             return None if outcome is None else self._learn(outcome)
         return None
 
+    def _installed(self, data: bytes | str | os.PathLike[str], license_key: str | None) -> Decision:
+        """What `install` does, on whatever thread it is called."""
+        from carnet.client.bundles import install
+
+        if isinstance(data, str) and (len(data) >= _LEAST_CONTENT or "\n" in data):
+            data = data.encode("utf-8", "surrogateescape")
+        content = data if isinstance(data, bytes) else _content(data)
+        outcome = install(self._device, content, license_key)
+        self.last_problem = outcome.problem
+        if self._listeners is not None:
+            self._listeners.see(outcome.decision)
+        return outcome.decision
+
     def _learn(self, outcome: Outcome) -> Decision:
         self.last_problem = outcome.problem
         if outcome.problem is None:
@@ -341,6 +356,26 @@ class Memory:
 
             self._file = AttemptsFile(self._device.store.directory)
         return self._file
+
+
+def _content(path: str | os.PathLike[str]) -> bytes:
+    """
+    What is in the file *path*, as far as a bundle may be long.
+
+    Raises:
+        UsageError: ``file_unreadable``.
+    """
+    from carnet.formats.limits import MAX_BUNDLE
+
+    try:
+        with open(path, "rb") as file:
+            return file.read(MAX_BUNDLE + 1)
+    except OSError as error:
+        raise UsageError(
+            "file_unreadable",
+            f"The file {os.fspath(path)} cannot be read: {error.strerror or error}.",
+            "Check the path, and that this user may read it.",
+        ) from error
 
 
 def is_same_key(typed: str, stored: str | None) -> bool:

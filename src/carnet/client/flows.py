@@ -468,7 +468,7 @@ def _judge(caller: Caller, body: dict[str, Any], nonce: str, action: Action, lic
         raise TransportError("no_artifacts", "The grant carries no artifacts.")
     by_token = verify_license_token(token, ring)
     sealed = read_machine_file(machine_file.encode()).verify(ring)
-    key, by_file = _open(sealed.open, license_key, caller.fingerprint)
+    key, by_file = open_with(sealed.open, license_key, caller.fingerprint)
     for grant in (by_token, by_file):
         if (grant.product, grant.device) != (caller.product, caller.fingerprint):
             raise TransportError("wrong_artifacts", "The artifacts are for another product or device.")
@@ -492,7 +492,7 @@ def key_of(proof: str) -> str:
     return kid
 
 
-def _open(open_file: Callable[..., Any], license_key: str, fingerprint: str) -> tuple[str, Any]:
+def open_with(open_file: Callable[..., Any], license_key: str, fingerprint: str) -> tuple[str, Any]:
     """Open with the text as typed, else with the canonical spelling of the same key; say which one it was."""
     canonical = canonical_license_key(license_key)
     try:

@@ -44,7 +44,7 @@ from carnet.formats.license_key import heal_license_key
 
 _SEED_BYTES = 32
 _MAX_KEY = 512
-_MAX_REFUSALS = 4
+MAX_REFUSALS = 4
 _PLATFORMS = {"linux": "linux", "darwin": "macos", "win32": "windows"}
 
 
@@ -324,7 +324,7 @@ def _taken(
             prepared_until=None,
         )
     if answer.code in REFUSALS:
-        return replace(state, refusals=(verdict.proof, *old.refusals)[:_MAX_REFUSALS])
+        return replace(state, refusals=(verdict.proof, *old.refusals)[:MAX_REFUSALS])
     return state
 
 

@@ -175,6 +175,28 @@ class Carnet(Running):
         """
         return self._run(self._refreshing)
 
+    def install(self, data: bytes | str | os.PathLike[str], *, license_key: str | None = None) -> Decision:
+        """
+        Take in what was mailed or carried to this device: a ``.carnet`` bundle, or a machine file, license token, root
+        file or status list alone. Never the network.
+
+        What it brings of the vendor's roots is followed first, so that a device that sees no network keeps up with
+        changed keys. What this device holds is not replaced by something older.
+
+        Args:
+            data: The file's content, or its path; a text of one line and fewer than 200 characters is a path.
+            license_key: What the machine file opens with, where this device was never activated.
+
+        Returns:
+            The decision from now on; where nothing, or no license, could be taken in, with the reason why, and
+            `last_problem`.
+
+        Raises:
+            UsageError: A setting is missing or wrong; ``file_unreadable``.
+        """
+        self._begin()
+        return self._installed(data, license_key)
+
     def deactivate(self) -> Decision:
         """
         Give this device's seat back and forget the license, online. Where no server is named, a signed license key that
