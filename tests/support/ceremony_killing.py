@@ -92,7 +92,7 @@ def _child(order: dict[str, Any], told: int) -> int:
     os.environ.clear()
     os.environ.update(order["env"])
     with open(os.devnull, "w", encoding="utf-8") as nowhere:  # noqa: PTH123
-        return main(order["words"], Output(json=True, stdout=nowhere, stderr=nowhere))
+        return main(order["words"], Output(json=True, stdout=nowhere))
 
 
 def _count(step: Any) -> None:
