@@ -37,20 +37,32 @@ _SEEN: Final = (
 )
 
 
+def facts_queries(shard_size: int) -> dict[str, sa.Select[Any]]:
+    """Licenses that are not active; how many activations of each shard have ended."""
+    shard = activations.c.status_index // shard_size
+    return {"licenses": _licenses(), "ended": sa.select(shard, sa.func.count()).where(_ENDED).group_by(shard)}
+
+
+def rows_queries(begin: int, end: int) -> dict[str, sa.Select[Any]]:
+    """What stands at the positions from *begin* to before *end*."""
+    place, listed = activations.c.status_index, licenses.c.status_index
+    ended = sa.select(place).where(_ENDED, place >= begin, place < end).order_by(place)
+    return {"licenses of a shard": _licenses(listed >= begin, listed < end), "ended of a shard": ended}
+
+
 class StatusPart(CoreUnits):
     """`ports.StatusStore`."""
 
     async def status_facts(self, *, shard_size: int) -> StatusFacts:
         """See `ports.StatusStore`."""
-        shard = activations.c.status_index // shard_size
-        counted = sa.select(shard, sa.func.count()).where(_ENDED).group_by(shard)
+        queries = facts_queries(shard_size)
 
         def work(connection: sa.Connection) -> StatusFacts:
             return StatusFacts(
                 epoch=connection.scalar(sa.select(installation.c.epoch)) or 0,
                 shards=tuple(connection.scalars(_SHARDS, {"size": shard_size})),
-                licenses=_licenses(connection),
-                ended={int(row[0]): row[1] for row in connection.execute(counted)},
+                licenses=_listed(connection, queries["licenses"]),
+                ended={int(row[0]): row[1] for row in connection.execute(queries["ended"])},
                 published=tuple(_list_of(row, "") for row in connection.execute(sa.select(*_SEEN))),
             )
 
@@ -58,13 +70,11 @@ class StatusPart(CoreUnits):
 
     async def status_rows(self, *, begin: int, end: int) -> ShardRows:
         """See `ports.StatusStore`."""
-        place = activations.c.status_index
-        ended = sa.select(place).where(_ENDED, place >= begin, place < end).order_by(place)
+        queries = rows_queries(begin, end)
 
         def work(connection: sa.Connection) -> ShardRows:
-            place = licenses.c.status_index
-            chosen = _licenses(connection, place >= begin, place < end)
-            return ShardRows(licenses=chosen, ended=tuple(connection.scalars(ended)))
+            ended = tuple(connection.scalars(queries["ended of a shard"]))
+            return ShardRows(licenses=_listed(connection, queries["licenses of a shard"]), ended=ended)
 
         return await self._read(work)
 
@@ -110,12 +120,14 @@ class StatusPart(CoreUnits):
         return await self._read(work)
 
 
-def _licenses(connection: sa.Connection, *where: sa.ColumnElement[bool]) -> tuple[ListedLicense, ...]:
-    query = sa.select(licenses.c.status_index, licenses.c.status).where(_NOT_ACTIVE, *where)
-    return tuple(
-        ListedLicense(position=row[0], is_revoked=row[1] == "revoked")
-        for row in connection.execute(query.order_by(licenses.c.status_index))
-    )
+def _licenses(*where: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    place = licenses.c.status_index
+    return sa.select(place, licenses.c.status).where(_NOT_ACTIVE, *where).order_by(place)
+
+
+def _listed(connection: sa.Connection, query: sa.Select[Any]) -> tuple[ListedLicense, ...]:
+    found = connection.execute(query)
+    return tuple(ListedLicense(position=row[0], is_revoked=row[1] == "revoked") for row in found)
 
 
 def _list_of(row: Sequence[Any], token: str) -> PublishedList:
