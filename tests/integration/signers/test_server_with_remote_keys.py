@@ -142,6 +142,11 @@ def test_rel_08_ten_minutes_without_the_service_that_signs(
                 answer = vendor.ask("validate", license_, fingerprint("held"), nonce="n" * 16)
                 assert (answer.status_code, answer.json()["valid"]) == (200, True), answer.text
                 assert vendor.admin("GET", f"/licenses/{license_['id']}").status_code == 200
+                ready = vendor.http.get("/readyz")
+                (part,) = (each for each in ready.json()["parts"] if each["name"] == "signer")
+                assert (ready.status_code, part["vital"]) == (200, part["ok"]), (
+                    "said, and no reason to send nobody here"
+                )
                 for path in ("/v1/root", "/livez"):
                     assert vendor.http.get(path).status_code == 200
                 renewed = vendor.http.put(
