@@ -57,6 +57,7 @@ CATALOG: tuple[Command, ...] = (
     _command("vendor", "demo", "the boarding-pass story: activate once, then decide offline"),
     _command("device", "fingerprint", "this device's identifier, and exactly what would be sent"),
     _command("device", "activate", "bind a license key to this device"),
+    _command("device", "install", "take in a bundle that was mailed or carried here; never uses the network"),
     _command("device", "status", "decide from what is on this device; never uses the network"),
     _command("device", "refresh", "fetch new offline credentials now"),
     _command("device", "prepare-offline", "fetch the longest offline credentials that the policy allows"),
