@@ -1,5 +1,6 @@
 """
 `carnet demo`, which is `make run`: the boarding-pass story on a real server, which then stays up (`--once` ends it).
+`carnet demo --compromise`: the story of a stolen signing key.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from types import FrameType
 from typing import NoReturn
 
 from carnet.cli import exits
+from carnet.cli.demo.compromise import CompromiseStory
 from carnet.cli.demo.show import Show
 from carnet.cli.demo.stage import LOOPBACK, Stage, StoryError, free_port
 from carnet.cli.demo.story import Story
@@ -30,6 +32,9 @@ MAX_PORT = 65535
 def configure(parser: Parser) -> None:
     """Add the arguments."""
     parser.set_defaults(run=_demo)
+    parser.add_argument(
+        "--compromise", action="store_true", help="another story: a stolen signing key, and the drill that ends it"
+    )
     parser.add_argument("--once", action="store_true", help="end after the story; otherwise the server stays up")
     parser.add_argument(
         "--port", type=whole(1, MAX_PORT), help="default: $CARNET_PORT, 8787, or a free one with --once"
@@ -44,7 +49,7 @@ def _demo(options: argparse.Namespace, out: Output) -> int:
     signal.signal(signal.SIGTERM, _stop)
     stage = Stage(port)
     try:
-        code = tell(Story(stage), out)
+        code = tell(CompromiseStory(stage) if options.compromise else Story(stage), out)
         if code == exits.OK and not options.once:
             _stay(stage, out)
         return code
@@ -69,10 +74,10 @@ def _port(options: argparse.Namespace) -> int:
     return port
 
 
-def tell(story: Story, out: Output) -> int:
+def tell(story: Story | CompromiseStory, out: Output) -> int:
     """Tell *story* step by step up to its end or to the first step that fails; returns the exit code."""
     show = Show(out, len(story.steps))
-    show.opening()
+    show.opening(*story.opening)
     for number, (title, deed) in enumerate(story.steps, 1):
         try:
             with show.step(number, title):

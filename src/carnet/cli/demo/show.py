@@ -46,11 +46,11 @@ class Show:
         self._total = total
         self._draws = out.can_draw(out.stdout)
 
-    def opening(self) -> None:
+    def opening(self, title: str, *told: str) -> None:
         """The title and what is real."""
-        self._line(self._out.style("Carnet: the boarding pass, end to end", "bold"))
-        self._line("Hustl is a desktop app. Its vendor runs Carnet; Sarah buys a license and boards a plane.")
-        self._line("The server, the vendor's commands and Sarah's app are separate processes on this computer.")
+        self._line(self._out.style(title, "bold"))
+        for line in told:
+            self._line(line)
 
     @contextmanager
     def step(self, number: int, title: str) -> Iterator[None]:

@@ -99,9 +99,13 @@ class Stage:
         state.mkdir(parents=True)
         return Device(name=name, id=device_id, state=state)
 
+    def ask_vendor(self, *words: str) -> Said:
+        """Run a vendor's command, whatever it answers."""
+        return self._carnet([*words, "--json"], self._vendor_environment())
+
     def vendor(self, *words: str) -> Mapping[str, Any]:
         """Run a vendor's command; it must succeed."""
-        said = self._carnet([*words, "--json"], self._vendor_environment())
+        said = self.ask_vendor(*words)
         if said.code != 0:
             detail = said.problem.get("detail", "no reason given")
             raise StoryError("story_failed", f"`carnet {' '.join(words)}` failed: {detail}", "Please report this.")

@@ -13,8 +13,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from carnet.cli import exits
+from carnet.cli.demo.checks import check, expect, must
 from carnet.cli.demo.show import Scene
-from carnet.cli.demo.stage import Said, Stage, StoryError
+from carnet.cli.demo.stage import Stage
 from carnet.core.instant import DAY, Instant, parse_instant
 
 if TYPE_CHECKING:
@@ -32,6 +33,12 @@ class Story:
     Args:
         stage: Where it happens.
     """
+
+    opening = (
+        "Carnet: the boarding pass, end to end",
+        "Hustl is a desktop app. Its vendor runs Carnet; Sarah buys a license and boards a plane.",
+        "The server, the vendor's commands and Sarah's app are separate processes on this computer.",
+    )
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
@@ -98,7 +105,7 @@ class Story:
     def activate(self) -> Scene:
         """`carnet activate`, in a process of its own."""
         said = self.stage.on(self.sarah, "activate", "--license-key-stdin", stdin=self.license_key)
-        decision = _expect(said, exits.OK, "active", "full")
+        decision = expect(said, exits.OK, "active", "full")
         self.activated_at = parse_instant(decision["checked_at"])
         return Scene(
             commands=("carnet activate",),
@@ -113,7 +120,7 @@ class Story:
         """The server process ends; nothing answers any more."""
         self.stage.stop_server()
         said = self.stage.on(self.sarah, "refresh", "--timeout", "3")
-        _expect(said, exits.OFFLINE, "active", "full")
+        expect(said, exits.OFFLINE, "active", "full")
         return Scene(
             commands=("carnet refresh",),
             happened=(
@@ -124,9 +131,9 @@ class Story:
 
     def decide_offline(self) -> Scene:
         """`carnet status` without a server, and how long the decision itself takes."""
-        decision = _expect(self.stage.on(self.sarah, "status"), exits.OK, "active", "full")
+        decision = expect(self.stage.on(self.sarah, "status"), exits.OK, "active", "full")
         milliseconds = self._measure()
-        _must(milliseconds < 1000, "An offline check took more than a second.")
+        must(milliseconds < 1000, "An offline check took more than a second.")
         return Scene(
             commands=("carnet status",),
             happened=(
@@ -139,7 +146,7 @@ class Story:
     def copy(self) -> Scene:
         """The state directory on another device."""
         shutil.copytree(self.sarah.state, self.other.state, dirs_exist_ok=True)
-        decision = _expect(self.stage.on(self.other, "status"), exits.DENIED, "wrong_device", "none")
+        decision = expect(self.stage.on(self.other, "status"), exits.DENIED, "wrong_device", "none")
         return Scene(
             commands=("cp -r …/sarahs-laptop …/another-computer", "carnet status"),
             happened="Every file was copied. They are sealed for Sarah's laptop, so nothing opens elsewhere.",
@@ -149,8 +156,8 @@ class Story:
     def warn(self) -> Scene:
         """Ten of thirty days left."""
         decision = self._later(20)
-        _check(decision, "expiring", "full")
-        _must(decision["days_left"] == 10, f"{decision['days_left']} days are left instead of 10.")
+        check(decision, "expiring", "full")
+        must(decision["days_left"] == 10, f"{decision['days_left']} days are left instead of 10.")
         return Scene(
             happened=(
                 "From here to day 37 nobody waits: the clock of Sarah's app is set ahead by hand. Everything works, and"
@@ -162,9 +169,9 @@ class Story:
     def grace(self) -> Scene:
         """The offline window is over; essential features stay."""
         decision = self._later(30)
-        _check(decision, "grace", "limited")
+        check(decision, "grace", "limited")
         keys = [entitlement["key"] for entitlement in decision["entitlements"]]
-        _must(keys == [ESSENTIAL], f"In limited mode the features are {keys}.")
+        must(keys == [ESSENTIAL], f"In limited mode the features are {keys}.")
         return Scene(
             happened=(
                 f"Her time offline is over, but nobody is locked out: for 7 days {ESSENTIAL} still works and"
@@ -176,7 +183,7 @@ class Story:
     def expire(self) -> Scene:
         """Grace is over."""
         decision = self._later(37)
-        _check(decision, "expired", "none")
+        check(decision, "expired", "none")
         return Scene(
             happened="After grace the app asks for a connection. It does not ask to buy, or to activate, again.",
             decision=decision,
@@ -186,10 +193,10 @@ class Story:
         """The server again, the laptop's clock again, and a refresh."""
         self.stage.start_server()
         before = self._decision_at(None)
-        decision = _expect(self.stage.on(self.sarah, "refresh"), exits.OK, "active", "full")
-        _must(decision["evidence_ids"] != before["evidence_ids"], "The refresh brought nothing new.")
+        decision = expect(self.stage.on(self.sarah, "refresh"), exits.OK, "active", "full")
+        must(decision["evidence_ids"] != before["evidence_ids"], "The refresh brought nothing new.")
         seats = self.stage.vendor("license", "show", self.license_id)["seats"]
-        _must(seats["used"] == 1, f"{seats['used']} seats are used instead of 1.")
+        must(seats["used"] == 1, f"{seats['used']} seats are used instead of 1.")
         return Scene(
             commands=("carnet serve", "carnet refresh"),
             happened=(
@@ -202,8 +209,8 @@ class Story:
     def revoke(self) -> Scene:
         """`carnet license revoke`; offline devices do not know yet."""
         shown = self.stage.vendor("license", "revoke", self.license_id, "--reason", "the card was stolen")
-        _must(shown["status"] == "revoked", f"The license is {shown['status']}.")
-        decision = _expect(self.stage.on(self.sarah, "status"), exits.OK, "active", "full")
+        must(shown["status"] == "revoked", f"The license is {shown['status']}.")
+        decision = expect(self.stage.on(self.sarah, "status"), exits.OK, "active", "full")
         return Scene(
             commands=("carnet license revoke …", "carnet status"),
             happened="A device that is offline cannot know yet. That is the price of working offline, and it ends:",
@@ -212,9 +219,9 @@ class Story:
 
     def refuse(self) -> Scene:
         """A refresh is refused, and the refusal is remembered without a server."""
-        _expect(self.stage.on(self.sarah, "refresh"), exits.DENIED, "revoked", "none")
+        expect(self.stage.on(self.sarah, "refresh"), exits.DENIED, "revoked", "none")
         self.stage.stop_server()
-        decision = _expect(self.stage.on(self.sarah, "status"), exits.DENIED, "revoked", "none")
+        decision = expect(self.stage.on(self.sarah, "status"), exits.DENIED, "revoked", "none")
         return Scene(
             commands=("carnet refresh", "carnet status"),
             happened=(
@@ -256,23 +263,3 @@ class Story:
             app.check()
             seconds.append(time.perf_counter() - began)
         return min(seconds) * 1000
-
-
-def _expect(said: Said, code: int, state: str, access: str) -> Mapping[str, Any]:
-    if said.code != code:
-        detail = said.problem.get("detail") or "; ".join(r["message"] for r in said.data.get("reasons", ()))
-        raise StoryError(
-            "story_failed", f"The command ended with {said.code} instead of {code}. {detail}", "Report this."
-        )
-    _check(said.data, state, access)
-    return said.data
-
-
-def _check(decision: Mapping[str, Any], state: str, access: str) -> None:
-    found = decision.get("state"), decision.get("access")
-    _must(found == (state, access), f"The decision is {found[0]}, {found[1]} access, instead of {state}, {access}.")
-
-
-def _must(holds: bool, otherwise: str) -> None:  # noqa: FBT001 - reads as a sentence
-    if not holds:
-        raise StoryError("story_failed", otherwise, "Please report this.")

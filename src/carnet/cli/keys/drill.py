@@ -60,7 +60,7 @@ class Drilled(Struct):
             "ended": done.ended,
             "bundles": done.bundles,
             "folder": None if self.folder is None else str(self.folder),
-            "seconds": round(done.seconds, 3),
+            "milliseconds": round(done.seconds * 1000),
             "per_second": round(done.per_second),
             "products": [
                 {

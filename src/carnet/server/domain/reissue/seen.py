@@ -154,7 +154,7 @@ class SeenArtifacts:
     def _tell(self, stranger: Stranger) -> tuple[AuditEntry, Event]:
         details = {
             "kid": stranger.kid,
-            "kind": stranger.kind,
+            "artifact": stranger.kind,
             "reason": stranger.reason,
             "proved": stranger.proved,
             "license": stranger.license_id,
