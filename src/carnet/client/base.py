@@ -171,6 +171,7 @@ class Client:
             activation_id=None if grant is None else grant.activation_id,
             license_key_hint=None if key is None else last_four(key),
             root_version=view.root.version,
+            root_expires_at=view.root.expires_at,
             last_contact_at=view.state.server_time,
             trusted_at=view.trusted_at,
             prepared_until=view.state.prepared_until,

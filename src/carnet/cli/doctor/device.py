@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _SECONDS = 10
 _RECENT_LINES = 5
+_GOOD = frozenset({"granted", "right", "followed", "kept"})
 
 
 def look_at_device(carnet: Carnet) -> tuple[list[Finding], str]:
@@ -30,7 +31,8 @@ def look_at_device(carnet: Carnet) -> tuple[list[Finding], str]:
     decision = carnet.check()
     logged, logged_code = _log(info)
     server, server_code = _server(carnet)
-    findings = [_identity(info), _state(info), _clock(info, decision), _license(decision), *logged, server]
+    findings = [_identity(info), _state(info), _clock(info, decision), *_roots(info, decision), _license(decision)]
+    findings += [*logged, server]
     symptoms = symptoms_of(carnet)
     code = server_code or logged_code
     return findings, write_support_code(symptoms if code is None else replace(symptoms, problem=code))
@@ -126,23 +128,45 @@ def _license(decision: Decision) -> Finding:
     return ok("license", f"{decision.state}, {until}")
 
 
-def _log(info: Info) -> tuple[list[Finding], str | None]:
-    """What the device's log says of the last contacts; and the code of the last one, where that went wrong."""
+def _roots(info: Info, decision: Decision) -> list[Finding]:
+    """The vendor's root file: whether it has ended, and whether another one of its version was handed out (SEC-21)."""
+    told = f"root file version {info.root_version} vouches for new keys until {info.root_expires_at}"
+    found = [ok("root", told)]
+    if decision.checked_at >= info.root_expires_at:
+        fix = "Check the clock; otherwise update the app, or ask the vendor for a newer root file or bundle."
+        found = [warning("root", f"Root file version {info.root_version} ended on {info.root_expires_at}.", fix)]
+    for entry in _entries(info):
+        if entry.get("code") == "root_forked":
+            is_vouched = entry.get("why") == "signed_by_root_keys"
+            who = "the vendor's root keys signed it too" if is_vouched else "others than the vendor signed it"
+            told = f"On {entry.get('at')} another root file of a version that is here was handed out; {who}. "
+            fix = "Tell the vendor." if is_vouched else "Look for a proxy between this device and the license server."
+            found = [(problem if is_vouched else warning)("root", f"{told}It was refused.", fix)]
+    return found
+
+
+def _entries(info: Info) -> list[dict[str, object]]:
+    """The lines of the device's log, oldest first; none where it cannot be read."""
     from carnet.client.journal import FILE
     from carnet.formats.strict_json import parse_object
 
     try:
         with open(os.path.join(info.state_directory, FILE), "rb") as file:  # noqa: PTH118, PTH123 - as on devices
-            lines = file.read().splitlines()[-_RECENT_LINES:]
-        entries = [parse_object(line, max_bytes=4096, what="The log") for line in lines]
+            return [parse_object(line, max_bytes=4096, what="The log") for line in file.read().splitlines()]
     except (OSError, CarnetError):
-        return [], None
-    bad = [entry for entry in entries if entry.get("outcome") not in {"granted", "right"}]
+        return []
+
+
+def _log(info: Info) -> tuple[list[Finding], str | None]:
+    """What the device's log says of the last contacts; and the code of the last one, where that went wrong."""
+    entries = _entries(info)[-_RECENT_LINES:]
+    bad = [entry for entry in entries if entry.get("outcome") not in _GOOD]
     if bad and bad[-1] is entries[-1]:
         last = bad[-1]
         told = f"The last entry of the log: {last.get('event')} {last.get('outcome')}, {last.get('code')}"
         fix = "See what this code means in docs/reference/codes.md."
-        return [warning("log", f"{told}, on {last.get('at')}.", fix)], last.get("code")
+        code = last.get("code")
+        return [warning("log", f"{told}, on {last.get('at')}.", fix)], code if isinstance(code, str) else None
     return ([ok("log", f"the last {len(entries)} entries end well")] if entries else []), None
 
 
