@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from carnet.cli.doctor.keys import FORGOTTEN_SECONDS, look_at_keys
 from carnet.core._base import replace
 from carnet.core.errors import CarnetError, NotGenuineError, UsageError
 from carnet.core.instant import DAY, Instant
@@ -411,5 +412,41 @@ def test_a_damaged_ceremony_file_says_what_to_do_and_stops_nothing_else(tmp_path
                 await installation.ceremonies.pending()
             assert caught.value.code == "bad_ceremony_file"
         await licensed(installation)
+
+    tell(tmp_path, story)
+
+
+def test_the_doctor_tells_of_ceremonies_and_of_announced_keys(tmp_path: Path) -> None:
+    async def story(installation: Installation, clock: HeldClock) -> None:
+        service = installation.ceremonies
+
+        async def found(name: str) -> tuple[str, str]:
+            (one,) = [each for each in await look_at_keys(installation, clock.now()) if each.name == name]
+            return one.health, one.message
+
+        assert await found("ceremony") == ("ok", "none goes on")
+        assert await found("announced keys") == ("ok", "none wait")
+        await service.begin(await service.announce(("token",)))
+        assert (await found("ceremony"))[0] == "ok"
+        clock.advance(FORGOTTEN_SECONDS)
+        assert (await found("ceremony"))[0] == "ok"
+        clock.advance(1)
+        assert (await found("ceremony"))[0] == "warning"
+        await service.cancel()
+        (made,) = (await announced(installation, "token")).keys
+        clock.advance(DAY + FORGOTTEN_SECONDS - 1)
+        health, message = await found("announced keys")
+        assert (health, "1 may sign" in message) == ("ok", True)
+        clock.advance(1)
+        assert (await found("announced keys"))[0] == "warning"
+        (Layout(data=installation.settings.data).keys / f"{made.kid}.json").unlink()
+        health, message = await found("announced keys")
+        assert (health, made.kid in message) == ("problem", True)
+        execute(settings_in(tmp_path), "DELETE FROM roots", "DELETE FROM signing_keys WHERE state = 'announced'")
+        async with opened(tmp_path, clock) as put_back:
+            (lost, _) = await look_at_keys(put_back, clock.now())
+            assert (lost.health, "ceremony finish" in lost.fix) == ("problem", True)
+            (Layout(data=put_back.settings.data).ceremony / "root-2.json").write_text("{}")
+            assert (await look_at_keys(put_back, clock.now()))[0].health == "problem"
 
     tell(tmp_path, story)

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from carnet.cli.doctor.finding import Finding, ok, problem, warning
+from carnet.cli.doctor.keys import look_at_keys
 from carnet.cli.output import when
 from carnet.core.clock_guard import MAX_BEHIND_SECONDS
 from carnet.core.instant import DAY, Instant
@@ -38,7 +39,12 @@ async def look_inside(installation: Installation) -> list[Finding]:
         elif check.name == "replica" and installation.settings.replica is not None:
             findings.append(ok(check.name, "validation reads it"))
     now = Instant(int(time.time()))
-    findings += [_root(installation, now), await _clock(installation, now), *await _jobs(installation)]
+    findings += [
+        _root(installation, now),
+        *await look_at_keys(installation, now),
+        await _clock(installation, now),
+        *await _jobs(installation),
+    ]
     findings += [await _tokens(installation, now), await _backups(installation, now), await _products(installation)]
     return findings
 
@@ -71,7 +77,7 @@ def _root(installation: Installation, now: Instant) -> Finding:
     message = f"root file version {root.version} is valid until {when(root.expires_at)}"
     if left >= ROOT_WARNING_SECONDS:
         return ok("root", message)
-    fix = "Make the next root file with the root keys; without one, clients accept no new signing keys."
+    fix = "Make the next one: carnet key ceremony roots. Without one, clients accept no new signing keys after that."
     return problem("root", message, fix) if left <= 0 else warning("root", message, fix)
 
 

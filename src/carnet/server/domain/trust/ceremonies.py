@@ -55,6 +55,15 @@ class Ceremonies:
         """How many artifacts of the register were signed with *kid* and are not over."""
         return await self._storage.artifacts_under(kid, now=int(self._clock.now()))
 
+    async def prove(self, key: SigningKey) -> None:
+        """
+        Open *key* on this host, and see that it signs (SEC-25).
+
+        Raises:
+            CarnetError: What opening it raises.
+        """
+        await asyncio.to_thread(self._desk.prove, key)
+
     async def pending(self) -> Ceremony | None:
         """The ceremony that goes on; one that came to its end in a run that was killed is put away."""
         await self.settle()
