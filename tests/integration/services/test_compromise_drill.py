@@ -79,7 +79,7 @@ def test_sec_24_every_live_activation_gets_the_same_again_under_the_new_key(tmp_
             licenses = await devices(installation, clock, 5)
             before = {each.jti: each for each in register(installation)}
             clock.advance(2 * HOUR)
-            kid = await compromised(installation, root_keys(), "token", now=LOST_AT)
+            kid = await compromised(installation, root_keys(), "token")
             told: list[tuple[int, int]] = []
             report = await drill(installation, kid, sink=kept, progress=lambda done, total: told.append((done, total)))
             assert (report.looked_at, report.ended, report.already) == (5, 0, 0)
@@ -120,7 +120,7 @@ def test_sec_24_run_again_it_finds_nothing_to_do(tmp_path: Path) -> None:
         async with opened(tmp_path, clock) as installation:
             await devices(installation, clock, 3)
             clock.advance(2 * HOUR)
-            kid = await compromised(installation, root_keys(), "machine-file", now=LOST_AT)
+            kid = await compromised(installation, root_keys(), "machine-file")
             await drill(installation, kid, sink=kept)
             lines, rows = register(installation), await installation.audit.list(limit=500)
             again = await drill(installation, kid, sink=kept)
@@ -143,7 +143,7 @@ def test_sec_24_killed_in_the_middle_a_second_run_does_only_what_is_missing(
         async with opened(tmp_path, clock) as installation:
             await devices(installation, clock, 6)
             clock.advance(2 * HOUR)
-            kid = await compromised(installation, root_keys(), "token", now=LOST_AT)
+            kid = await compromised(installation, root_keys(), "token")
             with pytest.raises(KilledError):
                 await drill(installation, kid, sink=kept)
         async with opened(tmp_path, clock) as installation:
@@ -165,7 +165,7 @@ def test_sec_24_what_ended_meanwhile_is_not_signed_anew(tmp_path: Path) -> None:
         async with opened(tmp_path, clock) as installation:
             given_back, revoked, suspended, refreshed, live = await devices(installation, clock, 5)
             clock.advance(2 * HOUR)
-            kid = await compromised(installation, root_keys(), "token", now=LOST_AT)
+            kid = await compromised(installation, root_keys(), "token")
             (seat,) = (await installation.activations.list(given_back.license.id)).items
             await installation.activations.deactivate_by_vendor(seat.id, OPERATOR)
             await installation.licenses.revoke(revoked.license.id, OPERATOR)
@@ -187,7 +187,7 @@ def test_sec_24_what_ends_between_the_look_and_the_lock_is_left_out(tmp_path: Pa
         async with opened(tmp_path, clock) as installation:
             (license_, other) = await devices(installation, clock, 2)
             clock.advance(2 * HOUR)
-            kid = await compromised(installation, root_keys(), "token", now=LOST_AT)
+            kid = await compromised(installation, root_keys(), "token")
             service, draw = installation.reissue, installation.reissue._draw
 
             def slowly(*given: Any) -> Any:
@@ -227,10 +227,10 @@ def test_sec_24_what_is_over_with_its_grace_stays_over(tmp_path: Path) -> None:
             token, machine_file = sorted(register(installation), key=lambda each: each.expires_at)
             grace = grant_from_json(token.claims).policy.grace_seconds
             clock.at = Instant(token.expires_at + grace)
-            kid = await compromised(installation, root_keys(), "token", now=clock.at)
+            kid = await compromised(installation, root_keys(), "token")
             assert (await drill(installation, kid)).artifacts == 0
             clock.at = Instant(machine_file.expires_at + grace - 1)
-            kid = await compromised(installation, root_keys(), "machine-file", now=clock.at)
+            kid = await compromised(installation, root_keys(), "machine-file")
             assert (await drill(installation, kid)).artifacts == 1
             again = max(register(installation), key=lambda each: each.issued_at)
             assert (again.expires_at, again.issued_at) == (machine_file.expires_at, machine_file.expires_at - 1)
@@ -247,7 +247,7 @@ def test_sec_24_the_report_says_who_has_to_be_served_by_hand(tmp_path: Path) -> 
             clock.advance(10 * DAY + 1)
             await installation.activations.activate(Device(1).activate(_.key))
             await installation.activations.activate(Device(7).activate(silent.key))
-            kid = await compromised(installation, root_keys(), "machine-file", now=clock.at)
+            kid = await compromised(installation, root_keys(), "machine-file")
             report = await drill(installation, kid)
             (part,) = report.products
             assert (part.product, part.reissued, part.silent, part.silent_customers) == ("hustl", 3, 1, (customer,))
@@ -261,7 +261,7 @@ def test_sec_24_devices_are_served_while_everything_is_signed_anew(tmp_path: Pat
         async with opened(tmp_path, clock) as installation:
             made = await devices(installation, clock, count)
             clock.advance(2 * MINUTE)
-            kid = await compromised(installation, root_keys(), "token", now=clock.at)
+            kid = await compromised(installation, root_keys(), "token")
 
             async def served() -> int:
                 for number, license_ in enumerate(made[::10]):

@@ -207,8 +207,8 @@ class CompromiseStory:
             happened=(
                 f"Root version 2 names the key no more, and a new one signs at once; the server was not restarted."
                 f" {report['reissued']} activations were given new tokens under it, with the same terms and the same"
-                f" ends, in {report['milliseconds'] / 1000:.1f} s ({report['per_second']} a second), registered, audited, and each"
-                f" as a bundle in a folder."
+                f" ends, in {report['milliseconds'] / 1000:.1f} s ({report['per_second']} a second): registered,"
+                " audited, and each as a bundle in a folder."
             ),
         )
 
