@@ -31,7 +31,7 @@ _MAX_STRANGE = 10_000
 
 
 def add_signing_key_commands(group: argparse._SubParsersAction[Parser]) -> None:
-    """`announce`, `rotate`, `compromise` and `ceremony …`; `retire` is for both kinds of keys."""
+    """`announce`, `rotate`, `compromise`, `try` and `ceremony …`; `retire` is for both kinds of keys."""
     announce = leaf(
         group, "announce", "make signing keys that will sign later, and name them in the next root", _announce
     )
@@ -50,6 +50,12 @@ def add_signing_key_commands(group: argparse._SubParsersAction[Parser]) -> None:
     add_location(compromise)
     add_ceremony_options(compromise)
     _add_drill_commands(group)
+    attempt = leaf(group, "try", "whether the key in a token or service signs for us; needs no installation", _try)
+    attempt.add_argument(
+        "--location", required=True, metavar="URI", help="where it is: pkcs11:, awskms:, gcpkms:, vault:"
+    )
+    attempt.add_argument("--generate", action="store_true", help="make it first (PKCS#11 only)")
+    attempt.add_argument("--alg", choices=("EdDSA", "ES256", "RS256"), default="EdDSA", help="of what is made")
     below = group.add_parser(
         "ceremony",
         help="what needs the people who hold the root keys: status, sign, finish, cancel, roots, root-key",
@@ -192,4 +198,5 @@ _status = _lazily("ceremony", "status")
 _sign = _lazily("ceremony", "sign")
 _finish = _lazily("ceremony", "finish")
 _cancel = _lazily("ceremony", "cancel")
+_try = _lazily("places", "try_location")
 _root_key = _lazily("root_keys", "make_root_key")
