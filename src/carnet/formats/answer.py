@@ -26,10 +26,10 @@ TYP: Final = "carnet-answer+jwt"
 LIFETIME_SECONDS: Final = 300
 """`exp - iat`, for readers that know only JWT. The nonce makes an answer fresh; a kept refusal stays genuine."""
 
-Action = Literal["activate", "refresh", "validate", "deactivate", "claim", "renew", "release"]
+Action = Literal["activate", "refresh", "validate", "deactivate", "claim", "renew", "release", "use"]
 Outcome = Literal["granted", "refused"]
 
-_ACTIONS: Final = ("activate", "refresh", "validate", "deactivate", "claim", "renew", "release")
+_ACTIONS: Final = ("activate", "refresh", "validate", "deactivate", "claim", "renew", "release", "use")
 _MAX_NONCE: Final = 128
 _MAX_REASONS: Final = 32
 _MAX_ARTIFACTS: Final = 16

@@ -163,7 +163,9 @@ class Installation:
         )
         self.changes = LicenseChanging(storage, clock, ids)
         self.enrolments = EnrolmentService(storage, clock, ids, vault, random)
-        self.metering = MeteringService(storage, clock, ids, vault, issuer)
+        self.metering = MeteringService(
+            storage=storage, clock=clock, ids=ids, vault=vault, issuer=issuer, prover=prover
+        )
         self.leases = LeaseService(
             storage=storage,
             clock=clock,

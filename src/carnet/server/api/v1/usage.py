@@ -12,21 +12,17 @@ from msgspec import Meta
 
 from carnet.core.decision import Refused
 from carnet.core.metering import MAX_AMOUNT
-from carnet.server.api.admin import views
 from carnet.server.api.admin.license_model_bodies import UseReply
 from carnet.server.api.openapi import reply
 from carnet.server.api.problems import refusal
-from carnet.server.api.v1.models import EXAMPLE_KEY, Domain, LicenseKey, ProductSlug
+from carnet.server.api.v1.models import EXAMPLE_KEY, Domain, LicenseKey, Nonce, ProductSlug
+from carnet.server.domain.documents import use_json
 from carnet.server.domain.metering.commands import RecordUse
 from carnet.server.domain.metering.service import MeteringService
 
 
 class UseRequest(msgspec.Struct, kw_only=True):
-    """
-    A use of a license. `event_id` is the app's own name for it: sent again, it does not count again.
-
-    The answer is not signed: what a license may do is decided by its artifacts, and what it used by the server.
-    """
+    """A use of a license. `event_id` is the app's own name for it: sent again, it does not count again."""
 
     example: ClassVar[dict[str, Any]] = {
         "license_key": EXAMPLE_KEY,
@@ -34,6 +30,7 @@ class UseRequest(msgspec.Struct, kw_only=True):
         "meter": "exports",
         "event_id": "0193f2d4-7c1e-7d30-9e9b-0f5c3f7b2a10",
         "amount": 3,
+        "nonce": "q83vEjRWeJCrze8SNFZ4kA",
     }
 
     license_key: LicenseKey
@@ -42,6 +39,13 @@ class UseRequest(msgspec.Struct, kw_only=True):
     event_id: Annotated[str, Meta(min_length=1, max_length=128, description="Visible ASCII.")]
     amount: Annotated[int, Meta(ge=1, le=MAX_AMOUNT)] = 1
     domain: Domain | None = None
+    nonce: Nonce | None = None
+
+
+class UsedReply(UseReply, kw_only=True):
+    """A counted use, and the meter after it. `proof` comes when there was a nonce: it says that the use counts."""
+
+    proof: str | msgspec.UnsetType = msgspec.UNSET
 
 
 @post(
@@ -49,7 +53,7 @@ class UseRequest(msgspec.Struct, kw_only=True):
     operation_id="recordUse",
     tags=["Devices"],
     response_description="The use counts.",
-    responses={200: reply(UseReply, "The use had counted before; it did not count again.")},
+    responses={200: reply(UsedReply, "The use had counted before; it did not count again.")},
     opt={
         "problems": (
             "invalid_argument",
@@ -67,14 +71,14 @@ class UseRequest(msgspec.Struct, kw_only=True):
         )
     },
 )
-async def record_use(data: JSONBody[UseRequest], metering: NamedDependency[MeteringService]) -> Response[UseReply]:
+async def record_use(data: JSONBody[UseRequest], metering: NamedDependency[MeteringService]) -> Response[UsedReply]:
     """
     Count a use of a license on one of its meters.
 
     It counts once for its `event_id`, however often it is sent: 201 the first time, 200 from then on. A use that does
     not fit counts nothing, and the same id may be sent again in the next period.
     """
-    outcome = await metering.record(
+    answered = await metering.use(
         RecordUse(
             license_key=data.license_key,
             product=data.product,
@@ -82,11 +86,16 @@ async def record_use(data: JSONBody[UseRequest], metering: NamedDependency[Meter
             event_id=data.event_id,
             amount=data.amount,
             domain=data.domain,
+            nonce=data.nonce,
         )
     )
+    outcome = answered.result
     if isinstance(outcome, Refused):
-        return refusal(outcome, None)
-    return Response(views.use(outcome), status_code=201 if outcome.counted_now else 200)
+        return refusal(outcome, answered.proof)
+    counted = msgspec.convert(use_json(outcome), UsedReply)
+    if answered.proof is not None:
+        counted.proof = answered.proof
+    return Response(counted, status_code=201 if outcome.counted_now else 200)
 
 
 USAGE_HANDLERS: Final = (record_use,)

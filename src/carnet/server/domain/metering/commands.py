@@ -19,6 +19,7 @@ class RecordUse(Struct):
             it is sent.
         amount: How much, 1 to 1,000,000,000,000.
         domain: Host name, for domain licenses.
+        nonce: 1 to 128 visible ASCII characters; asks for a proof bound to it.
     """
 
     license_key: str
@@ -27,6 +28,7 @@ class RecordUse(Struct):
     event_id: str
     amount: int = 1
     domain: str | None = None
+    nonce: str | None = None
 
     def __repr__(self) -> str:
         return f"RecordUse(product={self.product!r}, meter={self.meter!r})"  # never the license key

@@ -9,8 +9,9 @@ from carnet.core.metering import MAX_AMOUNT, Meter, NotCounted, Period, count_us
 from carnet.core.progress import begin_term
 from carnet.server.domain.activations.refusals import refuse
 from carnet.server.domain.activations.validation import judge
+from carnet.server.domain.answers import Answered, Prover
 from carnet.server.domain.audit.entries import entry
-from carnet.server.domain.checks import check_license_key, check_optional_text, check_text, invalid
+from carnet.server.domain.checks import check_license_key, check_nonce, check_optional_text, check_text, invalid
 from carnet.server.domain.enrolment.tokens import ENROLMENT_PREFIX
 from carnet.server.domain.events import event
 from carnet.server.domain.ids import Ids
@@ -36,14 +37,40 @@ class MeteringService:
         ids: For events.
         vault: Finds licenses by their keys.
         issuer: This installation's id.
+        prover: Signs answers.
     """
 
-    def __init__(self, storage: Storage, clock: Clock, ids: Ids, vault: KeyVault, issuer: str) -> None:
+    def __init__(
+        self, *, storage: Storage, clock: Clock, ids: Ids, vault: KeyVault, issuer: str, prover: Prover
+    ) -> None:
         self._storage = storage
         self._clock = clock
         self._ids = ids
         self._vault = vault
         self._issuer = issuer
+        self._prover = prover
+
+    async def use(self, command: RecordUse) -> Answered[UseResult]:
+        """
+        As `record`, with the proof that was asked for: it says that the use counts, or why not (SEC-30).
+
+        A use that counts is answered without a proof where nothing can be signed now: it was counted, and the same
+        event may be sent again.
+        """
+        check_nonce(command.nonce)
+        outcome = await self.record(command)
+        if command.nonce is None or await self._storage.product(command.product) is None:
+            return Answered(result=outcome)
+        proof = await self._prover.prove_if_possible(
+            nonce=command.nonce,
+            action="use",
+            at=self._clock.now(),
+            product=command.product,
+            device=None,
+            license_id=outcome.license_id,
+            refused=outcome.reasons if isinstance(outcome, Refused) else (),
+        )
+        return Answered(result=outcome, proof=proof)
 
     async def record(self, command: RecordUse) -> UseResult | Refused:
         """
