@@ -469,6 +469,10 @@ def lists() -> Iterator[Scenario]:
     yield said("rollback-the-other-way-round", "Letting the order of lists matter.", new, old)
     yield said("reinstated", "Keeping to an older list.", listed(2 * DAY, (7, 2), (4, 0)), replace(new, version=(1, 6)))
     yield said("same-version", "Taking the earlier of two.", listed(2 * DAY, (7, 1), (4, 0)), listed(3 * DAY, *fine))
+    catches = "Letting the order of two lists matter that nothing tells apart."
+    twins = (listed(2 * DAY, (7, 1), (4, 0)), listed(2 * DAY, *fine))
+    yield said("twins", catches, *twins)
+    yield said("twins-the-other-way-round", catches, *twins[::-1])
     yield said(
         "newest-is-shorter",
         "Asking an older list where the newest one does not know the index.",

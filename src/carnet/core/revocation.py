@@ -62,11 +62,13 @@ def newest_lists(lists: Iterable[_L]) -> dict[tuple[str, str], _L]:
     """
     newest: dict[tuple[str, str], _L] = {}
     for one in lists:
-        other = newest.setdefault((one.issuer, one.uri), one)
-        ranks = (one.version, one.issued_at), (other.version, other.issued_at)
-        if ranks[0] > ranks[1] or (ranks[0] == ranks[1] and repr(one) > repr(other)):
-            newest[one.issuer, one.uri] = one
+        other = newest.get((one.issuer, one.uri))
+        newest[one.issuer, one.uri] = one if other is None else max(one, other, key=_rank)
     return newest
+
+
+def _rank(listed: _List) -> tuple[tuple[int, int], Instant, str]:
+    return listed.version, listed.issued_at, repr(listed)
 
 
 def with_lists(evidence: Evidence, lists: Iterable[Listed]) -> Evidence:
@@ -99,11 +101,12 @@ def with_lists(evidence: Evidence, lists: Iterable[Listed]) -> Evidence:
                 refusals.append(_refusal(grant, ref, listed, status))
         # The license and its seat may be in two lists: both have to be known, and the older one says how far.
         checked.append(_earliest(times))
-    moment = _earliest(checked)
-    known = evidence.revocation_checked_at
-    if known is None or (moment is not None and moment > known):
-        known = moment
-    return replace(evidence, refusals=(*evidence.refusals, *dict.fromkeys(refusals)), revocation_checked_at=known)
+    moments = [moment for moment in (evidence.revocation_checked_at, _earliest(checked)) if moment is not None]
+    return replace(
+        evidence,
+        refusals=(*evidence.refusals, *dict.fromkeys(refusals)),
+        revocation_checked_at=max(moments, default=None),
+    )
 
 
 def _status(listed: Listed, ref: StatusRef) -> int | None:
@@ -122,14 +125,12 @@ def _earliest(moments: list[Instant | None]) -> Instant | None:
 def _refusal(grant: Grant, ref: StatusRef, listed: Listed, status: int) -> Refusal:
     """The tombstone that *status* is. A seat is there or it has ended: it knows no suspension."""
     epoch, number = listed.version
-    is_of_license = ref is grant.license_status_ref
     ended = "license_suspended" if status == SUSPENDED else "license_revoked"
     return Refusal(
         id=f"{listed.uri}#{epoch}.{number}/{ref.index}",
-        code=ended if is_of_license else "deactivated",
+        code=ended if ref is grant.license_status_ref else "deactivated",
         at=listed.issued_at,
         product=grant.product,
         license_id=grant.license_id,
         activation_id=grant.activation_id,
-        device=None if is_of_license else grant.device,
     )
