@@ -40,6 +40,7 @@ def test_r_83_the_vendor_exports_what_a_cdn_serves_and_an_app_brings_along(offic
 
 
 def test_a_folder_that_cannot_be_written_is_told(office: Shop, tmp_path: Path) -> None:
+    office.license()
     (tmp_path / "file").write_text("x")
     refused = office.run("status-list", "export", tmp_path / "file", "--json")
     assert (refused.code, refused.problem["code"]) == (exits.USAGE, "folder_not_writable")

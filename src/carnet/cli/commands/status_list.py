@@ -52,7 +52,9 @@ def _list(options: argparse.Namespace, out: Output) -> int:
 
 
 def _export(options: argparse.Namespace, out: Output) -> int:
-    lists, roots = administer(options, out, _newest)
+    (lists, roots), problem = administer(options, out, _newest)
+    if problem is not None:
+        out.say(f"What changed last is not in them: {problem}")
     written = []
     try:
         for path, content in _files(lists, roots):
@@ -78,12 +80,20 @@ async def _published(installation: Installation) -> tuple[tuple[PublishedList, .
     return installation.lists.all(), installation.roots
 
 
-async def _newest(installation: Installation) -> tuple[tuple[PublishedList, ...], tuple[str, ...]]:
-    """What is published after what is due was: a running server does the same, and does not mind."""
-    while await installation.publisher.publish():
-        pass
+async def _newest(
+    installation: Installation,
+) -> tuple[tuple[tuple[PublishedList, ...], tuple[str, ...]], str | None]:
+    """
+    What is published, and what kept it from being up to date. What is due is published first, unless a running server
+    or worker does that: its variables say under which address, and what it serves is at most some seconds old.
+    """
+    from carnet.server.jobs.catalog import PUBLISH_JOB, jobs_of
+    from carnet.server.jobs.runner import Runner
+
+    jobs = tuple(job for job in jobs_of(installation, (), lambda *_: None) if job.name == PUBLISH_JOB)
+    problems = await Runner(installation.store, jobs).once()
     await installation.lists.keep_up()
-    return await _published(installation)
+    return await _published(installation), problems.get(PUBLISH_JOB)
 
 
 def _files(lists: tuple[PublishedList, ...], roots: tuple[str, ...]) -> Iterator[tuple[str, str]]:

@@ -19,6 +19,8 @@ from carnet.server.jobs.proof import CHECKPOINT_SECONDS, SEAL_SECONDS, checkpoin
 from carnet.server.jobs.runner import Job
 from carnet.server.ports.destinations import Destination
 
+PUBLISH_JOB: Final = "publish-status"
+
 HAND_OUT_SECONDS: Final = 1
 """How often the outbox is looked into: about how long an event takes to leave."""
 
@@ -52,7 +54,7 @@ def jobs_of(
         ),
         *(_delivery(installation.sender, each, failed) for each in destinations),
         Job(
-            name="publish-status",
+            name=PUBLISH_JOB,
             every_seconds=PUBLISH_SECONDS,
             about="publish what was revoked, suspended or given back in the status lists",
             run=installation.publisher.publish,
