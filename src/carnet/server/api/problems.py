@@ -132,6 +132,7 @@ PROBLEMS: Final[Mapping[str, Kind]] = {
             "apikey_not_found": "No such admin token",
             "key_not_found": "No such key",
             "root_not_found": "No such root file",
+            "checkpoint_not_found": "No checkpoint yet",
             "status_list_not_found": "No such status list",
             "meter_not_found": "No such meter",
             "enrolment_not_found": "No such enrolment token",
@@ -171,7 +172,9 @@ PROBLEMS: Final[Mapping[str, Kind]] = {
 }
 """Every code of a problem, with its HTTP status and what it means (design.md §8, specs/http-api.md §3)."""
 
-SIGNING_ERRORS: Final = frozenset({"no_signing_key", "signing_failed"})
+SIGNING_ERRORS: Final = frozenset(
+    {"no_signing_key", "signing_failed", "signer_unavailable", "signer_refused", "signer_wrong_signature"}
+)
 """What the services say when an artifact could not be signed, or did not verify afterwards."""
 
 _QUOTED_NAME: Final = re.compile(r"'([A-Za-z_-]{1,40})'")
