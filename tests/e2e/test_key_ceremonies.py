@@ -155,6 +155,10 @@ def test_sec_24_a_lost_key_is_replaced_in_one_command_where_enough_people_are_th
     ((replaced),) = done["replaced"]
     now = board.signing("machine-file")
     assert now == {"compromised": lost, "active": replaced["by"]}
+    both = [board.signing(role)["active"] for role in ("token", "answer")]
+    done = board.json("key", "compromise", f"--kid={both[0]}", f"--also={both[1]}", *keys)
+    assert {each["kid"] for each in done["replaced"]} == set(both)
+    assert done["root_version"] == 3
     again = board.run("key", "compromise", f"--kid={lost}", *keys, "--json")
     assert (again.code, again.problem["code"]) == (exits.CONFLICT, "conflict")
 

@@ -66,13 +66,13 @@ def retire_signing_key(options: argparse.Namespace, out: Output, kid: str) -> in
 
 
 def compromise(options: argparse.Namespace, out: Output, kid: str) -> int:
-    """The end of a key that somebody else has, and its successor at once."""
-    location = options.location
+    """The end of keys that somebody else has, and their successors at once."""
+    kids, location = tuple(dict.fromkeys((kid, *options.also))), options.location
 
     async def begin(installation: Installation) -> Ceremony:
-        return await installation.ceremonies.compromise(kid, location=location)
+        return await installation.ceremonies.compromise(*kids, location=location)
 
-    return _run(options, out, begin, lambda intent: intent.compromise == (kid,))
+    return _run(options, out, begin, lambda intent: intent.compromise == kids)
 
 
 def change_roots(options: argparse.Namespace, out: Output) -> int:

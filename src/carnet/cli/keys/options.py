@@ -47,6 +47,7 @@ def add_signing_key_commands(group: argparse._SubParsersAction[Parser]) -> None:
         group, "compromise", "end a signing key that somebody else may have; a new one signs at once", _compromise
     )
     add_name(compromise, "--kid", "the key's id; write --kid=ID where it begins with a hyphen")
+    compromise.add_argument("--also", action="append", default=[], metavar="KID", help="this key too, in the same root")
     add_location(compromise)
     add_ceremony_options(compromise)
     _add_drill_commands(group)

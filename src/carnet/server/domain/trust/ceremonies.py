@@ -96,7 +96,7 @@ class Ceremonies:
         keys = await self.keys()
         groups = _groups(keys, roles)
         if location is not None and len(groups) != 1:
-            raise UsageError("bad_usage", "One location holds one key.", "Name the one role whose key lies there.")
+            raise _one_place()
         made, files = await self._made(groups, location)
         return await self._begun(Intent(announce=made, retire=retire), files)
 
@@ -109,17 +109,24 @@ class Ceremonies:
         """
         return await self._begun(Intent(retire=(kid,)), ())
 
-    async def compromise(self, kid: str, *, location: str | None = None) -> Ceremony:
+    async def compromise(self, *kids: str, location: str | None = None) -> Ceremony:
         """
-        A ceremony, not kept yet, that ends a key that somebody else has, and lets a new one sign in its place at once.
+        A ceremony, not kept yet, that ends keys that somebody else has, and lets new ones sign in their place at once.
+
+        Args:
+            *kids: Which, all in one root.
+            location: Where the new key lies already; None makes sealed files. For one key that signs only.
 
         Raises:
             UsageError: ``key_not_found``, ``conflict``, ``bad_key_location``, ``bad_root``.
         """
-        key = find_key(await self.keys(), kid)
-        groups = (key.roles,) if key.state == "active" else ()
+        known = await self.keys()
+        lost = [find_key(known, kid) for kid in dict.fromkeys(kids)]
+        groups = tuple(key.roles for key in lost if key.state == "active")
+        if location is not None and len(groups) != 1:
+            raise _one_place()
         made, files = await self._made(groups, location)
-        return await self._begun(Intent(compromise=(kid,), replace=made), files)
+        return await self._begun(Intent(compromise=tuple(key.kid for key in lost), replace=made), files)
 
     async def root_keys(self, wanted: RootKeys | None) -> Ceremony:
         """
@@ -309,6 +316,10 @@ def no_ceremony() -> UsageError:
         "No ceremony goes on here.",
         "It may have ended already: carnet key list. To begin one: carnet key announce, retire or compromise.",
     )
+
+
+def _one_place() -> UsageError:
+    return UsageError("bad_usage", "One location holds one key.", "Name the one key that the key there comes for.")
 
 
 def _overtaken(ceremony: Ceremony) -> UsageError:
