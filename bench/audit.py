@@ -21,6 +21,7 @@ from bench.report import Row
 from bench.seats import rounds_of
 from bench.stage import Stage
 from carnet.core._base import replace
+from carnet.core.decision import Refused
 from carnet.server.domain.activations.commands import ActivateCommand, DeviceClaim
 from carnet.server.domain.audit.entries import entry
 from carnet.server.domain.proof.verifying import Outside, check_all
@@ -32,7 +33,7 @@ from carnet.server.storage.tables import audit
 
 CALLERS: Final = 16
 SECONDS: Final = 2.0
-LICENSES: Final = 400
+LICENSES: Final = 20_000
 ROWS: Final = 10_000
 
 
@@ -62,7 +63,7 @@ async def _measured(stages: dict[str, Stage], turns: int) -> list[Row]:
         for turn in range(turns):
             for name, installation in installations.items():
                 taken = figures[name]
-                for kind in ("none", "rows", "sealed"):
+                for kind in _KINDS[turn % 3 :] + _KINDS[: turn % 3]:
                     ms = await _activations(installation, turn, kind)
                     taken.setdefault(kind, []).append(ms)
                     if kind == "rows":
@@ -116,10 +117,13 @@ async def _activations(installation: Installation, turn: int, kind: str) -> floa
         nonlocal done
         number = own
         while time.perf_counter() < until:
-            which = (turn * len(_KINDS) + _KINDS.index(kind)) * 1_000_000 + number
+            run = turn * len(_KINDS) + _KINDS.index(kind)
+            which = run * 1_000_000 + number
             device = DeviceClaim(fingerprint=device_of(which, 7), name="Line", platform="linux")
-            key = key_of(1 + number % LICENSES)
-            await service.activate(ActivateCommand(license_key=key, product=PRODUCT, device=device))
+            key = key_of(1 + (run * 1300 + number) % LICENSES)  # none is sold out
+            answer = await service.activate(ActivateCommand(license_key=key, product=PRODUCT, device=device))
+            if isinstance(answer.result, Refused):
+                raise RuntimeError(f"an activation was refused: {answer}")  # noqa: TRY004 - no wrong type
             number += CALLERS
             done += 1
 

@@ -15,7 +15,7 @@ from carnet.formats.limits import MIB
 from carnet.formats.log_leaves import as_leaf, leaf_text
 from carnet.formats.merkle import HASH_BYTES, MAX_PATH, leaf_hash, verify_inclusion
 from carnet.formats.root import Root, next_root
-from carnet.formats.strict_json import dump_json, parse_object
+from carnet.formats.strict_json import parse_object
 
 FORMAT: Final = "carnet-log-proof/1"
 MAX_LOG_PROOF: Final = MIB
@@ -56,19 +56,17 @@ class Proven(Struct):
     entries: tuple[dict[str, Any], ...]
 
 
-def write_log_proof(proof: LogProof) -> bytes:
-    """The file."""
-    return dump_json(
-        {
-            "format": FORMAT,
-            "checkpoint": proof.checkpoint,
-            "roots": list(proof.roots),
-            "entries": [
-                {"index": each.index, "leaf": leaf_text(each.leaf), "path": [b64_encode(hash_) for hash_ in each.path]}
-                for each in proof.entries
-            ],
-        }
-    )
+def log_proof_members(proof: LogProof) -> dict[str, Any]:
+    """What stands in the file, which is this in any spelling of JSON: nothing in it is signed as it is spelled."""
+    return {
+        "format": FORMAT,
+        "checkpoint": proof.checkpoint,
+        "roots": list(proof.roots),
+        "entries": [
+            {"index": each.index, "leaf": leaf_text(each.leaf), "path": [b64_encode(hash_) for hash_ in each.path]}
+            for each in proof.entries
+        ],
+    }
 
 
 def read_log_proof(data: bytes) -> LogProof:

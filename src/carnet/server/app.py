@@ -32,6 +32,7 @@ from carnet.server.api.openapi import document
 from carnet.server.api.problems import EXCEPTION_HANDLERS
 from carnet.server.api.scraping import Scraping
 from carnet.server.api.spool import SpoolRoom
+from carnet.server.api.v1.checkpoint import CHECKPOINT_HANDLERS
 from carnet.server.api.v1.devices import DEVICE_HANDLERS, hot_device_calls
 from carnet.server.api.v1.leases import LEASE_HANDLERS, hot_lease_calls
 from carnet.server.api.v1.status import STATUS_HANDLERS, ServedLists
@@ -116,6 +117,7 @@ def create_app(installation: Installation, siblings: Siblings | None = None) -> 
             *USAGE_HANDLERS,
             *LEASE_HANDLERS,
             *TRUST_HANDLERS,
+            *CHECKPOINT_HANDLERS,
             *STATUS_HANDLERS,
             *HEALTH_HANDLERS,
             *EXPLAIN_HANDLERS,
@@ -127,6 +129,7 @@ def create_app(installation: Installation, siblings: Siblings | None = None) -> 
             "metering": _given(installation.metering),
             "trust": _given(installation.trust),
             "published": _given(Published(installation.trust)),
+            "checkpoints": _given(installation.checkpoints),
             "served": _given(ServedLists(installation.lists)),
             "readiness": _given(Readiness(installation)),
             "scraping": _given(Scraping(metrics, installation.store, siblings)),

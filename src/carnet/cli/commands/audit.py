@@ -98,10 +98,10 @@ def _verify(options: argparse.Namespace, out: Output) -> int:
 
 
 def _prove(options: argparse.Namespace, out: Output) -> int:
-    from carnet.formats.log_proof import write_log_proof
+    from carnet.formats.log_proof import log_proof_members
 
     proof = _at_the_desk(options, out, lambda desk: desk.prove(options.subject))
-    content = write_log_proof(proof).decode()
+    content = as_json(log_proof_members(proof))
     if options.output is None:
         out.stdout.write(f"{content}\n")
         return exits.OK

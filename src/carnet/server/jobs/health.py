@@ -13,6 +13,9 @@ from carnet.core.instant import MINUTE
 from carnet.server.ports import JobRow, JobsKept, OutboxState, Storage
 from carnet.server.readiness import Check
 
+PROOF_JOBS: Final = ("seal", "checkpoint")
+"""The jobs whose failure may mean that the audit or the log was changed; told at once, not when they are late."""
+
 LATE_SECONDS: Final = 2 * MINUTE
 """A job that is due for longer, and longer than three times its own pace, is not done by anybody."""
 
@@ -32,7 +35,7 @@ def outbox_age(kept: JobsKept, state: OutboxState) -> int:
 
 async def background_checks(storage: Storage) -> tuple[Check, ...]:
     """
-    Look at ``jobs``, ``outbox`` and ``replica``; the server serves on without any of them.
+    Look at ``jobs``, ``outbox``, ``proof`` and ``replica``; the server serves on without any of them.
 
     An installation whose jobs were never done, such as one that is embedded, has nothing to be late with.
     """
@@ -45,9 +48,12 @@ async def background_checks(storage: Storage) -> tuple[Check, ...]:
     age = outbox_age(kept, state) if kept.held else 0
     waits = f"The oldest event has waited {age // MINUTE} minutes." if age > OLD_SECONDS else ""
     unused = "" if behind is None else f"It is not read: {behind}"
+    failing = [row.name for row in kept.held if row.name in PROOF_JOBS and row.problem is not None]
+    unproven = f"{' and '.join(failing)} does not go well; see: carnet audit verify" if failing else ""
     return (
         Check(name="jobs", ok=not late, problem=" ".join(late), vital=False),
         Check(name="outbox", ok=not waits, problem=waits, vital=False),
+        Check(name="proof", ok=not unproven, problem=unproven, vital=False),
         Check(name="replica", ok=not unused, problem=unused, vital=False),
     )
 
