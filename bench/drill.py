@@ -31,7 +31,9 @@ from carnet.server.records import OPERATOR
 from carnet.server.storage.tables import issuances
 
 COUNT = 20_000
-_LOST = Ed25519Signer(b"the key of the bench's thief, 32").kid
+LOST = Ed25519Signer(b"the key of the bench's thief, 32").kid
+"""A key that no root names."""
+
 _COLUMNS = tuple(issuances.c.keys())
 
 
@@ -42,7 +44,7 @@ def rows(rounds: int) -> Iterator[Row]:
         stage = Stage()
         try:
             fill_sqlite(stage.settings.data, 1, count)
-            _sign_on_sqlite(stage.settings.data, count)
+            sign_on_sqlite(stage.settings.data, count)
             yield _row("SQLite", stage, count, with_bundles=with_bundles)
         finally:
             stage.close()
@@ -53,7 +55,7 @@ def rows(rounds: int) -> Iterator[Row]:
             assert stage.settings.postgres is not None
             url = stage.settings.postgres.url
             postgres.run(lambda connection: fill_postgres(connection, stage.settings.data, 1, count), url)
-            postgres.run(lambda connection: _sign_on_postgres(connection, count), url)
+            postgres.run(lambda connection: sign_on_postgres(connection, count), url)
             yield _row("PostgreSQL", stage, count, with_bundles=True)
         finally:
             stage.close()
@@ -82,7 +84,7 @@ def _row(database: str, stage: Stage, count: int, *, with_bundles: bool) -> Row:
 async def _drill(stage: Stage, folder: Path | None) -> Reissued:
     async with open_installation(stage.settings) as installation:
         sink = None if folder is None else BundleFolder(folder)
-        return await installation.reissue.run(_LOST, OPERATOR, sink=sink, settle_seconds=0)
+        return await installation.reissue.run(LOST, OPERATOR, sink=sink, settle_seconds=0)
 
 
 # ── what the lost key signed ─────────────────────────────────────────────────────────────────────────────────────────
@@ -96,10 +98,10 @@ def _copies(source: Sequence[Sequence[Any]], count: int) -> Iterator[tuple[Any, 
             jti = f"01997f3e-5a10-7c3b-a00{which}-{number:012d}"
             seat = f"01997f3e-5a10-7c3b-9000-{number:012x}"
             claims = json.loads(columns["claims"])
-            claims |= {"id": jti, "kid": _LOST, "license_id": license_id(number), "activation_id": seat}
+            claims |= {"id": jti, "kid": LOST, "license_id": license_id(number), "activation_id": seat}
             columns |= {
                 "jti": jti,
-                "kid": _LOST,
+                "kid": LOST,
                 "license_id": license_id(number),
                 "activation_id": seat,
                 "claims": json.dumps(claims, separators=(",", ":"), sort_keys=True, ensure_ascii=False),
@@ -107,7 +109,8 @@ def _copies(source: Sequence[Sequence[Any]], count: int) -> Iterator[tuple[Any, 
             yield tuple(columns.values())
 
 
-def _sign_on_sqlite(data: Path, count: int) -> None:
+def sign_on_sqlite(data: Path, count: int) -> None:
+    """Let the lost key have signed what *count* copies of the first activation hold; no server may be running."""
     connection = sqlite3.connect(Layout(data=data).database)
     try:
         source = connection.execute(f"SELECT {', '.join(_COLUMNS)} FROM issuances").fetchall()  # noqa: S608 - our own
@@ -119,7 +122,8 @@ def _sign_on_sqlite(data: Path, count: int) -> None:
         connection.close()
 
 
-async def _sign_on_postgres(connection: Any, count: int) -> None:
+async def sign_on_postgres(connection: Any, count: int) -> None:
+    """As `sign_on_sqlite`, in the database of *connection* (asyncpg's)."""
     source = [tuple(row) for row in await connection.fetch(f"SELECT {', '.join(_COLUMNS)} FROM issuances")]  # noqa: S608 - our own
     records = list(_copies(source, count))
     await connection.copy_records_to_table("issuances", records=records, columns=_COLUMNS)
