@@ -151,7 +151,8 @@ class _Credentials:
 def _transport() -> Callable[..., Any]:
     """What `google.auth.transport.Request` is: one HTTP exchange, by the library that is here."""
     import httpx2
-    from google.auth import exceptions, transport
+    from google.auth import transport
+    from google.auth.exceptions import TransportError as NoConnection
 
     class Received(transport.Response):
         def __init__(self, answer: Any) -> None:
@@ -180,6 +181,6 @@ def _transport() -> Callable[..., Any]:
         try:
             return Received(httpx2.request(method, url, content=body, headers=headers, timeout=timeout or 4.0))
         except (httpx2.HTTPError, OSError) as error:
-            raise exceptions.TransportError(type(error).__name__) from None  # type: ignore[no-untyped-call]
+            raise NoConnection(type(error).__name__) from None  # type: ignore[no-untyped-call]
 
     return ask
