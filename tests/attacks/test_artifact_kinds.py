@@ -10,6 +10,7 @@ import pytest
 
 from carnet.core._base import replace
 from carnet.core.errors import CarnetError, MalformedError, NotGenuineError
+from carnet.core.instant import Instant
 from carnet.formats.answer import Answer, issue_answer, verify_answer
 from carnet.formats.app_manifest import AppManifest, issue_app_manifest, verify_app_manifest
 from carnet.formats.base32_groups import read_groups, write_groups
@@ -23,6 +24,7 @@ from carnet.formats.machine_file import open_machine_file, seal_machine_file
 from carnet.formats.offline_token import issue_offline_token, verify_offline_token
 from carnet.formats.root import PAYLOAD_TYPE, build_root, read_root, sign_root
 from carnet.formats.signed_key import issue_signed_key, verify_signed_key
+from carnet.formats.status_list import StatusList, issue_status_list, verify_status_list
 from carnet.formats.strict_json import dump_json, parse_object
 from carnet.formats.time_answer import TimeAnswer, issue_time_answer, verify_time_answer
 from support import machine_files, offline_tokens, roots, signed_keys
@@ -31,6 +33,17 @@ from support.tokens import GRANT, ISSUED_AT, SIGNER, ring_of
 
 RING = ring_of(*ROLES)
 KEY, DEVICE = machine_files.LICENSE_KEY, machine_files.FINGERPRINT
+
+LISTED = StatusList(
+    issuer="i",
+    uri="https://license.example.com/v1/status/0",
+    version=(0, 1),
+    issued_at=ISSUED_AT,
+    expires_at=Instant(ISSUED_AT + 60),
+    ttl_seconds=60,
+    bits=1,
+    statuses=bytes(2),
+)
 
 
 class Recorder:
@@ -66,6 +79,7 @@ def made(kind: str) -> tuple[bytes, bytes]:
         "answer": lambda: issue_answer(answer(), signer),
         "time answer": lambda: issue_time_answer(TimeAnswer(id="t", issuer="i", nonce="n", at=ISSUED_AT), signer),
         "device proof": lambda: make_device_proof(signer, method="POST", path="/", body=b"", at=ISSUED_AT, nonce="n"),
+        "status list": lambda: issue_status_list(LISTED, signer),
         "root": lambda: sign_root(root, [signer]),
         "machine file": lambda: seal_machine_file(
             replace(machine_files.GRANT, kid=None),
@@ -90,6 +104,7 @@ KINDS = (
     "answer",
     "time answer",
     "device proof",
+    "status list",
     "root",
     "machine file",
     "signed key",
@@ -103,13 +118,14 @@ VERIFIERS: dict[str, Callable[[bytes], object]] = {
     "device proof": lambda data: verify_device_proof(
         data, SIGNER.public_key, method="POST", path="/", body=b"", now=ISSUED_AT
     ),
+    "status list": lambda data: verify_status_list(data, RING, uri=LISTED.uri),
     "root": read_root,
     "machine file": lambda data: open_machine_file(data, RING, license_key=KEY, fingerprint=DEVICE),
     "signed key": lambda data: verify_signed_key(data.decode(), RING),
     "offline token": lambda data: verify_offline_token(data, RING),
     "app manifest": lambda data: verify_app_manifest(data, RING, product="hustl"),
 }
-JWS = KINDS[:4]
+JWS = KINDS[:5]
 
 
 def with_signature(kind: str, artifact: bytes, signature: bytes) -> bytes:
