@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from carnet.client.clock import observe
+from carnet.client.clock import observe, trusted_now
 from carnet.client.device import Device, View, remembered, with_problem
 from carnet.client.fingerprint import with_volume_id
 from carnet.client.flows import key_of, open_with
@@ -82,10 +82,11 @@ def install(device: Device, data: bytes, license_key: str | None = None) -> Outc
     except CarnetError as problem:
         return _ended(device, view, problem)
     trust = trust_of(device, view).follow(bundle.roots)
+    view = _under(view, trust)
     problems: list[CarnetError] = []
     seat = _caught(problems, lambda: _seat_in(device, view, trust, bundle, license_key))
     refusal = _caught(problems, lambda: _refusal_in(device, view, trust, bundle))
-    if seat is not None and not _is_news(device, view, trust, seat):
+    if seat is not None and not _is_news(device, view, seat):
         seat = None
     try:
         _keep(device, view, trust, _Taken(lists=bundle.status_lists, seat=seat, refusal=refusal))
@@ -164,12 +165,18 @@ def _refusal_in(device: Device, view: View, trust: Trust, bundle: Bundle) -> str
     return bundle.answer if answer.code in REFUSALS else None
 
 
-def _is_news(device: Device, view: View, trust: Trust, seat: _Seat) -> bool:
+def _under(view: View, trust: Trust) -> View:
+    """*view* under the roots that are trusted now: a time that rested on a dropped key is forgotten (SEC-31)."""
+    clock = remembered(view.state, trust.root)
+    return replace(view, chain=trust.chain, clock=clock, trusted_at=trusted_now(clock, view.uptime))
+
+
+def _is_news(device: Device, view: View, seat: _Seat) -> bool:
     """Whether *seat* grants something here and now, and is newer than what this device holds of it."""
     evidence = replace(device.evidence(view), grants=seat.grants[:1], faults=())
-    if not decide(evidence, replace(view, chain=trust.chain).now, device.config.host()):
+    if not decide(evidence, view.wall, device.config.host()):
         return False
-    held = newest_grant(device.evidence(replace(view, chain=trust.chain)))
+    held = newest_grant(device.evidence(view))
     first = seat.grants[0]
     is_same = held is not None and (held.license_id, held.activation_id) == (first.license_id, first.activation_id)
     return held is None or not is_same or held.issued_at < max(grant.issued_at for grant in seat.grants)
@@ -224,7 +231,7 @@ def _seated(device: Device, view: View, trust: Trust, old: DeviceState, seat: _S
 def _lists(device: Device, view: View, trust: Trust, offered: tuple[str, ...], state: DeviceState) -> tuple[str, ...]:
     from carnet.client.status_lists import kept_after
 
-    now = replace(view, chain=trust.chain, loaded=replace(view.loaded, condition="open", state=state))
+    now = replace(view, loaded=replace(view.loaded, condition="open", state=state))
     grants = device.stored(now)
     return kept_after(state.status_lists, offered, trust.ring(), grants, check_key=trust.check_key)
 
