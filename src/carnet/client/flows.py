@@ -21,7 +21,7 @@ or a refusal, which carries none. Then they are fetched, and the answer is judge
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from typing import Any, TypeVar
 
 from carnet.client.fingerprint.components import Part, digests
@@ -96,7 +96,7 @@ class Caller(Struct):
     domain: str | None = None
     app_version: str | None = None
     parts: tuple[Part, ...] = ()
-    list_versions: tuple[tuple[str, tuple[int, int]], ...] | None = None
+    list_versions: Mapping[str, tuple[int, int]] | None = None
     held: tuple[Grant, ...] = ()
 
     def __repr__(self) -> str:
@@ -322,7 +322,7 @@ def _sent(
                 "held": _held(caller) if action != "deactivate" else None,
                 "domain": caller.domain if action != "deactivate" else None,
                 "app_version": caller.app_version if action != "deactivate" else None,
-                "status_versions": _versions(caller) if action != "deactivate" else None,
+                "status_versions": None if action == "deactivate" else caller.list_versions,
             }
         )
     )
@@ -365,10 +365,6 @@ def may_pass(answer: HttpAnswer) -> bool:
             len(answer.body) <= _MAX_PROBLEM and b"request_in_flight" in answer.body and b'"proof"' not in answer.body
         )
     return answer.status in _RETRIED
-
-
-def _versions(caller: Caller) -> dict[str, list[int]] | None:
-    return None if caller.list_versions is None else {uri: list(version) for uri, version in caller.list_versions}
 
 
 def _proof_nonce(caller: Caller) -> str:

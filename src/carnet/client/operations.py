@@ -205,15 +205,15 @@ def _new_caller(device: Device, view: View, seed: bytes) -> Caller:
     )
 
 
-def _list_versions(device: Device, view: View) -> tuple[tuple[str, tuple[int, int]], ...] | None:
+def _list_versions(device: Device, view: View) -> dict[str, tuple[int, int]] | None:
     """Which status lists this device has; None where it has none and its policy asks for none."""
     kept = view.state.status_lists
     if not kept:
         grant = newest_grant(device.evidence(view))
-        return None if grant is None or grant.policy.max_revocation_age_seconds is None else ()
+        return None if grant is None or grant.policy.max_revocation_age_seconds is None else {}
     from carnet.client.status_lists import versions_of
 
-    return tuple(versions_of(kept, view.root.ring()).items())
+    return versions_of(kept, view.root.ring())
 
 
 def _prepared_ttl(view: View, grant: Grant | None) -> int | None:
