@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -165,6 +167,34 @@ def test_of_a_key_in_vault_each_version_is_a_key_of_its_own(vault: VaultStub) ->
         signer.close()
 
 
+def test_each_forked_process_has_connections_of_its_own(vault: VaultStub) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _FORKED, vault.location()],
+        env={**os.environ, **vault.environ()},
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.stdout == "0 signed\n", done.stderr
+
+
+_FORKED = """
+import os, sys
+from carnet.server.signing.services import open_remote
+signer = open_remote(sys.argv[1], os.environ)
+signer.sign(b"before")
+child = os.fork()
+for number in range(20):
+    signer.sign(b"%d" % number)
+if child == 0:
+    os._exit(0)
+_, status = os.waitpid(child, 0)
+signer.sign(b"after")
+print(status, "signed")
+"""
+
+
 def test_derived_keys_and_missing_tokens_of_vault_are_refused(vault: VaultStub) -> None:
     with pytest.raises(UsageError) as unset:
         open_remote(vault.location(), {"VAULT_ADDR": vault.url}, limits=PATIENT)
@@ -202,8 +232,6 @@ def _only_tokens(service: AwsStub | GoogleStub | VaultStub) -> Any:
 
 
 def test_a_library_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    import sys
-
     places = {
         "boto3.session": f"awskms:{AwsStub.arn}",
         "pkcs11": f"pkcs11:token=t;object=o?module-path={tmp_path / 'x.so'}",

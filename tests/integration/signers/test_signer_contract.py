@@ -14,9 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from carnet.core.errors import CarnetError, StateError, TransportError, UsageError
+from carnet.core.errors import CarnetError, MalformedError, StateError, TransportError, UsageError
+from carnet.core.instant import Instant
+from carnet.formats.encoding import b64url_encode
 from carnet.formats.keys import Algorithm, Ed25519Signer
 from carnet.server.signing.ceremony_files import CeremonyFiles
+from carnet.server.signing.file_store import make_key_file
 from carnet.server.signing.opening import KeyPlaces, open_signer
 from carnet.server.signing.remote import Limits, RemoteSigner
 from carnet.server.signing.services import open_remote
@@ -238,6 +241,41 @@ def test_sec_25_no_secret_in_words_logs_or_objects(at: Place, caplog: pytest.Log
     everything = "\n".join([*said, caplog.text, at.location])
     for secret in at.secrets:
         assert secret not in everything
+
+
+def test_sec_25_sealed_files_keep_the_same_contract(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    kek, seeds = bytes(range(32)), [bytes(range(1, 33))]
+    name, content, made = make_key_file(
+        ("token",), kek=kek, created_at=Instant(1), random=lambda count: seeds.pop() if seeds else os.urandom(count)
+    )
+    (tmp_path / name).write_bytes(content)
+    places = KeyPlaces(folder=tmp_path, kek=kek, environ={})
+    signer = open_signer(f"file:{name}", places, public_key=made.public_key)
+    assert signer.kid == made.kid == name.removesuffix(".json")
+    signatures: list[bytes] = []
+    threads = [threading.Thread(target=lambda: signatures.append(signer.sign(b"m"))) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(signatures) == 16
+    for signature in signatures:
+        signer.public_key.verify(signature, b"m")
+    with pytest.raises(StateError) as refused:
+        open_signer(f"file:{name}", places, public_key=Ed25519Signer(bytes(32)).public_key)
+    assert refused.value.code == "keys_do_not_match_root"
+    with pytest.raises(MalformedError) as foreign:
+        open_signer(f"file:{name}", KeyPlaces(folder=tmp_path, kek=bytes(32), environ={}))
+    assert foreign.value.code == "bad_key_file"
+    with pytest.raises(StateError) as missing:
+        open_signer("file:another.json", places)
+    assert missing.value.code == "missing_file"
+    said = repr(signer) + repr(places) + str(refused.value) + str(foreign.value) + str(missing.value) + caplog.text
+    for secret in (kek, bytes(range(1, 33))):
+        assert secret not in content
+        for spelling in (secret.hex(), repr(secret), b64url_encode(secret)):
+            assert spelling not in said
 
 
 def test_a_signer_is_not_copied_or_stored(signer: RemoteSigner) -> None:
