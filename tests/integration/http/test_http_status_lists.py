@@ -99,6 +99,23 @@ def test_r_83_answers_bring_the_lists_that_a_device_does_not_have(vendor: Vendor
     assert (answer.status_code, answer.json()["code"]) == (400, "bad_member")
 
 
+def test_rel_02_a_repeated_activation_brings_the_lists_again(vendor: Vendor) -> None:
+    license_ = vendor.license()
+    published(vendor)
+    body = {
+        "license_key": license_["key"],
+        "product": license_["product"],
+        "device": {"fingerprint": fingerprint()},
+        "status_versions": {},
+    }
+    headers = {"Idempotency-Key": license_["id"]}
+    first, again = (vendor.http.post("/v1/activate", json=body, headers=headers) for _ in range(2))
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.headers["idempotency-replayed"] == "true"
+    assert again.json()["status_lists"] == first.json()["status_lists"]
+    assert len(first.json()["status_lists"]) == 1
+
+
 def test_metrics_and_readiness_tell_of_the_lists(vendor: Vendor) -> None:
     vendor.license()
     published(vendor)

@@ -89,7 +89,7 @@ async def _activate(data: ActivateRequest, activations: ActivationService) -> Ou
     result = answered.result
     if isinstance(result, Refused):
         return refusal(result, answered.proof, roots=activations.newer_roots(data.root_version))
-    return 201 if result.created else 200, activate_reply(result, answered.proof, data.status_versions)
+    return 201 if result.created else 200, activate_reply(result, answered.proof)
 
 
 @post(
@@ -156,7 +156,7 @@ async def _refresh(data: RefreshRequest, received: Received, activations: Activa
     result = answered.result
     if isinstance(result, Refused):
         return refusal(result, answered.proof, roots=activations.newer_roots(data.root_version))
-    return 200, activate_reply(result, answered.proof, data.status_versions)
+    return 200, activate_reply(result, answered.proof)
 
 
 @post(

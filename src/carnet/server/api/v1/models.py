@@ -334,10 +334,8 @@ def list_versions(asked: dict[str, list[int]] | None) -> dict[str, tuple[int, in
     return None if asked is None else {uri: (epoch, number) for uri, (epoch, number) in asked.items()}
 
 
-def activate_reply(
-    result: ActivationResult, proof: str | None, asked: dict[str, list[int]] | None = None
-) -> ActivateReply:
-    """The 2xx of activate and refresh; *asked* is the request's `status_versions`."""
+def activate_reply(result: ActivationResult, proof: str | None) -> ActivateReply:
+    """The 2xx of activate and refresh."""
     return ActivateReply(
         activation=_activation(result.activation),
         license=_license(result.license),
@@ -346,7 +344,7 @@ def activate_reply(
         renew_after=str(result.renew_after),
         server_time=str(result.server_time),
         roots=list(result.roots),
-        status_lists=msgspec.UNSET if asked is None else list(result.status_lists),
+        status_lists=msgspec.UNSET if result.status_lists is None else list(result.status_lists),
         proof=_proof(proof),
     )
 

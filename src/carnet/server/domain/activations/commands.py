@@ -161,8 +161,8 @@ class ActivationResult(Struct):
     A seat with its artifacts, from activate (`created` says whether the seat is new) or refresh (always False).
 
     `roots` are the root files newer than the request's `root_version`, oldest first, as text; `status_lists` those of
-    the seat's status lists that are newer than the request's `status_versions`. `renew_after` is when the device should
-    come again.
+    the seat's status lists that are newer than the request's `status_versions`, None if it had none. `renew_after` is
+    when the device should come again.
     """
 
     created: bool
@@ -173,7 +173,7 @@ class ActivationResult(Struct):
     renew_after: Instant
     server_time: Instant
     roots: tuple[str, ...]
-    status_lists: tuple[str, ...] = ()
+    status_lists: tuple[str, ...] | None = None
     stamp: str | None = None
 
     def __repr__(self) -> str:

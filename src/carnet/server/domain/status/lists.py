@@ -71,16 +71,19 @@ class StatusLists:
         found = (self._by_uri.get(uri) for uri in dict.fromkeys(ref.uri for ref in refs if ref is not None))
         return tuple(each.token for each in found if each is not None)
 
-    def newer(self, positions: Iterable[int], known: Mapping[str, tuple[int, int]] | None) -> tuple[str, ...]:
+    def newer(self, positions: Iterable[int], known: Mapping[str, tuple[int, int]] | None) -> tuple[str, ...] | None:
         """
         The lists that *positions* are in, by shard, but for those that are known.
 
         Args:
             positions: Of a license and an activation.
-            known: The versions that the asker has, by address; None: it wants none.
+            known: The versions that the asker has, by address; None: it did not ask.
+
+        Returns:
+            None where nobody asked.
         """
         if known is None:
-            return ()
+            return None
         newer = []
         for shard in sorted({position // SHARD_SIZE for position in positions}):
             served = self._lists.get(shard)
