@@ -26,13 +26,14 @@ from carnet.server.domain.activations.commands import ActivateCommand, DeviceCla
 from carnet.server.domain.audit.entries import entry
 from carnet.server.domain.proof.verifying import Outside, check_all
 from carnet.server.installation import Installation, open_installation
+from carnet.server.jobs.proof import SEAL_SECONDS, sealing
 from carnet.server.records import OPERATOR
 from carnet.server.storage import rows as stored
 from carnet.server.storage.core.inserting import insert_many
 from carnet.server.storage.tables import audit
 
 CALLERS: Final = 16
-SECONDS: Final = 2.0
+SECONDS: Final = 4.0
 LICENSES: Final = 20_000
 ROWS: Final = 10_000
 
@@ -140,12 +141,15 @@ async def _activations(installation: Installation, turn: int, kind: str) -> floa
 async def _sealing(installation: Installation) -> AsyncIterator[None]:
     """What the job does, every second."""
 
-    async def job() -> None:
-        while True:
-            await _settle(installation)
-            await asyncio.sleep(1)
+    job = sealing(installation.sealer, installation.log)
 
-    task = asyncio.create_task(job())
+    async def every_second() -> None:
+        while True:
+            while await job():
+                pass
+            await asyncio.sleep(SEAL_SECONDS)
+
+    task = asyncio.create_task(every_second())
     try:
         yield
     finally:

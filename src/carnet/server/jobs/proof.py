@@ -19,9 +19,14 @@ CHECKPOINT_SECONDS: Final = MINUTE
 
 def sealing(sealer: AuditSealer, grown: Log) -> Callable[[], Awaitable[bool]]:
     """Chain some of the audit, and once all of it is chained log some of what was issued; whether there is more."""
+    grows = False
 
     async def seal() -> bool:
-        return await sealer.seal() or await grown.grow()
+        nonlocal grows
+        if not grows and await sealer.seal():
+            return True
+        grows = await grown.grow()  # what is chained is logged before more is chained
+        return grows
 
     return seal
 

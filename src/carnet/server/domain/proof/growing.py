@@ -67,8 +67,8 @@ class Log:
                 if state.position <= state.logged_to:
                     return False
                 look = self._look = _Look(state)
-            if look.at < look.until:
-                return await self._add_events(state, look)
+            if look.at < look.until and (await self._add_events(state, look) or look.at < look.until):
+                return True  # what was asked about is old, or there is more to look at
             if look.after is None:
                 look.after = _before_second(look.oldest_at)
             found = await self._store.unlogged(after=look.after, limit=self._lot)
@@ -99,6 +99,7 @@ class Log:
                 await self._append(state, (new,), logged_to=0)
 
     async def _add_events(self, state: ProofState, look: _Look) -> bool:
+        """Look at some of the chain, and add what belongs into the log; whether anything did."""
         count = min(_SCANNED, look.until - look.at)
         scanned = await self._store.scan_chain(after=look.at, limit=count, kinds=KEY_EVENTS)
         if scanned.events and not await self._append(state, _event_leaves(scanned.events), logged_to=0):
@@ -106,7 +107,7 @@ class Log:
         look.at += count
         if scanned.oldest_at is not None:
             look.oldest_at = scanned.oldest_at if look.oldest_at is None else min(look.oldest_at, scanned.oldest_at)
-        return True
+        return bool(scanned.events)
 
     async def _append(self, state: ProofState, leaves: tuple[NewLeaf, ...], *, logged_to: int) -> bool:
         """Add leaves; False, and all that is remembered is forgotten, if somebody else was faster."""

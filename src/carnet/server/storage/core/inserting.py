@@ -33,10 +33,13 @@ def insert_many(connection: sa.Connection, table: sa.Table, values: Sequence[Map
     """
     if not values:
         return
-    if connection.dialect.name != "postgresql" or len(values) < _FEW:
+    names = tuple(values[0])
+    if len(values) < _FEW:
         connection.execute(sa.insert(table), list(values))
         return
-    names = tuple(values[0])
+    if connection.dialect.name != "postgresql":  # straight to the driver: SQLAlchemy would look at each value
+        connection.exec_driver_sql(_with_marks(table, names), [tuple(row[name] for name in names) for row in values])
+        return
     connection.exec_driver_sql(_over_arrays(table, names), tuple([row[name] for row in values] for name in names))
 
 
@@ -45,6 +48,12 @@ def _over_arrays(table: sa.Table, names: tuple[str, ...]) -> str:
     listed = ", ".join(f'"{name}"' for name in names)
     arrays = ", ".join(f"${number}::{_array_of(table.c[name])}" for number, name in enumerate(names, 1))
     return f"INSERT INTO {table.name} ({listed}) SELECT * FROM unnest({arrays})"  # noqa: S608 - our own names
+
+
+@cache
+def _with_marks(table: sa.Table, names: tuple[str, ...]) -> str:
+    listed = ", ".join(f'"{name}"' for name in names)
+    return f"INSERT INTO {table.name} ({listed}) VALUES ({', '.join('?' for _ in names)})"  # noqa: S608 - as above
 
 
 def _array_of(column: sa.Column[Any]) -> str:

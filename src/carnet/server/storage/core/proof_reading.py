@@ -19,20 +19,37 @@ _FETCHED_AT_ONCE: Final = 500
 LEAF_WIDTH: Final = len(log_leaves.c)
 
 
+def _state_query() -> sa.Select[Any]:
+    """All of it in one statement: it is asked every second."""
+    last = sa.select(audit_chain.c.hash).order_by(audit_chain.c.position.desc()).limit(1)
+    head = sa.select(sa.func.max(log_leaves.c.position)).where(log_leaves.c.kind == "audit-head")
+    one = sa.select(sa.literal(1).label("id")).subquery()
+    return sa.select(
+        sa.select(sa.func.max(audit_chain.c.position)).scalar_subquery(),
+        last.scalar_subquery(),
+        log_state.c.sealed_to,
+        log_state.c.logged_to,
+        sa.select(sa.func.max(log_leaves.c.number)).scalar_subquery(),
+        head.scalar_subquery(),
+        log_state.c.checkpoint,
+        log_state.c.checkpoint_at,
+    ).select_from(one.outerjoin(log_state, log_state.c.id == one.c.id))
+
+
+_STATE: Final = _state_query()
+
+
 def read_state(connection: sa.Connection) -> ProofState:
     """How far chain and log have got."""
-    row = connection.execute(sa.select(log_state).where(log_state.c.id == 1)).first()
-    last = connection.execute(sa.select(audit_chain).order_by(audit_chain.c.position.desc()).limit(1)).first()
-    head = connection.scalar(sa.select(sa.func.max(log_leaves.c.position)).where(log_leaves.c.kind == "audit-head"))
-    at = None if row is None else row.checkpoint_at
+    position, hash_, sealed_to, logged_to, last, head, checkpoint, at = connection.execute(_STATE).one()
     return ProofState(
-        position=0 if last is None else last.position,
-        hash=None if last is None else bytes(last.hash),
-        sealed_to=0 if row is None else row.sealed_to,
-        logged_to=0 if row is None else row.logged_to,
-        leaves=count_leaves(connection),
+        position=position or 0,
+        hash=None if hash_ is None else bytes(hash_),
+        sealed_to=sealed_to or 0,
+        logged_to=logged_to or 0,
+        leaves=0 if last is None else last + 1,
         head=head or 0,
-        checkpoint=None if row is None else row.checkpoint,
+        checkpoint=checkpoint,
         checkpoint_at=None if at is None else Instant(at),
     )
 

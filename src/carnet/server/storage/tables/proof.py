@@ -7,7 +7,18 @@ version before writes both as it did.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, LargeBinary, SmallInteger, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Index,
+    LargeBinary,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
 
 from carnet.server.storage.tables.base import SEQUENCE, metadata
 
@@ -34,7 +45,14 @@ log_leaves = Table(
     Column("position", BigInteger),
     CheckConstraint("kind IN ('issued', 'key-event', 'audit-head')", name="kind"),
     UniqueConstraint("jti"),
-    UniqueConstraint("kind", "position"),
+    Index(
+        "uq_log_leaves_kind_position",
+        "kind",
+        "position",
+        unique=True,
+        sqlite_where=text("position IS NOT NULL"),
+        postgresql_where=text("position IS NOT NULL"),
+    ),
 )
 
 # Every perfect subtree of 256, 256 times 256 … leaves (level 1, 2 …), written once, when its last leaf comes.

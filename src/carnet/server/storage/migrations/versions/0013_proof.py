@@ -42,7 +42,14 @@ def upgrade() -> None:
         sa.CheckConstraint("kind IN ('issued', 'key-event', 'audit-head')", name=op.f("ck_log_leaves_kind")),
         sa.PrimaryKeyConstraint("number", name="pk_log_leaves"),
         sa.UniqueConstraint("jti", name="uq_log_leaves_jti"),
-        sa.UniqueConstraint("kind", "position", name="uq_log_leaves_kind_position"),
+    )
+    op.create_index(
+        "uq_log_leaves_kind_position",
+        "log_leaves",
+        ["kind", "position"],
+        unique=True,
+        sqlite_where=sa.text("position IS NOT NULL"),
+        postgresql_where=sa.text("position IS NOT NULL"),
     )
     op.create_table(
         "log_tiles",
