@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import shutil
+import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -11,7 +16,7 @@ import pytest
 
 from carnet.cli import exits
 from carnet.formats.root import anchor, read_root
-from support.cli_runs import Run, carnet
+from support.cli_runs import Run, carnet, environment
 from support.databases import empty_database, on
 
 PEOPLE = ("ana", "ben", "cleo")
@@ -260,3 +265,32 @@ def test_the_same_ceremony_on_postgresql(tmp_path: Path) -> None:
         board.json("key", "rotate", "--all", CARNET_KEY_ANNOUNCE_SECONDS="0")
         assert board.signing("checkpoint").keys() == {"active", "verify-only"}
         assert read_root((board.data / "root.json").read_bytes()).version == 1
+
+
+def typed(words: Words, answer: str) -> tuple[int, str]:
+    """A real `carnet` in a terminal of its own, in which *answer* is typed; its exit code and what the person saw."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "carnet.cli", *(str(word) for word in words)]
+    with subprocess.Popen(command, stdin=theirs, stdout=subprocess.PIPE, stderr=theirs, env=environment({})) as process:
+        os.close(theirs)
+        os.write(ours, answer.encode() + b"\n")
+        process.communicate(timeout=120)
+    seen = b""
+    with suppress(OSError):  # the terminal is gone when everything was read
+        while more := os.read(ours, 4096):
+            seen += more
+    os.close(ours)
+    return process.returncode, seen.decode()
+
+
+def test_whoever_signs_types_the_new_version_and_anything_else_signs_nothing(board: Board) -> None:
+    draft = board.json("key", "announce", "token")["draft"]
+    asked: Words = ["key", "ceremony", "sign", draft, "--root-key", board.key("ana")]
+    code, seen = typed(asked, "yes")
+    assert code == exits.USAGE
+    assert "Is the anchor the one that you wrote down" in seen
+    assert "Nothing was signed." in seen
+    assert not list(Path(draft).parent.glob("*.signed-*"))
+    code, seen = typed(asked, "2")
+    assert code == exits.OK
+    assert len(list(Path(draft).parent.glob("*.signed-*"))) == 1

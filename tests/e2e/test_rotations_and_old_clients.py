@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import carnet
+from carnet.cli import exits
 from carnet.formats.bundle import Bundle, write_bundle
 from carnet.formats.jws import unverified_jws
 from carnet.server.domain.activations.commands import ActivateCommand, DeviceClaim
@@ -84,6 +85,10 @@ def test_sec_20_a_client_that_was_shipped_before_goes_on_through_three_rotations
         assert (said["access"], said["root_version"]) == ("full", 1 + number)
         assert client.run("check", *online)["access"] == "full"
         assert client.run("check", *late)["access"] == "full"  # never came; what it holds goes on
+    replaced = [key["kid"] for key in shop.vendor("key", "list")["signing_keys"] if key["state"] == "verify-only"]
+    needed = [shop.run("key", "retire", f"--kid={kid}", "--dry-run", "--json") for kid in replaced]
+    codes = [run.problem["code"] for run in needed if run.code != exits.OK]
+    assert codes == ["key_still_needed"] * 2  # tokens and machine files of the devices, which are not over
     record_property("slowest switch of a running server, seconds", round(slowest, 1))
     # It missed three roots, and the keys that it knew sign nothing any more; two of three are in no root.
     said = client.run("refresh", *late)
