@@ -16,6 +16,7 @@ from carnet.core.instant import DAY
 from carnet.formats.bundle import Bundle, write_bundle
 from carnet.server.domain.status.allocation import SHARD_SIZE
 from carnet.testing import FakeClock
+from support.cli_runs import carnet
 from support.status_lists import begin_shard, publish
 from support.vendor import Vendor, vendor_at
 
@@ -115,6 +116,37 @@ def test_r_83_a_bundle_carries_it_with_the_roots_it_needs(customer: Customer) ->
         Bundle(roots=tuple(customer.vendor.installation.roots), status_lists=tuple(lists(customer.vendor).values()))
     )
     assert customer.told(status_lists=bundle.encode()) == ["revoked", "license_revoked"]
+
+
+def exported(vendor: Vendor, folder: Path) -> Path:
+    """What `carnet status-list export` writes for an update of the app, beside the running server."""
+    settings = vendor.installation.settings
+    env = {"CARNET_DATA": str(settings.data), "CARNET_PORT": str(settings.port), "CARNET_PUBLIC_URL": settings.base_url}
+    if settings.postgres is not None:
+        env["CARNET_DATABASE_URL"] = settings.postgres.url
+    lists(vendor)
+    run = carnet("status-list", "export", folder, env=env)
+    assert run.code == 0, run.err
+    return folder / "status-lists.carnet"
+
+
+def test_r_83_what_the_vendor_exports_is_what_an_app_ships(customer: Customer, tmp_path: Path) -> None:
+    before = exported(customer.vendor, tmp_path / "before")
+    customer.do("revoke")
+    after = exported(customer.vendor, tmp_path / "after")
+    assert customer.told(status_lists=before) == ["active"]
+    assert customer.told(status_lists=after) == ["revoked", "license_revoked"]
+    assert customer.told(status_lists=before) == ["revoked", "license_revoked"]
+
+
+def test_r_83_a_stick_with_the_bundle_tells_an_air_gapped_device(customer: Customer, tmp_path: Path) -> None:
+    customer.do("suspend")
+    with customer.app(online=False) as app:
+        assert app.install(exported(customer.vendor, tmp_path / "stick")).state == "suspended"
+    assert customer.told() == ["suspended", "license_suspended"]
+    customer.do("reinstate")
+    with customer.app(online=False) as app:
+        assert app.install(exported(customer.vendor, tmp_path / "next")).state == "active"
 
 
 def test_sec_28_the_public_list_tells_it_to_whoever_asks(traveller: Customer) -> None:
