@@ -26,7 +26,7 @@ from carnet.server.api.explain import EXPLAIN_HANDLERS
 from carnet.server.api.health import HEALTH_HANDLERS, Readiness
 from carnet.server.api.idempotency import REMADE, EdgeIdempotency
 from carnet.server.api.limits import EdgeLimits
-from carnet.server.api.logs import tell_alert, tell_clock
+from carnet.server.api.logs import tell_alert, tell_clock, tell_stranger
 from carnet.server.api.metrics import Metrics
 from carnet.server.api.openapi import document
 from carnet.server.api.problems import EXCEPTION_HANDLERS
@@ -67,6 +67,7 @@ def create_app(installation: Installation, siblings: Siblings | None = None) -> 
         installation.time,
     )
     installation.statistics.on_alert(tell_alert)
+    installation.seen.on_stranger(tell_stranger)
     installation.clock.guard.on_change(tell_clock)
     admin = Router(
         "/v1/admin",

@@ -21,6 +21,7 @@ from carnet.core.clock_guard import ClockDoubt
 from carnet.core.instant import Instant
 from carnet.server.api.context import REQUEST_ID
 from carnet.server.domain.statistics.anomalies import Alert
+from carnet.server.ports.never_issued import Stranger
 
 _SECRET_NAMES: Final = frozenset({
     "admin_token", "authorization", "cookie", "device_proof", "key", "license_key", "machine_file", "passphrase",
@@ -181,6 +182,20 @@ def tell_clock(doubt: ClockDoubt | None) -> None:
         log.warning("clock.right_again")
     else:
         log.error("clock.doubtful", code=doubt.code, problem=str(doubt.error()))
+
+
+def tell_stranger(stranger: Stranger) -> None:
+    """The line of an artifact that was seen and never issued (SEC-24): ids and times only."""
+    log.warning(
+        "artifact.never_issued",
+        jti=stranger.jti,
+        kind=stranger.kind,
+        kid=stranger.kid,
+        reason=stranger.reason,
+        proved=stranger.proved,
+        license_id=stranger.license_id,
+        activation_id=stranger.activation_id,
+    )
 
 
 def tell_alert(alert: Alert) -> None:
