@@ -169,6 +169,8 @@ def test_rel_08_ten_minutes_without_the_service_that_signs(
 def test_rel_08_nobody_else_waits_for_a_service_that_is_slow(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for module in ("http_service", "aws_kms"):
+        monkeypatch.setattr(f"carnet.server.signing.{module}._READ_SECONDS", 120)
     with (
         place(kind, "Ed25519", tmp_path, monkeypatch) as at,
         serving_with(tmp_path, at, monkeypatch) as vendor,

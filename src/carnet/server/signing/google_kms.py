@@ -60,7 +60,8 @@ class GoogleKey:
     def public_key(self) -> PublicKey:
         """See `remote.KeyService`."""
         said = self._ask("GET", "/publicKey")
-        if said.get("algorithm") not in _ALGORITHMS:
+        kind = said.get("algorithm")
+        if type(kind) is not str or kind not in _ALGORITHMS:
             raise unsuitable(WHAT, "is of a kind that Carnet does not sign with")
         pem = said.get("pem")
         if type(pem) is not str:
