@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from collections.abc import Callable
@@ -328,6 +329,22 @@ def test_a_start_without_a_recent_check_takes_the_list_where_the_server_is_down(
     lab.network = "server_error"
     assert lab.app().check().state == "needs_refresh"
     assert lab.app(status_mirror=MIRROR).start().state == "active"
+
+
+def test_the_async_face_takes_lists_too(lab: Lab) -> None:
+    lab.pass_time(days=11)
+    lab.network = "server_error"
+
+    async def story() -> list[str]:
+        async with lab.async_app(status_mirror=MIRROR) as app:
+            states = [(await app.check()).state, (await app.start()).state]
+        lab.server.licenses[0].revoke()
+        lab.pass_time(hours=0.02)
+        lab.update_app()
+        async with lab.async_app() as app:
+            return [*states, (await app.check()).state]
+
+    assert asyncio.run(story()) == ["needs_refresh", "active", "revoked"]
 
 
 def test_two_apps_on_a_device_fetch_one_list(lab: Lab) -> None:

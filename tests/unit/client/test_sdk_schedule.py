@@ -15,6 +15,7 @@ from carnet.client.schedule import (
     MAX_BUSY_SECONDS,
     Attempts,
     begun,
+    check_due_at,
     due_at,
     may_ask,
     next_change,
@@ -24,6 +25,7 @@ from carnet.client.schedule import (
 from carnet.core._base import replace
 from carnet.core.decision import Decision
 from carnet.core.instant import DAY, HOUR, MINUTE, Instant
+from carnet.core.model import StatusRef
 from carnet.core.policies import MAX_TTL_SECONDS
 from carnet.core.rules import decide
 from support.campaigns import LONG
@@ -46,6 +48,29 @@ def test_r_34_a_refresh_is_due_at_the_cadence_and_well_before_the_end(cadence: i
 def test_without_an_end_it_is_due_at_the_cadence(cadence: int, chance: float) -> None:
     due = due_at(NOW, cadence, None, chance) - NOW
     assert max(cadence, LEAST_SECONDS) <= due <= max(cadence, LEAST_SECONDS) + HOUR
+
+
+@given(age=seconds, checked=st.none() | st.integers(-DAY, 400 * DAY), chance=chances)
+def test_sec_28_lists_are_due_at_half_of_the_age_and_never_after_it(
+    age: int, checked: int | None, chance: float
+) -> None:
+    held = grant(license_status_ref=StatusRef(uri="https://x/v1/status/0", index=1), max_revocation_age_seconds=age)
+    known = evidence(held, revocation_checked_at=None if checked is None else Instant(held.issued_at + checked))
+    due = check_due_at(known, held, chance)
+    assert due is not None
+    half = max(age // 2, LEAST_SECONDS)
+    assert half <= due - (held.issued_at + max(checked or 0, 0)) <= half + min(half // 10, HOUR)
+
+
+def test_lists_are_due_where_the_policy_minds_and_the_license_is_listed() -> None:
+    ref = StatusRef(uri="https://x/v1/status/0", index=1)
+    for held in (grant(license_status_ref=ref), grant(max_revocation_age_seconds=DAY), grant()):
+        assert check_due_at(evidence(held), held, 0.0) is None
+    both = grant(license_status_ref=ref, max_revocation_age_seconds=DAY)
+    assert check_due_at(evidence(both), both, 0.0) == both.issued_at + DAY // 2
+    assert check_due_at(evidence(both), both, 1.0) == both.issued_at + DAY // 2 + HOUR
+    brief = grant(license_status_ref=ref, max_revocation_age_seconds=60)
+    assert check_due_at(evidence(brief), brief, 0.0) == brief.issued_at + LEAST_SECONDS
 
 
 def test_a_day_s_cadence_spreads_over_an_hour_and_an_app_that_starts_does_not_wait() -> None:
