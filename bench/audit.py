@@ -140,7 +140,6 @@ async def _activations(installation: Installation, turn: int, kind: str) -> floa
 @contextlib.asynccontextmanager
 async def _sealing(installation: Installation) -> AsyncIterator[None]:
     """What the job does, every second."""
-
     job = sealing(installation.sealer, installation.log)
 
     async def every_second() -> None:
