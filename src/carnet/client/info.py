@@ -22,7 +22,7 @@ class Info(Struct):
         activation_id: The seat, where there is one.
         license_key_hint: Last four characters of the stored license key.
         root_version: The newest trusted root.
-        root_expires_at: From when on it vouches for no keys that are new to this device.
+        root_expires_at: From when on it vouches for no keys that are new to this device; None where there is no root.
         last_contact_at: Signed time of the newest authentic answer.
         trusted_at: The proven lower bound of the present time.
         prepared_until: Until when the user prepared to be offline.
@@ -37,7 +37,7 @@ class Info(Struct):
     activation_id: str | None
     license_key_hint: str | None
     root_version: int
-    root_expires_at: Instant
+    root_expires_at: Instant | None
     last_contact_at: Instant | None
     trusted_at: Instant | None
     prepared_until: Instant | None

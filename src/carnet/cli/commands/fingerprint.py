@@ -72,6 +72,7 @@ def _info(options: argparse.Namespace) -> Info:
         activation_id=None,
         license_key_hint=None,
         root_version=0,
+        root_expires_at=None,
         last_contact_at=None,
         trusted_at=None,
         prepared_until=None,

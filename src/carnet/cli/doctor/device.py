@@ -132,7 +132,7 @@ def _roots(info: Info, decision: Decision) -> list[Finding]:
     """The vendor's root file: whether it has ended, and whether another one of its version was handed out (SEC-21)."""
     told = f"root file version {info.root_version} vouches for new keys until {info.root_expires_at}"
     found = [ok("root", told)]
-    if decision.checked_at >= info.root_expires_at:
+    if info.root_expires_at is not None and decision.checked_at >= info.root_expires_at:
         fix = "Check the clock; otherwise update the app, or ask the vendor for a newer root file or bundle."
         found = [warning("root", f"Root file version {info.root_version} ended on {info.root_expires_at}.", fix)]
     for entry in _entries(info):
