@@ -6,6 +6,7 @@ from carnet.core._base import replace
 from carnet.core.instant import Instant
 from carnet.core.lease_terms import LeaseHolder
 from carnet.formats.answer import Answer, issue_answer
+from carnet.formats.app_manifest import AppManifest, issue_app_manifest
 from carnet.formats.bundle import Bundle, write_bundle
 from carnet.formats.detect import Kind
 from carnet.formats.device_proof import make_device_proof
@@ -67,6 +68,13 @@ STATUS_LIST = StatusList(
     bits=2,
     statuses=pack_statuses(64, [3, 9], [5])[1],
 )
+MANIFEST = AppManifest(
+    issuer="issuer-1",
+    product="hustl",
+    version="2.4.0",
+    issued_at=ISSUED,
+    files=(("bin/hustl", "0" * 64), ("lib/sound.so", "f" * 64)),
+)
 SIGNED_KEY = issue_signed_key(key_grant(kid=KEY_SIGNER.kid, issued_at=ISSUED, **FACTS), KEY_SIGNER)
 WITH_ADDRESS = replace(profiles.KEYFORGE_FACTS, license=replace(profiles.KEYFORGE_LICENSE, email="zoe@example.com"))
 EVERY: dict[Kind, str] = {
@@ -78,6 +86,7 @@ EVERY: dict[Kind, str] = {
     "device-proof": make_device_proof(STRANGER, method="POST", path="/v1/refresh", body=b"{}", at=ISSUED, nonce="n"),
     "lease": issue_lease_token(LEASE, LEASE_SIGNER),
     "status-list": issue_status_list(STATUS_LIST, LIST_SIGNER),
+    "app-manifest": issue_app_manifest(MANIFEST, KEY_SIGNER).decode(),
     "license-key": LICENSE_KEY,
     "signed-key": SIGNED_KEY,
     "offline-token": issue_offline_token(offline_tokens.GRANT, license_key=LICENSE_KEY, signer=OFFLINE_SIGNER),

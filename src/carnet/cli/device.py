@@ -115,13 +115,13 @@ def read_artifact(path: str) -> bytes:
         UsageError: ``file_not_found``.
         OSError: It cannot be read.
     """
-    from carnet.formats.limits import MAX_BUNDLE
+    from carnet.formats.app_manifest import MAX_MANIFEST
 
     if path == "-":
-        return read_stdin(MAX_BUNDLE + 1)
+        return read_stdin(MAX_MANIFEST + 1)
     try:
         with open(path, "rb") as file:  # noqa: PTH123 - pathlib is not loaded on devices
-            return file.read(MAX_BUNDLE + 1)
+            return file.read(MAX_MANIFEST + 1)
     except (FileNotFoundError, ValueError) as error:  # ValueError: a name with NUL in it, which no file has
         raise UsageError("file_not_found", f"There is no file {path}.", "Check the name.") from error
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from carnet.core.instant import Instant
     from carnet.formats.root import Root
 
-KINDS = frozenset(("root", "answer", "time", "device-proof", "lease", "status-list"))
+KINDS = frozenset(("root", "answer", "time", "device-proof", "lease", "status-list", "app-manifest"))
 
 
 class Finding(Struct):
@@ -95,7 +95,7 @@ def find(kind: str, data: bytes, trust: Trust, at: Instant, *, product: str | No
         data: Its file.
         trust: What to verify it with.
         at: The moment to judge the age of a root, or a seat, for.
-        product: The product that a lease has to be for; None: any.
+        product: The product that a lease or a manifest has to be for; None: any.
     """
     version = None if trust.root is None else trust.root.version
     try:
@@ -105,7 +105,13 @@ def find(kind: str, data: bytes, trust: Trust, at: Instant, *, product: str | No
             return find_list(data, trust)
         if kind == "lease":
             return _lease(data, trust, at, product)
-        kid, facts, text = _root(data, trust.root, at) if kind == "root" else _token(kind, data, trust)
+        kid: str | None
+        if kind == "root":
+            kid, facts, text = _root(data, trust.root, at)
+        elif kind == "app-manifest":
+            kid, facts, text = _manifest(data, trust, product)
+        else:
+            kid, facts, text = _token(kind, data, trust)
     except CarnetError as error:
         reason = Reason(code=error.code, message=error.message, fix=error.fix)
         return Finding(kind=kind, is_genuine=False, kid=None, root_version=version, reasons=(reason,))
@@ -137,6 +143,27 @@ def _root(data: bytes, trusted: Root | None, at: Instant) -> tuple[None, dict[st
         else f"Version {root.version} continues the root that you trust, version {trusted.version}."
     )
     return None, facts, text + (f" Since {when(root.expires_at)} it vouches for no new keys." if expired else "")
+
+
+def _manifest(data: bytes, trust: Trust, product: str | None) -> tuple[str, dict[str, Any], str]:
+    from carnet.formats.app_manifest import split_app_manifest, verify_app_manifest
+    from carnet.formats.jws import unverified_jws
+    from carnet.formats.limits import MAX_TOKEN
+
+    header, claims = unverified_jws(split_app_manifest(data)[0], max_bytes=MAX_TOKEN, what="The seal")
+    named = claims.get("aud")
+    manifest = verify_app_manifest(
+        data, trust.ring("app-manifest"), product=product or (named if isinstance(named, str) else "")
+    )
+    facts: dict[str, Any] = {
+        "issuer": manifest.issuer,
+        "product": manifest.product,
+        "version": manifest.version,
+        "issued_at": str(manifest.issued_at),
+        "files": len(manifest.files),
+    }
+    text = f"{manifest.product} {manifest.version} was released with these {len(manifest.files)} files."
+    return str(header.get("kid")), facts, f"{text} carnet manifest check compares a folder with them."
 
 
 def _token(kind: str, data: bytes, trust: Trust) -> tuple[str, dict[str, Any], str]:

@@ -29,6 +29,7 @@ _ROLES: dict[str, Role] = {
     "time": "time",
     "lease": "lease",
     "status-list": "status-list",
+    "app-manifest": "license-key",
 }
 """What a pinned key has to sign for each kind. Roots and bundles bring roots of their own, which need one to follow."""
 

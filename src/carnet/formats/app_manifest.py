@@ -101,11 +101,7 @@ def verify_app_manifest(data: bytes, ring: KeyRing, *, product: str) -> AppManif
     Does not look at any file, and does not know which version the app is.
     """
     # 1. The frame.
-    if len(data) > MAX_MANIFEST or not data.startswith(MAGIC):
-        raise _bad("it does not begin as one, or is too large")
-    seal, separator, listed = data[len(MAGIC) :].partition(b"\n")
-    if not separator:
-        raise _bad("it ends before its list")
+    seal, listed = split_app_manifest(data)
     # 2. The seal.
     claims, _ = open_jws(seal, typ=TYP, role=ROLE, ring=ring, max_bytes=_MAX_SEAL, what=_WHAT)
     told = _claims(claims)
@@ -121,6 +117,21 @@ def verify_app_manifest(data: bytes, ring: KeyRing, *, product: str) -> AppManif
     return AppManifest(
         issuer=told["iss"], product=product, version=told["ver"], issued_at=Instant(told["iat"]), files=files
     )
+
+
+def split_app_manifest(data: bytes) -> tuple[bytes, bytes]:
+    """
+    The seal of a manifest, a JWS, and the list below it. Neither is verified.
+
+    Raises:
+        MalformedError: ``bad_manifest``.
+    """
+    if len(data) > MAX_MANIFEST or not data.startswith(MAGIC):
+        raise _bad("it does not begin as one, or is too large")
+    seal, separator, listed = data[len(MAGIC) :].partition(b"\n")
+    if not separator:
+        raise _bad("it ends before its list")
+    return seal, listed
 
 
 def is_path(path: str) -> bool:

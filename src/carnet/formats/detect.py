@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 from carnet.core.errors import MalformedError
 from carnet.formats import (
     answer,
+    app_manifest,
     bundle,
     device_proof,
     lease,
@@ -38,6 +39,7 @@ Kind = Literal[
     "device-proof",
     "lease",
     "status-list",
+    "app-manifest",
     "license-key",
     "signed-key",
     "offline-token",
@@ -74,11 +76,13 @@ def detect(data: bytes) -> Kind:
 
     Verifies nothing.
     """
-    text = read_kindly(data) if len(data) <= MAX_BUNDLE else b""
+    text = read_kindly(data) if len(data) <= MAX_BUNDLE else data[: len(app_manifest.MAGIC)]
     if text.startswith(_MACHINE_FILE):
         return "machine-file"
     if text.startswith(_BUNDLE):
         return "bundle"
+    if text.startswith(app_manifest.MAGIC):
+        return "app-manifest"
     found: Kind | None = None
     try:
         if text.startswith(b"{"):

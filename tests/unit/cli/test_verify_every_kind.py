@@ -13,6 +13,7 @@ from carnet.core.instant import DAY, Instant
 from carnet.core.model import StatusRef
 from carnet.core.rules import decide
 from carnet.formats.answer import Answer, issue_answer
+from carnet.formats.app_manifest import issue_app_manifest
 from carnet.formats.bundle import Bundle, write_bundle
 from carnet.formats.device_proof import make_device_proof
 from carnet.formats.jose_keys import JoseSigner, generate_private_pem, public_pem, signer_from_pem
@@ -41,7 +42,7 @@ from support.cli_vendor import (
     write,
 )
 from support.decisions import DEVICE, HOST, ISSUED, OTHER_DEVICE, at, evidence, grant
-from support.every_artifact import EVERY, LEASE, STATUS_LIST
+from support.every_artifact import EVERY, LEASE, MANIFEST, STATUS_LIST
 from support.offline_tokens import GRANT as OFFLINE_GRANT
 from support.signed_keys import key_grant
 
@@ -501,3 +502,35 @@ def test_without_a_root_the_device_is_the_one_that_would_be_enrolled(desk: Desk,
     words: Words = ["--public-key", desk.pem(KEY_SIGNER), "--product", "hustl", "--at", str(ISSUED)]
     assert desk.verify(signed_key(device=here), *words, **env).json["state"] == "active"
     assert desk.verify(signed_key(device=DEVICE), *words, **env).json["state"] == "wrong_device"
+
+
+# ── app manifests ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_manifest_is_genuine_for_its_product_and_whatever_was_changed_in_it_is_found(desk: Desk) -> None:
+    text = EVERY["app-manifest"]
+    run = desk.verify(text, "--root", desk.root)
+    assert (run.code, run.json["genuine"], run.json["kid"]) == (0, True, KEY_SIGNER.kid)
+    assert {name: run.json[name] for name in ("product", "version", "files")} == {
+        "product": "hustl",
+        "version": "2.4.0",
+        "files": 2,
+    }
+    assert desk.under_root(text).code == 0
+    for changed, code in {
+        text.replace("bin/hustl", "bin/hustI"): "manifest_altered",
+        text.replace("\n", "\r\n"): "bad_manifest",
+        issue_app_manifest(MANIFEST, STRANGER).decode(): "unknown_key",
+        issue_app_manifest(replace(MANIFEST, product="other"), KEY_SIGNER).decode(): "wrong_manifest",
+    }.items():
+        found = desk.under_root(changed)
+        assert (found.code, found.json["reasons"][0]["code"]) == (1, code)
+
+
+def test_inspect_says_that_a_manifests_list_is_not_the_sealed_one(desk: Desk) -> None:
+    changed = EVERY["app-manifest"].replace("bin/hustl", "bin/hustI")
+    run = carnet("inspect", write(desk.folder, "release.manifest", changed), "--json")
+    assert [problem["code"] for problem in run.json["problems"]] == ["manifest_altered"]
+    assert run.json["claims"]["ver"] == "2.4.0"
+    whole = carnet("inspect", write(desk.folder, "release.manifest", EVERY["app-manifest"]), "--json")
+    assert (whole.json["kind"], whole.json["problems"]) == ("app-manifest", [])

@@ -10,6 +10,7 @@ import pytest
 
 from carnet.core.errors import MalformedError
 from carnet.formats.answer import Answer, issue_answer
+from carnet.formats.app_manifest import MAGIC, MAX_MANIFEST, issue_app_manifest
 from carnet.formats.bundle import Bundle, write_bundle
 from carnet.formats.detect import Kind, detect, profile_of
 from carnet.formats.device_proof import make_device_proof
@@ -19,7 +20,7 @@ from carnet.formats.signed_key import issue_signed_key, looks_like_signed_key
 from carnet.formats.status_list import issue_status_list
 from carnet.formats.time_answer import TimeAnswer, issue_time_answer
 from support import offline_tokens, profile_tokens
-from support.every_artifact import LEASE, STATUS_LIST
+from support.every_artifact import LEASE, MANIFEST, STATUS_LIST
 from support.machine_files import seal
 from support.roots import ROOT_FILE
 from support.signed_keys import FACTS, key_grant
@@ -41,6 +42,7 @@ KINDS: list[tuple[bytes, Kind]] = [
     (PROOF.encode(), "device-proof"),
     (issue_lease_token(LEASE, SIGNER).encode(), "lease"),
     (issue_status_list(STATUS_LIST, SIGNER).encode(), "status-list"),
+    (issue_app_manifest(MANIFEST, SIGNER), "app-manifest"),
     (seal().encode(), "machine-file"),
     (write_bundle(Bundle(token=TOKEN)).encode(), "bundle"),
     (ROOT_FILE, "root"),
@@ -58,6 +60,12 @@ def test_each_kind_is_told_whatever_mail_did_to_it(data: bytes, kind: Kind) -> N
     assert detect(data) == kind
     assert detect(b"\xef\xbb\xbf\r\n " + data.replace(b"\n", b"\r\n") + b" \r\n") == kind
     assert detect(data.decode().encode("utf-16")) == kind
+
+
+def test_a_manifest_is_told_that_is_larger_than_any_other_kind() -> None:
+    assert detect(MAGIC + b"0" * MAX_MANIFEST) == "app-manifest"
+    with pytest.raises(MalformedError, match="none of Carnet"):
+        detect(MAGIC[1:] + b"0" * MAX_MANIFEST)
 
 
 def test_no_kind_is_left_out() -> None:

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 MAX_FINGERPRINT = 255
 """Of a device identifier (security-requirements, Limits)."""
 
+_AS_THEY_ARE = frozenset(("root", "app-manifest"))
+"""Kinds whose reader wants the very bytes of the file."""
+
 _PROFILES = ("keyforge", "traffic-orchestrator")
 
 
@@ -157,7 +160,7 @@ def _parts(data: bytes, profile: str | None) -> Parts:
         fault = Fault(code=error.code, message=error.message, fix=error.fix, artifact="file")
         return Parts(kind=None, fault=fault)
     if kind != "license-key":
-        return Parts(kind=kind, data=data if kind == "root" else read_kindly(data))
+        return Parts(kind=kind, data=data if kind in _AS_THEY_ARE else read_kindly(data))
     raise UsageError(
         "nothing_to_decide",
         "This is a short license key, which grants nothing by itself: only its server knows of it.",

@@ -94,6 +94,27 @@ def _status_list(data: bytes, now: Instant | None) -> Explained:
     )
 
 
+def _app_manifest(data: bytes, now: Instant | None) -> Explained:
+    from carnet.formats.app_manifest import MAGIC, split_app_manifest
+    from carnet.formats.encoding import read_kindly, sha256_b64url
+    from carnet.formats.jws import unverified_jws
+    from carnet.formats.limits import MAX_TOKEN
+
+    seal, listed = split_app_manifest(data if data.startswith(MAGIC) else read_kindly(data))
+    header, claims = unverified_jws(seal, max_bytes=MAX_TOKEN, what="The seal")
+    lines, problems = _header("app-manifest", header)
+    if claims.get("list") != sha256_b64url(listed):
+        problems.append(
+            Problem(code="manifest_altered", message="The list is not the one that the seal is about: it was changed.")
+        )
+    return Explained(
+        title=TITLES["app-manifest"],
+        members={"header": without_secrets(header), "claims": readable("app-manifest", claims)},
+        lines=(*lines, *claim_lines("app-manifest", claims, now)),
+        problems=tuple(problems),
+    )
+
+
 def _header(kind: str, header: dict[str, Any]) -> tuple[list[Line], list[Problem]]:
     lines: list[Line] = []
     problems: list[Problem] = []
@@ -320,6 +341,7 @@ READERS: Mapping[str, Reader] = {
     "root": _root,
     "bundle": _bundle,
     "status-list": _status_list,
+    "app-manifest": _app_manifest,
     "offline-token": _offline_token,
     "license-key": keys.short_key,
     "signed-key": keys.signed_key,

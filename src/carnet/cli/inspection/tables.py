@@ -22,6 +22,8 @@ TITLES: Mapping[str, str] = {
     "device-proof": "Device proof: one request, signed with the device's own key (specs/answer.md §6).",
     "lease": "Lease token: a floating seat for a while, held by one device, process or user (specs/lease.md).",
     "status-list": "Status list: which of many licenses and seats have ended or are suspended (specs/status-list.md).",
+    "app-manifest": "App manifest: which files an app was released with, under the vendor's seal"
+    " (specs/app-manifest.md).",
     "license-key": "Short license key: it names a license at its server and grants nothing by itself"
     " (specs/license-key.md).",
     "signed-key": "Signed license key: it grants by itself, without any server (specs/signed-license-key.md).",
@@ -130,6 +132,14 @@ TABLES: Mapping[str, Table] = {
         "size": ("text", "How many licenses and seats it is about."),
         "status_list.bits": ("text", "Bits for each of them: 2 where somebody is suspended, else 1."),
         "status_list.lst": ("text", "The statuses, packed: zlib in base64url."),
+    },
+    "app-manifest": {
+        "iss": ("text", "The installation that issued it."),
+        "aud": ("text", "The product whose app it is; compared exactly."),
+        "iat": ("time", "When it was sealed."),
+        "ver": ("text", "The app's version that was released so."),
+        "files": ("text", "How many files are listed."),
+        "list": ("text", "SHA-256 of the list, which is what the seal is about."),
     },
     "keyforge-token": {
         "status": ("text", "The license as of signing: active, or fallbacked (ended, but allowed to go on)."),
