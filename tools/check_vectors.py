@@ -55,7 +55,7 @@ VECTORS: Final = ROOT / "specs" / "vectors"
 
 NOT_GENUINE: Final = frozenset(
     "unknown_key retired_key compromised_key wrong_algorithm bad_signature below_threshold root_not_next wrong_issuer "  # noqa: SIM905 - a table of words
-    "answer_not_bound proof_not_bound proof_out_of_time kid_mismatch license_mismatch device_mismatch "
+    "root_expired answer_not_bound proof_not_bound proof_out_of_time kid_mismatch license_mismatch device_mismatch "
     "included_mismatch list_mismatch status_index_outside".split()
 )
 USAGE: Final = frozenset("license_unusable bad_token_settings bad_days wrong_key_type bad_grant bad_leeway".split())  # noqa: SIM905
@@ -127,6 +127,9 @@ def check_policy(policy: Any) -> None:
     require(policy, "name ttl grace term_grace refresh")
 
 
+ACTIONS: Final = "activate refresh validate deactivate claim renew release use".split()  # noqa: SIM905
+
+
 def answer(vector: dict[str, Any]) -> str:
     """The outcome of an answer (answer.md §4)."""
     given = vector["input"]
@@ -137,7 +140,7 @@ def answer(vector: dict[str, Any]) -> str:
     check(all(is_time(claims[name]) for name in ("iat", "nbf", "exp")), "bad_claim")
     nonce = claims["nonce"]
     check(isinstance(nonce, str) and re.fullmatch("[!-~]{1,128}", nonce), "bad_claim")
-    check(claims["action"] in ("activate", "refresh", "validate", "deactivate"), "bad_claim")
+    check(claims["action"] in ACTIONS, "bad_claim")
     check(claims["outcome"] in ("granted", "refused"), "bad_claim")
     check_times(claims)
     if claims["outcome"] == "granted":
@@ -146,6 +149,11 @@ def answer(vector: dict[str, Any]) -> str:
         reasons = claims.get("reasons")
         check(isinstance(reasons, list) and 1 <= len(reasons) <= 32 and all(map(is_code, reasons)), "bad_claim")
         check(isinstance(reasons, list) and claims.get("code") == reasons[0], "bad_claim")
+    if "stamp" in claims:
+        stamp = claims["stamp"]
+        check(claims["outcome"] == "granted" and isinstance(stamp, str), "bad_claim")
+        spelt = re.fullmatch("([1-9][0-9]{0,15})[.][A-Za-z0-9_-]{16}", stamp)
+        check(spelt and int(spelt[1]) < 2**53, "bad_claim")
     artifacts = claims["artifacts"]
     check(isinstance(artifacts, dict) and len(artifacts) <= 16 and all(map(is_code, artifacts)), "bad_claim")
     for digest in artifacts.values():
@@ -307,6 +315,13 @@ def signers(keys: dict[str, bytes], signatures: Iterable[tuple[str, bytes]], sig
 def root_file(vector: dict[str, Any]) -> str:
     """The outcome of a root file, alone or as the next step from a trusted one (root.md §5, §6)."""
     given = vector["input"]
+    if "offered" in given:
+        return root_chain(given, vector["expect"]["value"])
+    if "kid" in given:
+        ends = read_root(given["trusted"].encode())[0]["exp"]
+        now = int(datetime.fromisoformat(vector["now"]).timestamp())
+        check(now < ends or given["kid"] in given["known"], "root_expired")
+        return "ok"
     data = text_of(given["root"]).encode()
     root, keys, signatures, signed = read_root(data)
     if "trusted" in given:
@@ -319,6 +334,39 @@ def root_file(vector: dict[str, Any]) -> str:
         value = vector["expect"]["value"]
         assert value["anchor"] == hashlib.sha256(kind(data)).hexdigest(), "anchor"
         assert value["roles"]["root"] == {"kids": sorted(keys), "threshold": root["threshold"]}, "root keys"
+    return "ok"
+
+
+def root_chain(given: dict[str, Any], value: dict[str, Any]) -> str:
+    """Several root files after a trusted one (root.md §6)."""
+    held = [given["trusted"]]
+    forks = []
+    for text in given["offered"]:
+        newest = json.loads(base64_padded(json.loads(held[-1])["payload"]))["version"]
+        if len(held) - 1 == given.get("most", 256):
+            break
+        try:
+            root_file({"input": {"root": text, "trusted": held[-1]}, "expect": {}})
+            held.append(text)
+            continue
+        except Bad:
+            pass
+        try:
+            root_file({"input": {"root": text}, "expect": {}})
+            version = read_root(text.encode())[0]["version"]
+        except Bad:
+            version = newest + 1
+        if version > newest:
+            if len(held) > 1:
+                break
+        elif kind(text.encode()) != held[version - 1].encode():
+            root, keys, signatures, signed = read_root(text.encode())
+            old, old_keys, _, _ = read_root(held[max(version - 2, 0)].encode())
+            both = signers(keys, signatures, signed) >= root["threshold"]
+            both &= signers(old_keys, signatures, signed) >= old["threshold"]
+            forks.append({"version": version, "is_vouched": both})
+    newest = read_root(held[-1].encode())[0]["version"]
+    assert value == {"version": newest, "followed": len(held) - 1, "forks": forks}, "chain"
     return "ok"
 
 

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
 from carnet.core._base import replace  # noqa: E402
-from carnet.core.instant import DAY  # noqa: E402
+from carnet.core.instant import DAY, Instant  # noqa: E402
 from carnet.formats.answer import TYP as ANSWER_TYP  # noqa: E402
 from carnet.formats.answer import issue_answer  # noqa: E402
 from carnet.formats.dsse import pre_authentication_encoding  # noqa: E402
@@ -117,6 +117,18 @@ def answer() -> Iterator[Scenario]:
     yield claims("nonce-blank", "Trimming nonces.", {"nonce": "a b"})
     yield claims("digest-short", "Comparing a prefix of a digest.", {"artifacts": {"token": "AAAA"}})
     yield claims("exp-at-nbf", "Taking an empty interval.", {"exp": int(ISSUED_AT)})
+    stamp = "17.q83vEjRWeJCrze8S"
+    yield claims("stamp", "Refusing what is shown at the next refresh.", {"stamp": stamp})
+    yield claims("stamp-with-refusal", "A refusal that hands out a stamp.", {"stamp": stamp}, _REFUSED_CLAIMS)
+    for name, text in (
+        ("zero", "0.q83vEjRWeJCrze8S"),
+        ("padded", "017.q83vEjRWeJCrze8S"),
+        ("short", "17.q83vEjRWeJCrze8"),
+        ("other-characters", "17.q83vEjRWeJCrze8+"),
+        ("too-high", "9007199254740992.q83vEjRWeJCrze8S"),
+    ):
+        yield claims(f"stamp-{name}", "Having two spellings of one stamp, or none.", {"stamp": text})
+    yield claims("action-use", "Refusing the answer about a use.", {"action": "use"})
 
 
 # ── root ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -258,6 +270,57 @@ def root() -> Iterator[Scenario]:
     yield step("next-same-version", "Taking another root of the same version.", [one, two], version=1)
     yield step("next-skips", "Skipping a version.", [one, two], version=3)
     yield step("next-of-another", "Following into another installation.", [one, two], issuer="installation-2")
+    yield from _followed()
+    yield from _vouched()
+
+
+def _step(version: int, by: list[Ed25519Signer], root_key: Ed25519Signer, **change: Any) -> str:
+    payload = _payload(root_of(**{"version": version, "keys": {**ROOT_KEYS, "root": (root_key.public_key,)}, **change}))
+    return _enveloped(payload, *_sorted(*by))
+
+
+def _followed() -> Iterator[Scenario]:
+    """Chains: several root files that are offered after a trusted one."""
+    one, two, three = ROOT_SIGNERS
+    usual = sign_root(root_of(), [one]).decode()
+    second, third = _step(2, [one, two], two), _step(3, [two, three], three)
+    fourth = _step(4, [three], three)
+    rival = _step(2, [one, two], two, expires_at=root_of().expires_at - 1)
+    stranger = _step(2, [three], three)
+
+    def chain(name: str, catches: str, *offered: str, **more: Any) -> Scenario:
+        given = {"trusted": usual, "offered": list(offered), **more}
+        return scenario(f"root/follow-{name}", "6.1", catches, given)
+
+    yield chain("in-turn", "Stopping after one step.", second, third, fourth)
+    yield chain("known-ones", "Stopping at what is known already.", usual, second, second, third)
+    yield chain("gap", "Skipping a version.", second, fourth)
+    yield chain("newest-first", "Sorting what came in another order.", third, second)
+    yield chain("garbage-first", "Giving up before the chain begins.", "garbage", second)
+    yield chain("garbage-between", "Going on behind a file that is none.", second, "garbage", third)
+    yield chain("at-most-two", "Taking more steps than are allowed.", second, third, fourth, most=2)
+    yield chain("rival", "Not telling of two roots of one version.", second, rival, third)
+    yield chain("rival-of-a-stranger", "Taking a stranger's root for the vendor's fork.", second, stranger, third)
+    yield chain("back", "Going back to an older version.", second, third, rival)
+    other_first = sign_root(root_of(expires_at=root_of().expires_at - 1), [one]).decode()
+    yield chain("rival-of-the-first", "Not telling of another first version.", other_first, second)
+    yield chain("rival-with-blanks", "Taking blanks for another root.", second, f"{second}\r\n", third)
+
+
+def _vouched() -> Iterator[Scenario]:
+    """Keys of what has just come, under a root that is about to end, and one that has."""
+    usual = sign_root(root_of(), ROOT_SIGNERS[:1]).decode()
+    end, kid = int(root_of().expires_at), TOKEN_SIGNER.kid
+
+    def key(name: str, catches: str, at: int, *known: str) -> Scenario:
+        given = {"trusted": usual, "kid": kid, "known": list(known)}
+        return scenario(f"root/key-{name}", "6.2", catches, given, now=Instant(at))
+
+    yield key("new-before", "Ending a root too early.", end - 1)
+    yield key("new-at", "Taking a new key in the second in which a root ends.", end)
+    yield key("new-after", "Taking a new key under a root that has ended.", end + 1)
+    yield key("known-after", "Letting go of a key that is in use when a root ends.", end + 1, kid)
+    yield key("other-known-after", "Asking whether anything is known at all.", end + 1, ROOT_SIGNERS[0].kid)
 
 
 PARTS = (answer, root)

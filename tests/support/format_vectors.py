@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from carnet.client.roots import Trust, embedded, follow
+from carnet.core._base import replace
 from carnet.core.decision import Evidence, Host
 from carnet.core.errors import DoesNotOpenError, MalformedError, NotGenuineError, UsageError
 from carnet.core.instant import parse_instant
@@ -15,6 +17,7 @@ from carnet.formats.device_proof import verify_device_proof
 from carnet.formats.keys import load_ed25519, public_key_from_jwk
 from carnet.formats.lease import verify_lease_token
 from carnet.formats.license_token import verify_license_token
+from carnet.formats.limits import MAX_ROOT_STEPS
 from carnet.formats.root import Root, anchor, next_root, read_root
 from carnet.formats.status_list import verify_status_list
 from carnet.formats.strict_json import dump_json, parse_json
@@ -129,9 +132,23 @@ def _device_proof(vector: Mapping[str, Any]) -> Outcome:
 
 def _root(vector: Mapping[str, Any]) -> Outcome:
     given = vector["input"]
+    if "offered" in given:
+        return _followed(given)
+    if "kid" in given:
+        trust = Trust(chain=embedded(given["trusted"].encode()), wall=parse_instant(vector["now"]))
+        replace(trust, known=frozenset(given["known"])).check_key(given["kid"])
+        return {"outcome": "ok"}
     text = text_of(given["root"])
     root = next_root(read_root(given["trusted"]), text) if "trusted" in given else read_root(text)
     return {"outcome": "ok", "value": _root_to_json(root, anchor(text))}
+
+
+def _followed(given: Mapping[str, Any]) -> Outcome:
+    most = given.get("most", MAX_ROOT_STEPS)
+    followed = follow(embedded(given["trusted"].encode()), given["offered"], most=most)
+    forks = [{"version": fork.version, "is_vouched": fork.is_vouched} for fork in followed.forks]
+    value = {"version": followed.chain.root.version, "followed": len(followed.brought), "forks": forks}
+    return {"outcome": "ok", "value": value}
 
 
 def _root_to_json(root: Root, digest: str) -> Outcome:
