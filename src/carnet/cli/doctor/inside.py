@@ -21,6 +21,7 @@ _FIXES: Final = {
     "jobs": "Run carnet serve without CARNET_JOBS=off, or carnet worker; look into its log for `job.failed`.",
     "outbox": "See what waits: carnet events destinations, carnet events deliveries --state waiting",
     "status-lists": "See whether the job publish-status is done, and what it says: carnet status-list list, the log.",
+    "proof": "Run carnet audit verify, and look into the log for `job.failed`.",
     "replica": "See that it runs and follows the primary, and that CARNET_DATABASE_REPLICA_URL is right.",
 }
 
