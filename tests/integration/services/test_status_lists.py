@@ -433,3 +433,19 @@ def test_r_83_a_bundle_carries_the_lists_that_its_license_is_in(tmp_path: Path) 
         assert installation.lists.named_by([elsewhere]) == ()
 
     tell(tmp_path, story)
+
+
+def test_sec_27_a_read_that_comes_late_takes_no_process_back(tmp_path: Path) -> None:
+    async def story(installation: Installation, created: CreatedLicense, _clock: HeldClock) -> None:
+        await publish(installation)
+        older = installation.lists.list(0)
+        await installation.licenses.revoke(created.license.id, OPERATOR)
+        await publish(installation)
+        newer = installation.lists.list(0)
+        assert older is not None
+        assert newer is not None
+        installation.lists.take(older)  # what was read before the other was published, and arrives after it
+        assert installation.lists.list(0) == newer
+        assert installation.lists.ref(0).minimum == newer.version
+
+    tell(tmp_path, story)
