@@ -21,7 +21,7 @@ from carnet.client.state_file import DeviceState
 from carnet.client.status_lists import MAX_KEPT_CHARACTERS, kept_after, path_of, refs_of
 from carnet.client.wire import HttpAnswer, HttpRequest, Pause
 from carnet.core._base import replace
-from carnet.core.errors import StateError, TransportError
+from carnet.core.errors import StateError, TransportError, UsageError
 
 _ACCEPT = ("Accept", "application/statuslist+jwt")
 _OK = 200
@@ -98,9 +98,16 @@ def keep_lists(device: Device, view: View, offered: Iterable[str], *, lock_secon
 
 def _fetched(device: Device, view: View) -> Generator[HttpRequest | Pause, HttpAnswer, tuple[list[str], str | None]]:
     """What came for each list that the grants here name, unverified, and a code for why nothing did."""
-    mirror = device.config.mirror_address()
     offered: list[str] = []
     code: str | None = None
+    mirror = device.config.mirror_address()
+    if mirror is not None:
+        from carnet.client.transport import check_server
+
+        try:
+            check_server(mirror)
+        except UsageError:
+            return [], "bad_mirror"  # a setting that is wrong costs the lists, and not the refresh that follows
     for uri in dict.fromkeys(ref.uri for ref in refs_of(device.stored(view))):
         path = path_of(uri)
         if path is None:

@@ -112,4 +112,4 @@ def _content(path: str) -> bytes:
     # Not blocking: something else than a file may lie there, and a check never waits.
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     with open(handle, "rb") as file:
-        return file.read(MAX_BUNDLE + 1)
+        return file.read(MAX_BUNDLE + 1) or b""  # None from a pipe that has nothing to say

@@ -263,6 +263,14 @@ def test_the_environment_may_name_the_mirror(lab: Lab, monkeypatch: pytest.Monke
     assert [request.mirror for request in lab.transport.requests] == [MIRROR]
 
 
+@pytest.mark.parametrize("mirror", ["http://lists.example.net", "ftp://lists.example.net", "https://", "lists"])
+def test_a_mirror_that_cannot_be_one_costs_the_lists_and_not_the_refresh(lab: Lab, mirror: str) -> None:
+    asked(lab)
+    live(lab.app(status_mirror=mirror), lab, days=6)
+    assert asked(lab) == ["/v1/refresh"]
+    assert ("status_lists", "problem", "bad_mirror") in journal(lab)
+
+
 HOSTILE: dict[str, Callable[[Lab, HttpRequest], HttpAnswer]] = {
     "a login page": lambda _, __: HttpAnswer(status=200, body=b"<!doctype html><form>Log in</form>"),
     "a redirect": lambda _, __: HttpAnswer(status=302, body=b""),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -307,6 +308,15 @@ def test_a_shelf_reads_a_file_once_until_it_changes(tmp_path: Path) -> None:
 def test_rel_16_a_file_that_is_no_list_is_noted_and_decides_nothing(given: bytes | str, problem: str) -> None:
     shipped, _ = Shelf().read(given)
     assert (shipped.by_uri, shipped.roots, shipped.problem) == ((), (), problem)
+
+
+def test_a_pipe_in_the_place_of_the_file_is_not_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "lists"
+    os.mkfifo(path)
+    assert Shelf().read(str(path))[0].problem == "no_status_lists"
+    writer = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+    assert Shelf().read(str(path))[0].problem == "no_status_lists"
+    os.close(writer)
 
 
 def test_evidence_without_grants_asks_no_list() -> None:
