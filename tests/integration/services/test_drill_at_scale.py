@@ -6,9 +6,9 @@ import asyncio
 from pathlib import Path
 
 import asyncpg  # type: ignore[import-untyped]
-
 from bench.drill import LOST, sign_on_postgres, sign_on_sqlite
 from bench.population import fill_postgres, fill_sqlite
+
 from carnet.formats.bundle import read_bundle
 from carnet.formats.license_token import verify_license_token
 from carnet.server.bundle_folder import BundleFolder
@@ -66,7 +66,7 @@ def test_sec_24_all_of_many_live_activations_are_signed_anew_in_time(tmp_path: P
     assert told[-1] == (COUNT, COUNT)
     assert sum(1 for _ in (folder / "hustl").iterdir()) == COUNT
     ends = (
-        "SELECT count(*) FROM issuances n JOIN issuances o ON o.activation_id = n.activation_id AND o.kind = n.kind"
+        "SELECT count(*) FROM issuances n JOIN issuances o ON o.activation_id = n.activation_id AND o.kind = n.kind"  # noqa: S608 - our own
         f" WHERE o.kid = '{LOST}' AND n.kid <> '{LOST}' AND n.expires_at = o.expires_at AND n.issued_at > o.issued_at"
     )
     assert execute(settings, ends) == [(2 * COUNT,)]
