@@ -15,6 +15,7 @@ from carnet.core.instant import DAY, HOUR, Instant
 from carnet.formats.encoding import sha256_hex
 from carnet.formats.license_token import verify_license_token
 from carnet.formats.machine_file import open_machine_file
+from carnet.formats.status_list import verify_status_list
 from carnet.server.backup.restoring import restore_backup, start_epoch
 from carnet.server.domain.activations.commands import DeactivateCommand, RefreshCommand
 from carnet.server.domain.licenses.commands import CreatedLicense
@@ -26,6 +27,7 @@ from carnet.server.installation import Installation, open_installation
 from carnet.server.jobs.runner import BEAT_SECONDS, LEASE_SECONDS
 from carnet.server.records import OPERATOR
 from support.campaigns import LONG
+from support.ceremonies import installed, key_of
 from support.databases import cluster
 from support.installations import PRODUCT, START, Device, HeldClock, execute, licensed, opened, settings_in
 from support.status_lists import begin_shard, not_valid, position_of, publish, served, status_at
@@ -447,5 +449,23 @@ def test_sec_27_a_read_that_comes_late_takes_no_process_back(tmp_path: Path) -> 
         installation.lists.take(older)  # what was read before the other was published, and arrives after it
         assert installation.lists.list(0) == newer
         assert installation.lists.ref(0).minimum == newer.version
+
+    tell(tmp_path, story)
+
+
+def test_sec_24_after_a_compromise_every_list_is_signed_anew_by_the_next_key(tmp_path: Path) -> None:
+    async def story(installation: Installation, created: CreatedLicense, _clock: HeldClock) -> None:
+        before = (await publish(installation))[0]
+        lost = key_of(installation, "status-list")
+        await installed(installation, await installation.ceremonies.compromise(lost.kid))
+        assert key_of(installation, "status-list").kid != lost.kid
+        stale = installation.lists.list(0)
+        assert stale is not None
+        with pytest.raises(CarnetError) as caught:
+            verify_status_list(stale.token, installation.ring)
+        assert caught.value.code == "unknown_key"
+        again = (await publish(installation))[0]  # reads it under the new root
+        assert again.version > before.version
+        assert again.statuses == before.statuses
 
     tell(tmp_path, story)
