@@ -37,7 +37,7 @@ class Service:
         self.asked = 0
         self.go_on = threading.Event()
         self.go_on.set()
-        self.closed = False
+        self.closed = threading.Event()
         self.inside = threading.Semaphore(0)
 
     def public_key(self) -> PublicKey:
@@ -57,7 +57,7 @@ class Service:
         raise AssertionError
 
     def close(self) -> None:
-        self.closed = True
+        self.closed.set()
 
 
 def signer_of(service: Service, clock: Clock | None = None, **limits: float) -> RemoteSigner:
@@ -151,7 +151,7 @@ def test_a_signer_that_is_dropped_lets_go_of_what_it_holds() -> None:
     signer.sign(b"m")
     del signer
     gc.collect()
-    assert service.closed
+    assert service.closed.wait(60)
 
 
 def test_a_signer_that_was_closed_says_so() -> None:

@@ -18,6 +18,7 @@ import time
 import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any, Final, Protocol, TypeVar
 
 from carnet.core._base import Struct
@@ -167,7 +168,8 @@ class RemoteSigner:
 
     def close(self) -> None:
         """Let go of threads, connections and sessions. Whoever still waits for a signature gets an error."""
-        self._let_go()
+        if self._let_go.detach() is not None:
+            _close(self._hands, self._service)
 
     def _asked(self, ask: Callable[[], _T]) -> _T:
         """What *ask* answers, within the limits, on a thread that may be left behind if it never comes back."""
@@ -189,7 +191,7 @@ class RemoteSigner:
         self._hands = _Hands(self._limits.at_once)
         self._gate = _Gate(self._limits.resume_seconds, self._running)
         # A signer whose place was taken is dropped and not closed. Not at the end of the program: a token may hang.
-        self._let_go = weakref.finalize(self, _close, self._hands, self._service)
+        self._let_go = weakref.finalize(self, _close_beside, self._hands, self._service)
         self._let_go.atexit = False
 
     def _after_fork(self) -> None:
@@ -208,6 +210,12 @@ class RemoteSigner:
 def _close(hands: _Hands, service: KeyService) -> None:
     hands.close()
     service.close()
+
+
+def _close_beside(hands: _Hands, service: KeyService) -> None:
+    """As `_close`, where the collector says so: on whatever thread it runs, a token that hangs must not hold it up."""
+    with suppress(RuntimeError):  # the program is ending
+        threading.Thread(target=_close, args=(hands, service), name="carnet-signer-end", daemon=True).start()
 
 
 # ── what services say ────────────────────────────────────────────────────────────────────────────────────────────────
