@@ -189,6 +189,19 @@ def test_the_two_shards_of_a_license_and_its_seat_are_kept_side_by_side() -> Non
     assert set(kept((first, second), newer, listed(4), of=apart)) == {first, newer}
 
 
+def test_what_is_kept_is_bounded_in_number() -> None:
+    uris = [f"https://license.example.com/v1/status/{number}" for number in range(6)]
+    grants = [grant(license_status_ref=StatusRef(uri=uri, index=1)) for uri in uris]
+    tokens = [listed(uri=uri) for uri in uris]
+    assert kept_after((), tokens, RING, grants) == tuple(tokens[:4])
+
+
+def test_a_forgery_beside_a_genuine_list_takes_nothing_of_it() -> None:
+    forged = listed(9, signer=LATER)
+    assert kept((), listed(), forged) == kept((), forged, listed()) == (listed(),)
+    assert kept((forged, listed()), listed(6)) == (listed(6),)
+
+
 def test_a_list_that_nothing_here_names_is_not_kept() -> None:
     assert kept((), listed(uri=OTHER_URI)) == ()
     assert kept((listed(uri=OTHER_URI),), listed()) == (listed(),)
