@@ -450,3 +450,23 @@ def test_the_doctor_tells_of_ceremonies_and_of_announced_keys(tmp_path: Path) ->
             assert (await look_at_keys(put_back, clock.now()))[0].health == "problem"
 
     tell(tmp_path, story)
+
+
+def test_of_two_hosts_that_hold_a_ceremony_at_once_the_second_to_finish_is_refused(tmp_path: Path) -> None:
+    async def story(installation: Installation, clock: HeldClock) -> None:
+        service = installation.ceremonies
+        path = Layout(data=installation.settings.data).ceremony / "pending.json"
+        await service.sign(await service.begin(await service.root_keys(None)), [root_signer()])
+        of_the_other_host = path.read_bytes()
+        await service.cancel()
+        clock.advance(1)
+        await installed(installation, await service.root_keys(None))
+        path.write_bytes(of_the_other_host)
+        with pytest.raises(UsageError) as caught:
+            await service.finish(OPERATOR)
+        assert caught.value.code == "conflict"
+        assert len(installation.roots) == 2
+        await service.cancel()
+        assert await service.pending() is None
+
+    tell(tmp_path, story)
