@@ -24,7 +24,7 @@ from carnet.server.domain.activations.commands import (
     ValidationResult,
 )
 from carnet.server.domain.licenses.commands import LicenseView
-from carnet.server.domain.reissue.held import MAX_HELD, HeldArtifact, HeldKind
+from carnet.server.domain.reissue.held import HELD_KINDS, MAX_HELD, HeldArtifact
 
 EXAMPLE_KEY: Final = "1CR5A-YMZRK-MGWCT-RFPHC-V7PV7"
 EXAMPLE_FINGERPRINT: Final = "9a850c399c0bfb4053d568ac1a93dd82daf83514a0cc556d011f92bf7faa9148"
@@ -128,7 +128,7 @@ class DeviceWire(msgspec.Struct, kw_only=True):
 class HeldWire(msgspec.Struct, kw_only=True):
     """An artifact that the device holds and finds genuine: what it says of itself, never the artifact."""
 
-    kind: HeldKind
+    kind: Annotated[str, Meta(min_length=1, max_length=32, examples=["token", "machine-file"])]
     jti: Annotated[str, Meta(min_length=1, max_length=MAX_ID)]
     kid: Annotated[str, Meta(min_length=1, max_length=MAX_KID)]
     issued_at: WrittenTime
@@ -322,10 +322,11 @@ def _license(view: LicenseView) -> DeviceLicense:
 
 
 def held_artifacts(held: list[HeldWire] | None) -> tuple[HeldArtifact, ...]:
-    """`held` as the services take it."""
+    """`held` as the services take it; of kinds that a newer SDK may know, nothing is looked up here."""
     return tuple(
         HeldArtifact(kind=one.kind, jti=one.jti, kid=one.kid, issued_at=one.issued_at, expires_at=one.expires_at)
         for one in held or ()
+        if one.kind in HELD_KINDS
     )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 from carnet.core._base import Struct
 
-HeldKind: TypeAlias = Literal["token", "machine-file"]
+HELD_KINDS: Final = frozenset({"token", "machine-file"})
+"""What the register can be asked about; a newer SDK may hold more."""
 
 MAX_HELD: Final = 4
 """Of one request; an SDK holds two."""
@@ -14,11 +15,12 @@ MAX_HELD: Final = 4
 
 class HeldArtifact(Struct):
     """
-    An artifact that a device says it holds: its id, key and times, never the artifact itself. The times are RFC 3339
-    text, as they came: that they are times is seen when they are looked up.
+    An artifact that a device says it holds, of `HELD_KINDS`: its id, key and times, never the artifact itself.
+
+    The times are RFC 3339 text, as they came: that they are times is seen when they are looked up.
     """
 
-    kind: HeldKind
+    kind: str
     jti: str
     kid: str
     issued_at: str
