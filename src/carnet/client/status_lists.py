@@ -26,7 +26,8 @@ MAX_KEPT_CHARACTERS = 64 * 1024
 """Of one list; a shard of 131,072 has at most 59,000, when half of all licenses are suspended at random."""
 
 _PATH = "/v1/status/"
-_MAX_SHARD_DIGITS = 9
+_MAX_SHARD_DIGITS = 15
+"""A life of a database that began with a restored backup has numbers of ten (REL-11)."""
 _SUB = b'"sub":"'
 
 CheckKey = Callable[[str], None]

@@ -261,7 +261,9 @@ def test_versions_are_those_of_the_newest_genuine_lists() -> None:
         ("https://license.example.com/v1/status/1/../../admin", None),
         ("https://license.example.com/v1/admin/1", None),
         ("https://license.example.com/v1/status/²", None),
-        ("https://license.example.com/v1/status/1234567890", None),
+        ("https://license.example.com/v1/status/1790000100", "/v1/status/1790000100"),  # after a restored backup
+        ("https://license.example.com/v1/status/123456789012345", "/v1/status/123456789012345"),
+        ("https://license.example.com/v1/status/1234567890123456", None),
         ("v1/status/0", None),
         ("0", None),
         ("", None),
