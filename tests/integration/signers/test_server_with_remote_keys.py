@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from carnet import Carnet
@@ -17,8 +21,9 @@ from carnet.formats.license_token import verify_license_token
 from carnet.formats.limits import MAX_TOKEN
 from carnet.server.signing.services import generate
 from carnet.testing import FakeClock
+from support.databases import on
 from support.faults_killing import rows_of
-from support.installations import settings_in
+from support.installations import environment_of, give_back, settings_in
 from support.served import served
 from support.signer_places import HASTY, PATIENT, PLACES, HeldStopwatch, Place, ServicePlace, place
 from support.signing_places import move_keys, signer_of
@@ -105,6 +110,47 @@ def test_r_63_a_whole_activation_is_signed_in_softhsm_and_verified_by_the_client
     seen = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert token.label.encode() in seen or token.label.replace(" ", "%20").encode() in seen
     assert PIN.encode() not in seen
+    token.drop()
+
+
+@needs_softhsm
+def test_every_worker_signs_in_the_token_with_sessions_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = SoftToken()
+    for name, value in token.environ().items():
+        monkeypatch.setenv(name, value)
+    key = generate(token.location(), token.environ())
+    with on("postgres"):
+        with served(tmp_path, key_announce_seconds=0) as vendor:
+            move_keys(vendor, {"token": token.location()})
+            license_ = vendor.license(overrides={"seat_limit": 99})
+        settings = settings_in(tmp_path)
+    environ = {**environment_of(settings), "CARNET_PORT": "0", "CARNET_WORKERS": "2", **token.environ()}
+    command = [sys.executable, "-m", "carnet.cli", "serve"]
+    with subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+        try:
+            assert process.stderr is not None
+            address = ""
+            started: set[int] = set()
+            while len(started) < 2 or not address:
+                event = json.loads(process.stderr.readline())
+                address = event.get("address") or address
+                started |= {event["pid"]} if event["event"] == "worker.started" else set()
+            threading.Thread(target=process.stderr.read, daemon=True).start()
+            kids = set()
+            for number in range(12):  # each a connection of its own, so that both workers get some
+                body = {"device": {"fingerprint": fingerprint(f"device {number}")}, "product": license_["product"]}
+                answer = httpx2.post(
+                    f"{address}/v1/activate", json={"license_key": license_["key"], **body}, timeout=60
+                )
+                assert answer.status_code == 201, answer.text
+                kids.add(kid_of(answer.json()["token"]))
+            assert kids == {key.kid}
+        finally:
+            process.terminate()
+        assert process.wait(60) == 0
+    give_back()
     token.drop()
 
 
