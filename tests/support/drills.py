@@ -37,10 +37,11 @@ async def compromised(installation: Installation, root_keys: Path, role: Role) -
     """
     lost, ceremonies = stolen(installation, role), installation.ceremonies
     ceremony = await ceremonies.begin(await ceremonies.compromise(lost.kid))
-    await ceremonies.sign(ceremony, _root_signers(root_keys))
+    await ceremonies.sign(ceremony, root_signers(root_keys))
     await ceremonies.finish(OPERATOR)
     return lost.kid
 
 
-def _root_signers(root_keys: Path) -> list[Ed25519Signer]:
+def root_signers(root_keys: Path) -> list[Ed25519Signer]:
+    """The root keys in *root_keys*, which have no passphrase."""
     return [read_root_key(path.read_bytes(), None) for path in sorted(root_keys.glob("*.json"))]

@@ -19,7 +19,7 @@ from carnet.server.domain.licenses.commands import CreatedLicense
 from carnet.server.domain.reissue.commands import DeviceBundle, Reissued
 from carnet.server.installation import Installation
 from carnet.server.records import OPERATOR, Activation, Issuance
-from support.drills import compromised, stolen
+from support.drills import compromised, root_signers, stolen
 from support.installations import START, Device, HeldClock, execute, fingerprint, licensed, opened, root_keys
 
 LOST_AT = Instant(START + 2 * HOUR)
@@ -188,10 +188,11 @@ def test_sec_24_what_ends_between_the_look_and_the_lock_is_left_out(tmp_path: Pa
             (license_, other) = await devices(installation, clock, 2)
             clock.advance(2 * HOUR)
             kid = await compromised(installation, root_keys(), "token")
-            service, draw = installation.reissue, installation.reissue._draw
+            service = installation.reissue
+            draw: Any = service._draw
 
-            def slowly(*given: Any) -> Any:
-                drawn = draw(*given)
+            def slowly(*given: Any, **named: Any) -> Any:
+                drawn = draw(*given, **named)
                 future = asyncio.run_coroutine_threadsafe(
                     installation.licenses.revoke(license_.license.id, OPERATOR), loop
                 )
@@ -285,3 +286,28 @@ async def _customer(installation: Installation) -> str:
     from carnet.server.domain.customers.commands import CreateCustomer
 
     return (await installation.customers.create(CreateCustomer(name="Sarah"), OPERATOR)).id
+
+
+def test_sec_24_a_bundle_says_what_the_register_says_also_of_a_key_that_was_rotated_out(tmp_path: Path) -> None:
+    clock, kept = HeldClock(), Kept()
+
+    async def before() -> str:
+        async with opened(tmp_path, clock) as installation:
+            await devices(installation, clock, 2)
+            ceremonies, signers = installation.ceremonies, root_signers(root_keys())
+            await ceremonies.sign(await ceremonies.begin(await ceremonies.announce(("machine-file",))), signers)
+            await ceremonies.finish(OPERATOR)
+            clock.advance(2 * DAY)
+            await ceremonies.rotate(("machine-file",), OPERATOR)
+            return await compromised(installation, root_keys(), "token")
+
+    async def after() -> None:
+        async with opened(tmp_path, clock) as installation:  # a process that opens the keys of now only
+            report = await drill(installation, kid, sink=kept)
+            assert (report.activations, report.artifacts, report.bundles) == (2, 4, 2)
+            for bundle in kept.bundles.values():
+                checked = await installation.checking.check(bundle.text.encode())
+                assert [each.verdict for each in checked] == ["as_issued", "as_issued"]
+
+    kid = asyncio.run(before())
+    asyncio.run(after())

@@ -108,6 +108,7 @@ class ReissueService:
         """
         began = self._running()
         self._bundles.check_lost(kid)
+        await self._bundles.keep_up()
         total = await self._storage.count_seats_under(kid)
         first = await self._pass(kid, actor, sink, lambda done: progress and progress(done, max(done, total)))
         worked = self._running() - began
@@ -126,7 +127,7 @@ class ReissueService:
         async with aclosing(self._pages(kid, only_lines_of_it=told is None)) as pages:
             async for page in pages:
                 now = self._clock.now()
-                drawn = await asyncio.to_thread(self._draw, page.seats, kid, now)
+                drawn = await asyncio.to_thread(self._draw, page.seats, kid, now, to_sign=sink is not None)
                 made = await self._register(kid, actor, drawn, now)
                 kept = tuple(each for each in drawn if all(one.issuance.jti in made for one in each.successors))
                 if sink is not None:
@@ -159,8 +160,13 @@ class ReissueService:
 
     # ── one batch ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _draw(self, seats: tuple[SeatUnder, ...], kid: str, now: Instant) -> tuple[_Drawn, ...]:
-        """What each of *seats* is to have; those are left out for whom nothing lives that could be replaced."""
+    def _draw(self, seats: tuple[SeatUnder, ...], kid: str, now: Instant, *, to_sign: bool) -> tuple[_Drawn, ...]:
+        """
+        What each of *seats* is to have; those are left out for whom nothing lives that could be replaced.
+
+        Where bundles are *to_sign*, what a key signed that only verifies now is drawn up anew as well: a bundle must
+        hold exactly what the register says.
+        """
         drawn = []
         for seat in seats:
             grants: dict[ArtifactKind, Grant] = {}
@@ -169,8 +175,9 @@ class ReissueService:
                 grant = grant_from_json(line.claims)
                 if is_over(grant, now):
                     continue
-                if line.kid == kid:
-                    by = self._bundles.signer(_ROLES[line.kind]).kid
+                role = _ROLES[line.kind]
+                if line.kid == kid or (to_sign and not self._bundles.can_sign(role, line.kid)):
+                    by = self._bundles.signer(role).kid
                     again = drawn_again(grant, id_=self._ids.new(now), kid=by, now=now)
                     if again is None:
                         continue

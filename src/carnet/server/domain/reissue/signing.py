@@ -45,10 +45,10 @@ class BundleMaker:
         self, *, keys: SigningKeys, ring: KeyRing, vault: KeyVault, random: Random, lists: StatusLists
     ) -> None:
         self._keys = keys
-        self._lists = lists
         self._ring = ring
         self._vault = vault
         self._random = random
+        self._lists = lists
 
     def check_lost(self, kid: str) -> None:
         """
@@ -64,17 +64,31 @@ class BundleMaker:
                 f"Take it out first: carnet key compromise {kid}",
             )
 
-    def signer(self, role: Role, kid: str | None = None) -> Signer:
+    def signer(self, role: Role) -> Signer:
         """
-        The signer of what is registered under *kid*, or the one of now.
+        The signer of now.
 
         Raises:
             StateError: ``no_signing_key``, ``clock_behind``, ``clock_jumped``.
         """
+        return self._keys.signer(role)
+
+    def can_sign(self, role: Role, kid: str) -> bool:
+        """Whether what is registered under *kid* can be signed here as it is: a key that was rotated out may not."""
+        return self._keys.signer(role).kid == kid or self._keys.earlier(kid) is not None
+
+    def _signer_of(self, role: Role, grant: Grant) -> Signer:
         now = self._keys.signer(role)
-        if kid is None or now.kid == kid:
-            return now
-        return self._keys.earlier(kid) or now
+        return now if grant.kid is None or now.kid == grant.kid else self._keys.earlier(grant.kid) or now
+
+    async def keep_up(self) -> None:
+        """
+        Know the newest status lists.
+
+        Raises:
+            StateError: ``storage_unavailable``, ``storage_busy``.
+        """
+        await self._lists.keep_up()
 
     def make(self, pair: Pair, roots: tuple[str, ...], *, checked: bool) -> str:
         """
@@ -101,7 +115,7 @@ class BundleMaker:
     def _token(self, pair: Pair, *, checked: bool) -> str | None:
         if pair.token is None:
             return None
-        signer = self.signer("token", pair.token.kid)
+        signer = self._signer_of("token", pair.token)
         text = issue_unchecked_license_token(pair.token, signer)
         if checked and verify_license_token(text, self._ring) != replace(pair.token, kid=signer.kid):
             raise signing_failed()
@@ -110,7 +124,7 @@ class BundleMaker:
     def _machine_file(self, pair: Pair, *, checked: bool) -> str | None:
         if pair.machine_file is None:
             return None
-        seat, signer = pair.seat, self.signer("machine-file", pair.machine_file.kid)
+        seat, signer = pair.seat, self._signer_of("machine-file", pair.machine_file)
         license_key = self.secret(seat)
         text = seal_unchecked_machine_file(
             pair.machine_file,
