@@ -16,6 +16,7 @@ KNOWN: Final = frozenset(
         "CARNET_BACKUP_HOURS",
         "CARNET_BACKUP_KEEP",
         "CARNET_CA_FILE",
+        "CARNET_CHECKPOINTS",
         "CARNET_DATA",
         "CARNET_DATABASE_REPLICA_URL",
         "CARNET_DATABASE_URL",
