@@ -200,7 +200,7 @@ def test_sec_24_what_ends_between_the_look_and_the_lock_is_left_out(tmp_path: Pa
                 return drawn
 
             loop = asyncio.get_running_loop()
-            service._draw = slowly  # type: ignore[method-assign, assignment]
+            service._draw = slowly  # type: ignore[method-assign]
             report = await service.run(kid, OPERATOR, settle_seconds=0)
             assert (report.activations, report.ended) == (1, 1)
             assert {each.license_id for each in register(installation) if each.kid != kid and each.kind == "token"} == {
