@@ -24,7 +24,7 @@ METHODS = {"get", "put", "post", "delete", "patch", "head", "options"}
 PUBLIC = {
     "activate", "validate", "refresh", "deactivate", "newestRoot", "root", "statusList", "jwks", "time", "livez",
     "readyz", "metrics", "openapi", "listProblems", "explainProblem", "claimLease", "renewLease", "releaseLease",
-    "recordUse",
+    "recordUse", "checkpoint",
 }  # fmt: skip
 
 
