@@ -16,12 +16,13 @@ from carnet.formats.keys import Ed25519Signer
 from carnet.formats.license_token import verify_license_token
 from carnet.formats.root import next_root, read_root
 from carnet.formats.root_draft import draft_of, read_draft, sign_draft, write_draft
+from carnet.server.backup.restoring import restore_backup, start_epoch
 from carnet.server.domain.audit.commands import AuditFilter
 from carnet.server.domain.trust.desk import merged
 from carnet.server.domain.trust.plan import RootKeys
 from carnet.server.installation import Installation, open_installation
 from carnet.server.layout import Layout
-from carnet.server.records import OPERATOR
+from carnet.server.records import OPERATOR, SigningKey
 from carnet.server.settings import Settings
 from support.ceremonies import announced, installed, key_of, root_signer
 from support.installations import START, Device, HeldClock, execute, licensed, opened, query, settings_in
@@ -470,3 +471,40 @@ def test_of_two_hosts_that_hold_a_ceremony_at_once_the_second_to_finish_is_refus
         assert await service.pending() is None
 
     tell(tmp_path, story)
+
+
+def test_an_answer_brings_the_oldest_of_the_newer_roots_and_no_more_than_64(tmp_path: Path) -> None:
+    async def story(installation: Installation, _: HeldClock) -> None:
+        trust = installation._keys
+        many = tuple(f"root {version}" for version in range(1, 201))
+        trust._state = replace(trust.state, roots=many)
+        assert installation.activations.newer_roots(1) == many[1:65]
+        assert installation.activations.newer_roots(137) == many[137:]
+        assert len(installation.activations.newer_roots(136)) == 64
+        assert len(installation.activations.newer_roots(135)) == 64
+
+    tell(tmp_path, story)
+
+
+@pytest.mark.sqlite_file
+def test_a_backup_carries_the_roots_and_the_keys_of_its_time(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+
+    async def before() -> tuple[tuple[str, ...], tuple[SigningKey, ...]]:
+        clock = HeldClock()
+        async with opened(tmp_path, clock) as installation:
+            await announced(installation, "token")
+            clock.advance(DAY)
+            await installation.ceremonies.rotate(None, OPERATOR)
+            await installation.backups.create(tmp_path / "a.backup", OPERATOR)
+            return installation.roots, await installation.ceremonies.keys()
+
+    async def after() -> tuple[tuple[str, ...], tuple[SigningKey, ...]]:
+        async with opened(tmp_path, HeldClock(Instant(START + DAY))) as installation:
+            return installation.roots, await installation.ceremonies.keys()
+
+    kept = asyncio.run(before())
+    assert len(kept[0]) == 2
+    restore_backup(settings, tmp_path / "a.backup", replace=True, now=START)
+    start_epoch(settings, now=Instant(START + DAY))
+    assert asyncio.run(after()) == kept
