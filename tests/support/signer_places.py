@@ -16,9 +16,9 @@ from support.key_services import DOWN, LIES, KeyServiceStub, Weather
 from support.softhsm import MISSING, PIN, SoftToken, lose_sessions
 
 ALGORITHMS: tuple[Algorithm, ...] = ("Ed25519", "ES256", "RS256")
-PATIENT = Limits(seconds=60, attempts=2, pause_seconds=0.01)
+PATIENT = Limits(seconds=60, open_seconds=60, attempts=2, pause_seconds=0.01)
 """For whatever answers: a busy machine may take its time."""
-HASTY = Limits(seconds=0.5, attempts=2, pause_seconds=0.01)
+HASTY = Limits(seconds=0.5, open_seconds=0.5, attempts=2, pause_seconds=0.01)
 """For what never answers: so long a test waits."""
 
 

@@ -229,7 +229,7 @@ def test_sec_25_no_secret_in_words_logs_or_objects(at: Place, caplog: pytest.Log
             signer._limits = limits_for(how)
             for attempt in (signer._service.public_key, lambda: signer._service.sign("Ed25519", b"m")):
                 try:
-                    signer._asked(attempt)
+                    signer._asked(attempt, limits_for(how).seconds)
                 except CarnetError as error:
                     said += [str(error), repr(error), repr(error.__cause__), repr(error.args)]
     with at.forbidden() as environ:

@@ -27,8 +27,8 @@ WHAT: Final = "AWS KMS"
 MAX_MESSAGE: Final = 4096
 """`Message` of the Sign call: 1 to 4,096 bytes (AWS KMS API reference, Sign)."""
 
-_CONNECT_SECONDS: Final = 2
-_READ_SECONDS: Final = 4
+_CONNECT_SECONDS: Final = 1
+_READ_SECONDS: Final = 2
 _SIGNING: Final[dict[Algorithm, str]] = {
     "Ed25519": "ED25519_SHA_512",
     "ES256": "ECDSA_SHA_256",
@@ -62,6 +62,7 @@ class AwsKey:
         self._limits = limits
         self._lock = threading.Lock()
         self._client: Any = None
+        self._is_closed = False
 
     def public_key(self) -> PublicKey:
         """See `remote.KeyService`."""
@@ -99,8 +100,9 @@ class AwsKey:
         self._client = None
 
     def close(self) -> None:
-        """See `remote.KeyService`."""
+        """See `remote.KeyService`. A call that was left behind opens no other connections."""
         with self._lock:
+            self._is_closed = True
             client, self._client = self._client, None
         if client is not None:
             client.close()
@@ -110,6 +112,8 @@ class AwsKey:
 
     def _connected(self) -> Any:
         with self._lock:  # clients are safe for threads, making them is not (boto3, "Multithreading")
+            if self._is_closed:
+                raise unavailable(WHAT, "is not asked any more")
             if self._client is None:
                 self._client = _client(self._location.region, self._limits)
             return self._client

@@ -24,8 +24,8 @@ MAX_ANSWER: Final = 256 * 1024
 _ADDRESS: Final = re.compile(
     r"(?P<scheme>https?)://(?P<host>[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?/?", re.ASCII
 )
-_CONNECT_SECONDS: Final = 2.0
-_READ_SECONDS: Final = 4.0
+_CONNECT_SECONDS: Final = 1.0
+_READ_SECONDS: Final = 2.0
 
 
 class Answer:
@@ -56,6 +56,7 @@ class HttpService:
         self._ca_file = ca_file
         self._lock = threading.Lock()
         self._client: Any = None
+        self._is_closed = False
 
     def ask(self, method: str, path: str, headers: Mapping[str, str], body: Mapping[str, Any] | None = None) -> Answer:
         """
@@ -78,7 +79,7 @@ class HttpService:
                     if len(received) > MAX_ANSWER:
                         raise unavailable(self.what, "answered with more than a key and a signature")
                 status = int(answer.status_code)
-        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError, RuntimeError) as error:
             raise unavailable(self.what, f"gave no answer ({type(error).__name__})") from None
         if status >= 500 or status in (408, 429):
             raise unavailable(self.what, f"cannot sign now (status {status})")
@@ -113,14 +114,17 @@ class HttpService:
         self._client = None
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections; a call that was left behind opens no others."""
         with self._lock:
+            self._is_closed = True
             client, self._client = self._client, None
         if client is not None:
             client.close()
 
     def _connected(self) -> Any:
         with self._lock:
+            if self._is_closed:
+                raise unavailable(self.what, "is not asked any more")
             if self._client is None:
                 self._client = self._made()
             return self._client

@@ -33,15 +33,17 @@ class Limits(Struct):
     How long and how often a service is asked.
 
     Attributes:
-        seconds: For one signature or the public key, attempts and pauses included. Below what the SDK waits for an
-            activation, so that the device hears "try again" and not silence.
+        seconds: For one signature, attempts and pauses included. Below the three seconds that the SDK waits for a
+            contact, so that the device hears "try again" and not silence.
+        open_seconds: For the public key, when nobody waits yet: libraries are loaded and credentials fetched by then.
         attempts: How often one signature is asked for while the service gives no answer.
         pause_seconds: Before the second attempt; twice that before the third, and so on.
         resume_seconds: After a failure, how long nobody asks; then one asks, and the others wait for what it finds.
         at_once: Calls at the same time: threads, connections, sessions.
     """
 
-    seconds: float = 5.0
+    seconds: float = 2.5
+    open_seconds: float = 15.0
     attempts: int = 3
     pause_seconds: float = 0.1
     resume_seconds: float = 2.0
@@ -116,7 +118,7 @@ class RemoteSigner:
         self._pid = os.getpid()
         self._begin()
         try:
-            key = self._asked(service.public_key)
+            key = self._asked(service.public_key, self._limits.open_seconds)
         except BaseException:
             self.close()
             raise
@@ -147,7 +149,7 @@ class RemoteSigner:
         if not self._gate.enter():
             raise unavailable(self._service.what, "did not answer just now and is left alone for a moment")
         try:
-            signature = self._asked(lambda: self._service.sign(self.public_key.alg, message))
+            signature = self._asked(lambda: self._service.sign(self.public_key.alg, message), self._limits.seconds)
         except (TransportError, StateError):
             self._gate.failed()
             raise
@@ -171,16 +173,16 @@ class RemoteSigner:
         if self._let_go.detach() is not None:
             _close(self._hands, self._service)
 
-    def _asked(self, ask: Callable[[], _T]) -> _T:
-        """What *ask* answers, within the limits, on a thread that may be left behind if it never comes back."""
+    def _asked(self, ask: Callable[[], _T], seconds: float) -> _T:
+        """What *ask* answers within *seconds*, on a thread that may be left behind if it never comes back."""
         limits = self._limits
-        until = self._running() + limits.seconds
+        until = self._running() + seconds
         pause = limits.pause_seconds
         for attempt in range(1, limits.attempts + 1):
             try:
                 return self._hands.do(ask, until - self._running())
             except _OutOfTime:
-                raise unavailable(self._service.what, f"did not answer within {limits.seconds:g} seconds") from None
+                raise unavailable(self._service.what, f"did not answer within {seconds:g} seconds") from None
             except TransportError:
                 if attempt == limits.attempts or self._running() + pause >= until or self._hands.closed.wait(pause):
                     raise
