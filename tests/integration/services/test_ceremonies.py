@@ -291,7 +291,13 @@ def test_what_is_cancelled_leaves_nothing_and_what_others_did_meanwhile_is_not_o
         old = key_of(installation, "token")
         ceremony = await service.begin(await service.compromise(old.kid))
         await service.sign(ceremony, [root_signer()])
+        with pytest.raises(UsageError) as caught:
+            await service.rotate(("token",), OPERATOR)
+        assert caught.value.code == "ceremony_pending"
+        path = Layout(data=installation.settings.data).ceremony / "pending.json"
+        aside = path.rename(path.with_name("aside"))  # on another host nobody knows of it
         await service.rotate(("token",), OPERATOR)
+        aside.rename(path)
         with pytest.raises(UsageError) as caught:
             await service.finish(OPERATOR)
         assert caught.value.code == "conflict"

@@ -244,6 +244,7 @@ class Ceremonies:
         now = self._clock.now()
         seconds = self.announce_seconds
         plan = plan_rotation(await self.keys(), roles, now=now, announce_seconds=seconds)
+        await self._check_fits(plan, now)
         for key in plan.keys:
             if key.state == "active":
                 await asyncio.to_thread(self._desk.prove, key)
@@ -280,6 +281,26 @@ class Ceremonies:
         plan = plan_root(state.root, state.keys, intent, issued_at=now, now=now)
         assert plan.root is not None  # noqa: S101 - a plan of a root has one
         return Ceremony(intent=intent, issued_at=now, files=files, draft=draft_of(state.roots, plan.root))
+
+    async def _check_fits(self, rotation: Plan, now: Instant) -> None:
+        """Refuse a rotation after which what people sign just now would not fit any more."""
+        ceremony = await self.pending()
+        if ceremony is None:
+            return
+        changed = {key.kid: key for key in rotation.keys}
+        keys = tuple(changed.get(key.kid, key) for key in await self.keys())
+        try:
+            planned = plan_root(
+                ceremony.draft.before, keys, ceremony.intent, issued_at=ceremony.issued_at, now=now
+            ).root
+        except UsageError:
+            planned = None
+        if planned != ceremony.draft.root:
+            raise UsageError(
+                "ceremony_pending",
+                f"A ceremony for root version {ceremony.version} goes on, and would not fit any more after this.",
+                "Bring it to its end first: carnet key ceremony status; or drop it: carnet key ceremony cancel",
+            )
 
     def _planned(self, ceremony: Ceremony, facts: TrustFacts, now: Instant) -> Plan:
         """What the ceremony comes to from *facts*, which must be what people signed."""
