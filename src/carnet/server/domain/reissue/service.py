@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable
 
 from carnet.core._base import Struct
 from carnet.core.instant import Instant
@@ -26,7 +25,7 @@ from carnet.server.domain.reissue.drawing import drawn_again, is_over
 from carnet.server.domain.reissue.signing import BundleMaker, Pair
 from carnet.server.domain.reissue.totals import Tally, reissued_of
 from carnet.server.ports import Clock, Storage
-from carnet.server.ports.reissue import SeatsUnder, SeatUnder, Successor
+from carnet.server.ports.reissue import SeatUnder, Successor
 from carnet.server.records import Actor, ArtifactKind, AuditEntry, Issuance
 
 BATCH = 250
@@ -124,39 +123,26 @@ class ReissueService:
     ) -> Tally:
         """Once through the register; where nobody is *told*, only for what the first time left or came late."""
         tally, roots = Tally(), self._roots()[1:]
-        async with aclosing(self._pages(kid, only_lines_of_it=told is None)) as pages:
-            async for page in pages:
-                now = self._clock.now()
-                drawn = await asyncio.to_thread(self._draw, page.seats, kid, now, to_sign=sink is not None)
-                made = await self._register(kid, actor, drawn, now)
-                kept = tuple(each for each in drawn if all(one.issuance.jti in made for one in each.successors))
-                if sink is not None:
-                    tally.bundles += await asyncio.to_thread(self._keep, sink, [each.pair for each in kept], roots)
-                tally.looked_at += page.looked_at
-                tally.live += len(page.seats)
-                tally.over += len(page.seats) - len(drawn)
-                tally.artifacts += len(made)
-                for each in kept:
-                    tally.lives(each.pair, now, is_new=bool(each.successors))
-                if told is not None:
-                    told(tally.looked_at)
-        return tally
-
-    async def _pages(self, kid: str, *, only_lines_of_it: bool) -> AsyncGenerator[SeatsUnder, None]:
-        """All the seats, some at a time; the next ones are read while those before are signed."""
-
-        def fetch(after: str | None) -> asyncio.Task[SeatsUnder]:
-            page = self._storage.seats_under(kid, after=after, limit=BATCH, only_lines_of_it=only_lines_of_it)
-            return asyncio.ensure_future(page)
-
-        fetching = fetch(None)
-        try:
-            while (page := await fetching).last is not None:
-                fetching = fetch(page.last)
-                yield page
-        finally:
-            fetching.cancel()
-            await asyncio.gather(fetching, return_exceptions=True)
+        after: str | None = None
+        while True:
+            page = await self._storage.seats_under(kid, after=after, limit=BATCH, only_lines_of_it=told is None)
+            if page.last is None:
+                return tally
+            after = page.last
+            now = self._clock.now()
+            drawn = await asyncio.to_thread(self._draw, page.seats, kid, now, to_sign=sink is not None)
+            made = await self._register(kid, actor, drawn, now)
+            kept = tuple(each for each in drawn if all(one.issuance.jti in made for one in each.successors))
+            if sink is not None:
+                tally.bundles += await asyncio.to_thread(self._keep, sink, [each.pair for each in kept], roots)
+            tally.looked_at += page.looked_at
+            tally.live += len(page.seats)
+            tally.over += len(page.seats) - len(drawn)
+            tally.artifacts += len(made)
+            for each in kept:
+                tally.lives(each.pair, now, is_new=bool(each.successors))
+            if told is not None:
+                told(tally.looked_at)
 
     # ── one batch ────────────────────────────────────────────────────────────────────────────────────────────────────
 
