@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,42 @@ async def test_a_transaction_that_commits_long_after_later_ones_is_sealed_then_a
             await quick.close()
         verdict = await check(installation)
         assert (verdict.is_sound, verdict.unsealed) == (True, 0)
+
+
+@in_a_loop
+async def test_what_was_issued_in_a_transaction_that_commits_late_is_logged_then(
+    tmp_path: Path, database: Kind
+) -> None:
+    if database == "sqlite":
+        return
+    clock = started()
+    async with opened(tmp_path, clock) as installation:
+        made = await licensed(installation)
+        await installation.activations.activate(Device("one", seed=1).activate(made.key))
+        await settle(installation)
+        connection = await writer(installation)
+        try:
+            slow = connection.transaction()
+            await slow.start()
+            (old,) = await connection.fetchrow("SELECT max(jti) FROM issuances")
+            late = f"{old[:-4]}0000"  # made in the second of what is logged already
+            await connection.execute(INSERT.replace("1790000100", str(int(clock.now()))).format("late"))
+            await connection.execute(
+                "INSERT INTO issuances SELECT $1, kind, kid, license_id, activation_id, issued_at, expires_at, claims"
+                " FROM issuances WHERE jti = $2",
+                late,
+                old,
+            )
+            clock.advance(600)
+            await installation.activations.activate(Device("two", seed=2).activate(made.key))
+            await settle(installation)
+            await slow.commit()
+        finally:
+            await connection.close()
+        await settle(installation)
+        logged = execute(installation.settings, "SELECT jti FROM log_leaves WHERE jti IS NOT NULL ORDER BY number")
+        assert logged[-1] == (late,)
+        assert (await check(installation)).unlogged == 0
 
 
 @in_a_loop
@@ -295,3 +332,24 @@ async def test_the_jobs_of_every_process_seal_and_checkpoint(tmp_path: Path) -> 
         assert await jobs["checkpoint"].run() is False
         verdict = await check(installation)
         assert (verdict.is_sound, verdict.unsealed, verdict.checkpoints) == (True, 0, 1)
+
+
+@in_a_loop
+async def test_a_log_that_is_damaged_keeps_nothing_from_being_sealed(tmp_path: Path) -> None:
+    clock = started()
+    async with opened(tmp_path, clock) as installation:
+        await history(installation, clock)
+        execute(installation.settings, "DELETE FROM log_leaves WHERE number = 1")
+    async with opened(tmp_path, clock) as installation:
+        job = {job.name: job for job in jobs_of(installation, (), lambda *_: None)}["seal"]
+        for number in range(3):
+            noted = entry(clock.now(), OPERATOR, "key.noted", f"kid-{number}")
+            await installation.store.add_audit(noted)
+            for _ in range(3):
+                with suppress(StateError):
+                    await job.run()
+            unsealed = (await installation.store.unsealed(limit=10)).rows
+            assert unsealed == ()
+        with pytest.raises(StateError) as refused:
+            await job.run()
+        assert refused.value.code == "log_damaged"

@@ -23,7 +23,8 @@ def sealing(sealer: AuditSealer, grown: Log) -> Callable[[], Awaitable[bool]]:
 
     async def seal() -> bool:
         nonlocal grows
-        if not grows and await sealer.seal():
+        grew, grows = grows, False  # a log that is damaged keeps nothing from being sealed
+        if not grew and await sealer.seal():
             return True
         grows = await grown.grow()  # what is chained is logged before more is chained
         return grows
