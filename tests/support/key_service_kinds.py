@@ -90,7 +90,8 @@ class AwsStub(KeyServiceStub):
         is_raw = asked.get("MessageType", "RAW") == "RAW"
         if asked["SigningAlgorithm"] != algorithm:
             raise Refusal(400, "InvalidKeyUsageException")
-        if not 1 <= len(message) <= 4096 or (not is_raw and len(message) != 32) or (self.alg == "Ed25519" and not is_raw):
+        is_fit = is_raw or (len(message) == 32 and self.alg != "Ed25519")
+        if not (1 <= len(message) <= 4096 and is_fit):
             raise Refusal(400, "ValidationException")
         signature = self.signed(message if is_raw else None, None if is_raw else message)
         return {"KeyId": self.arn, "Signature": encoded(signature), "SigningAlgorithm": algorithm}

@@ -84,6 +84,8 @@ class Growing:
 
     __slots__ = ("_edge", "size")
 
+    size: int
+
     def __init__(self, size: int = 0, hashes: Iterable[bytes] = ()) -> None:
         self.size = size
         self._edge = list(hashes)

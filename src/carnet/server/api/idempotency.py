@@ -142,7 +142,8 @@ class EdgeIdempotency:
             freed = await repeats.freed(command, remembered)
             if freed is None or isinstance(freed.result, Refused):
                 return None
-            return Response(deactivate_reply(freed.result, freed.proof))
+            roots = self._installation.activations.newer_roots((await request.json()).root_version)
+            return Response(deactivate_reply(freed.result, freed.proof, roots))
         seat = await repeats.seat(command, remembered)
         if seat is None or isinstance(seat.result, Refused):
             return None

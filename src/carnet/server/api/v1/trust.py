@@ -36,20 +36,24 @@ class Published:
     def __init__(self, trust: TrustService) -> None:
         self._trust = trust
         self._roots: list[Cacheable] = []
-        self._newest: list[Cacheable] = []
+        self._newest = Cacheable(b"", media_type=ROOT_MEDIA_TYPE, cache_control=SHORT)
 
     @property
     def roots(self) -> list[Cacheable]:
         """Every version, 1 first."""
-        for root in self._trust.roots[len(self._roots) :]:
-            self._roots.append(Cacheable(root.encode(), media_type=ROOT_MEDIA_TYPE, cache_control=FOREVER))
-            self._newest = [Cacheable(root.encode(), media_type=ROOT_MEDIA_TYPE, cache_control=SHORT)]
+        self._keep_up()
         return self._roots
 
     @property
     def newest(self) -> Cacheable:
         """The last of them, which may be another one soon."""
-        return self.roots and self._newest[0]
+        self._keep_up()
+        return self._newest
+
+    def _keep_up(self) -> None:
+        for root in self._trust.roots[len(self._roots) :]:
+            self._roots.append(Cacheable(root.encode(), media_type=ROOT_MEDIA_TYPE, cache_control=FOREVER))
+            self._newest = Cacheable(root.encode(), media_type=ROOT_MEDIA_TYPE, cache_control=SHORT)
 
 
 @get("/v1/root", operation_id="newestRoot", tags=_TAGS, response_description="The file.", responses=_NOT_MODIFIED)
