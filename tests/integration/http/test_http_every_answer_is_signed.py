@@ -233,3 +233,20 @@ def test_sec_30_a_product_that_is_unknown_gets_no_seal(vendor: Vendor) -> None:
     for operation in DECIDED:
         body = world.ask(operation, "n-1", product="made-up").json()
         assert "proof" not in body, operation
+
+
+def test_sec_45_a_repeated_request_is_given_the_same_stamp(vendor: Vendor) -> None:
+    """A retry is no second refresh: a device that takes either answer shows the newest stamp."""
+    world = World(vendor)
+    headers = {"Idempotency-Key": secrets.token_urlsafe(16)}
+    body = world.named(device={"fingerprint": world.device}, nonce="n-1")
+    stamps = []
+    for _ in range(3):
+        answer = vendor.http.post("/v1/refresh", json=body, headers=headers)
+        stamps.append(verify_answer(answer.json()["proof"], vendor.ring).stamp)
+    assert stamps[0] is not None
+    assert stamps == [stamps[0]] * 3
+    last = vendor.http.post("/v1/refresh", json={**body, "stamp": stamps[0]})
+    assert verify_answer(last.json()["proof"], vendor.ring).stamp not in {None, stamps[0]}
+    (seat,) = vendor.admin("GET", f"/activations?license_id={world.license['id']}").json()["items"]
+    assert seat["forks"] == 0
