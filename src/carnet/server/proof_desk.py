@@ -63,8 +63,8 @@ class ProofDesk:
         """
         kept = tuple(text for folder in folders for text in CheckpointFolder(folder).all())
         keys = tuple({key.kid: key for root in self._chain() for key in root.role_keys("checkpoint")}.values())
+        mark = await asyncio.to_thread(read_mark, self._layout.high_water)  # first: a server that runs raises it
         life = await self._storage.life()
-        mark = await asyncio.to_thread(read_mark, self._layout.high_water)
         outside = Outside(checkpoints=kept, keys=keys, mark=mark)
         issuer = self._record.issuer
         return await self._storage.read_proof(

@@ -23,6 +23,7 @@ from carnet.server.domain.proof.growing import Log
 from carnet.server.domain.proof.sealing import AuditSealer
 from carnet.server.installation import Installation, open_installation
 from carnet.server.jobs.catalog import jobs_of
+from carnet.server.layout import Layout
 from carnet.server.records import OPERATOR
 from carnet.server.storage.rows.proof import audit_row
 from support.campaigns import LONG
@@ -311,6 +312,11 @@ async def test_rel_11_a_restore_shows_in_the_checkpoints_as_a_new_life_and_a_che
             f"Checkpoints of the first life cover {lost.size} entries, of which a restore kept the first {kept}:"
             " the rest was taken back when a backup was restored."
         )
+        # A checkpoint of the new life tells on a database that was put back to the life before.
+        execute(installation.settings, "UPDATE installation SET epoch = 0")
+        Layout(data=installation.settings.data).high_water.unlink()
+        assert [each.kind for each in (await check(installation)).findings] == ["rolled_back"]
+        execute(installation.settings, f"UPDATE installation SET epoch = {epoch}")  # noqa: S608 - our own number
         # A change to what was logged in the life before is found through that life's checkpoints.
         execute(
             installation.settings,

@@ -117,6 +117,21 @@ def remove_the_last_leaves(settings: Settings) -> None:
     execute(settings, "DELETE FROM log_leaves WHERE number >= (SELECT max(number) FROM log_leaves)")
 
 
+def unname_what_was_issued(settings: Settings) -> None:
+    """Delete what was issued, and make its entry one about no row of the audit, its hash as it was."""
+    jti = execute(settings, "SELECT jti FROM log_leaves WHERE number = 2")[0][0]
+    execute(
+        settings,
+        "UPDATE log_leaves SET kind = 'key-event', jti = NULL WHERE number = 2",
+        f"DELETE FROM issuances WHERE jti = '{jti}'",  # noqa: S608 - our own id
+    )
+
+
+def unname_far_away(settings: Settings) -> None:
+    unname_what_was_issued(settings)
+    execute(settings, "UPDATE log_leaves SET position = 999999 WHERE number = 2")
+
+
 SIMPLE: list[tuple[Callable[[Settings], None], str, str, str]] = [
     (edit, "audit", "edited", "9"),
     (edit_time, "audit", "edited", "9"),
@@ -134,6 +149,8 @@ SIMPLE: list[tuple[Callable[[Settings], None], str, str, str]] = [
     (insert_what_was_not_issued, "register", "inserted", "00000000-0000-7000-8000-000000000000"),
     (edit_a_leaf, "register", "edited", "JTI"),
     (remove_the_last_leaves, "log", "rolled_back", "SIZE-1"),
+    (unname_what_was_issued, "log", "edited", "2"),
+    (unname_far_away, "audit", "truncated", "position LAST+1"),
 ]
 
 
@@ -156,7 +173,12 @@ async def test_sec_46_every_way_to_change_history_is_found_by_its_first_row(
         settings = installation.settings
         jti = str(execute(settings, "SELECT jti FROM log_leaves WHERE number = 2")[0][0])
         size = int(execute(settings, "SELECT max(number) FROM log_leaves")[0][0]) + 1
-        row = row.replace("LAST-2", str(last(settings) - 2)).replace("JTI", jti).replace("SIZE-1", str(size - 1))
+        row = (
+            row.replace("LAST+1", str(last(settings) + 1))
+            .replace("LAST-2", str(last(settings) - 2))
+            .replace("JTI", jti)
+            .replace("SIZE-1", str(size - 1))
+        )
         found = await first_finding(installation, hand)
         assert (found.part, found.kind, found.row) == (part, kind, row)
 
@@ -181,6 +203,23 @@ async def test_sec_46_a_chain_that_was_computed_anew_is_found_through_the_log(
         found = await first_finding(installation, careful)
         assert (found.part, found.kind) == ("audit", "rewritten")
         assert found.row == "position 1"  # of the rows up to the first of three checkpoints
+
+
+@in_a_loop
+async def test_sec_46_a_chain_that_was_computed_anew_is_found_though_the_entries_that_tell_were_unnamed(
+    tmp_path: Path,
+) -> None:
+    clock = started()
+    async with opened(tmp_path, clock) as installation:
+        await history(installation, clock)
+
+        def sly(settings: Settings) -> None:
+            edit(settings)
+            chain_anew(settings, installation.issuer)
+            execute(settings, "UPDATE log_leaves SET position = NULL WHERE kind = 'audit-head'")
+
+        found = await first_finding(installation, sly)
+        assert (found.part, found.kind) == ("log", "edited")
 
 
 @in_a_loop

@@ -130,19 +130,15 @@ class LogCheck:
 
     def _event(self, leaf: StoredLeaf) -> None:
         if leaf.event is None or leaf.position is None:
-            return  # the chain tells that its row is gone
-        if leaf_hash(event_leaf(leaf.position, leaf.event)) != leaf.hash:
+            self._without_row(leaf)
+        elif leaf_hash(event_leaf(leaf.position, leaf.event)) != leaf.hash:
             what = f"Audit row {leaf.event.seq}, entry {leaf.number} of the log, is not what was logged."
             self._tell(Finding(part="log", kind="edited", row=str(leaf.number), message=what))
 
     def _audit_head(self, leaf: StoredLeaf) -> None:
         position = leaf.position or 0
         if leaf.head is None:
-            if position > self._chain_last:
-                what = f"The audit was cut after position {self._chain_last} of {position} that were sealed and logged."
-                row = f"position {self._chain_last + 1}"
-                if not any(each.kind == "truncated" for each in self._found):
-                    self._tell(Finding(part="audit", kind="truncated", row=row, message=what))
+            self._without_row(leaf)
         elif leaf_hash(head_leaf(position, leaf.head)) != leaf.hash:
             what = (
                 f"The audit's chain was computed anew: one of its rows at positions {self._head + 1} to {position} was"
@@ -152,6 +148,17 @@ class LogCheck:
                 self._tell(Finding(part="audit", kind="rewritten", row=f"position {self._head + 1}", message=what))
         else:
             self._head = position
+
+    def _without_row(self, leaf: StoredLeaf) -> None:
+        """A leaf about a position at which the chain has nothing; up to its end the chain itself tells what is gone."""
+        position = leaf.position
+        if position is None or position < 1:
+            what = f"Entry {leaf.number} of the log names no row of the audit any more: nothing tells what was logged."
+            self._tell(Finding(part="log", kind="edited", row=str(leaf.number), message=what))
+        elif position > self._chain_last and not any(each.kind == "truncated" for each in self._found):
+            what = f"The audit was cut after position {self._chain_last} of {position} that were sealed and logged."
+            row = f"position {self._chain_last + 1}"
+            self._tell(Finding(part="audit", kind="truncated", row=row, message=what))
 
 
 def compare(
@@ -176,6 +183,10 @@ def compare(
     lost: dict[int, int] = {}
     for life, checkpoint in sorted(kept, key=lambda each: each[1].size):
         limit = limits.get(life)
+        if life > epoch:  # epochs only rise (REL-11)
+            what = f"A checkpoint was signed in epoch {life}; the database was put back to a state of epoch {epoch}."
+            found.append(Finding(part="log", kind="rolled_back", row=str(log.size), message=what))
+            break
         if life != epoch and (limit is None or checkpoint.size > limit):
             lost[life] = max(lost.get(life, 0), checkpoint.size)
         elif checkpoint.size > log.size:
