@@ -13,8 +13,8 @@ from typing import Any
 from carnet.client.clock import observe, trusted_now
 from carnet.client.device import Device, View, remembered, with_problem
 from carnet.client.fingerprint import with_volume_id
-from carnet.client.flows import key_of, open_with
 from carnet.client.journal import note
+from carnet.client.judging import key_of, open_with
 from carnet.client.operations import MAX_REFUSALS, Outcome
 from carnet.client.root_keeping import trust_of
 from carnet.client.roots import Trust, stored_after

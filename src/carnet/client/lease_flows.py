@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal
 
-from carnet.client.flows import BEHIND, OUT_OF_TIME, Flow, key_of, may_pass, not_authentic
+from carnet.client.flows import OUT_OF_TIME, Flow, may_pass
+from carnet.client.judging import BEHIND, key_of, not_authentic
 from carnet.client.roots import Trust, catch_up
 from carnet.client.wire import MAX_ANSWER, HttpAnswer, HttpRequest
 from carnet.core._base import Struct, replace

@@ -18,11 +18,12 @@ from carnet.client.clock import observe
 from carnet.client.device import Device, View, remembered, with_problem
 from carnet.client.fingerprint import with_volume_id
 from carnet.client.fingerprint.components import parts_of
-from carnet.client.flows import Caller, Flow, Verdict, key_of
+from carnet.client.flows import Flow
 from carnet.client.flows import activate as ask_to_activate
 from carnet.client.flows import deactivate as ask_to_deactivate
 from carnet.client.flows import refresh as ask_to_refresh
 from carnet.client.journal import note
+from carnet.client.judging import Caller, Verdict, key_of
 from carnet.client.root_keeping import trust_of
 from carnet.client.roots import stored_after
 from carnet.client.schedule import newest_grant

@@ -10,8 +10,8 @@ from __future__ import annotations
 from contextlib import suppress
 
 from carnet.client.device import Device, View
-from carnet.client.flows import key_of
 from carnet.client.journal import note
+from carnet.client.judging import key_of
 from carnet.client.roots import Followed, Trust, stored_after
 from carnet.client.state import Loaded
 from carnet.client.state_file import DeviceState

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carnet.client.flows import Caller, Verdict, activate, judge
+from carnet.client.flows import activate
+from carnet.client.judging import Caller, Verdict, judge
 from carnet.client.roots import Chain, Trust
 from carnet.client.wire import HttpAnswer, HttpRequest
 from carnet.errors import TransportError
