@@ -147,7 +147,7 @@ class Ceremonies:
         """
         going_on = await self.pending()
         if going_on is not None:
-            if _wish(going_on.intent) == _wish(ceremony.intent):
+            if _wish(going_on) == _wish(ceremony):
                 return going_on
             raise UsageError(
                 "ceremony_pending",
@@ -358,12 +358,14 @@ def _groups(keys: tuple[SigningKey, ...], roles: tuple[Role, ...] | None) -> tup
     return tuple(dict.fromkeys(group_of(keys, role) for role in roles))
 
 
-def _wish(intent: Intent) -> object:
-    """What tells one intent from another, whatever keys were made for it."""
+def _wish(ceremony: Ceremony) -> object:
+    """What tells one intent from another: not the keys that were made for it here, but where others lie."""
+    intent, sealed = ceremony.intent, {f"file:{file.name}" for file in ceremony.files}
     return (
-        {made.roles for made in intent.announce},
+        {(made.roles, None if made.location in sealed else made.location) for made in intent.announce},
         set(intent.retire),
         set(intent.compromise),
+        {made.location for made in intent.replace if made.location not in sealed},
         intent.root_keys,
     )
 

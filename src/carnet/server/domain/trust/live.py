@@ -20,7 +20,7 @@ from carnet.core.errors import CarnetError, NotGenuineError, StateError
 from carnet.formats.keys import ROLES, KeyRing, PublicKey, Role, Signer, load_ed25519
 from carnet.formats.root import Root, next_root, read_root
 from carnet.server.ports import Storage, TrustChange, TrustFacts
-from carnet.server.records import SigningKey
+from carnet.server.records import RootFile, SigningKey
 
 MAX_ROOTS_SENT: Final = 64
 """Of one answer, oldest first: 200 KB. Who is further behind asks again, or gets the others from `/v1/root/{n}`."""
@@ -105,9 +105,7 @@ class LiveTrust:
         facts = await storage.trust_facts()
         stored = await storage.root_files(after=1)
         state = follow_state(
-            TrustState(roots=(first,), root=read_root(first), keys=(), signers={}),
-            facts,
-            tuple(root.file for root in stored),
+            TrustState(roots=(first,), root=read_root(first), keys=(), signers={}), facts, _files_of(facts, stored)
         )
         check_named(state.root, state.keys)
         signers = await asyncio.to_thread(
@@ -175,7 +173,7 @@ class LiveTrust:
                 return False
             files: tuple[str, ...] = ()
             if facts.root_version > before.root.version:
-                files = tuple(root.file for root in await self._storage.root_files(after=before.root.version))
+                files = _files_of(facts, await self._storage.root_files(after=before.root.version))
             try:
                 state = follow_state(before, facts, files)
             except StateError as error:
@@ -222,6 +220,14 @@ def follow_state(before: TrustState, facts: TrustFacts, files: tuple[str, ...]) 
             ) from error
         roots = (*roots, file)
     return TrustState(roots=roots, root=root, keys=facts.keys, signers=before.signers)
+
+
+def _files_of(facts: TrustFacts, stored: tuple[RootFile, ...]) -> tuple[str, ...]:
+    """
+    Those of *stored* that were there when *facts* were read. A root that came in between goes with keys that are not
+    known yet: a lost key would be out, and its successor not in, until the next look.
+    """
+    return tuple(root.file for root in stored if root.version <= facts.root_version)
 
 
 def check_named(root: Root, keys: tuple[SigningKey, ...]) -> None:

@@ -99,7 +99,8 @@ def plan_root(root: Root, keys: tuple[SigningKey, ...], intent: Intent, *, issue
 
     Raises:
         UsageError: ``key_not_found``; ``conflict``: a key cannot become that, a key of those roles waits already, or a
-            compromised active key has no successor; ``bad_root``: clients would refuse it.
+            compromised active key has no successor; ``bad_root``: clients would refuse it, or a signing key of the
+            server would be a root key.
     """
     changed: dict[str, SigningKey] = {}
     replaced: list[Replaced] = []
@@ -132,6 +133,7 @@ def plan_root(root: Root, keys: tuple[SigningKey, ...], intent: Intent, *, issue
     }
     top = root.role("root")
     wanted = intent.root_keys or RootKeys(keys=root.role_keys("root"), threshold=1 if top is None else top.threshold)
+    _check_apart(after, wanted.keys)
     by_role["root"] = list(wanted.keys)
     planned = build_root(
         version=root.version + 1,
@@ -193,6 +195,18 @@ def group_of(keys: tuple[SigningKey, ...], role: Role) -> tuple[Role, ...]:
     if key is None:
         raise UsageError("conflict", f"No key signs as {role}.", "See where each key stands: carnet key list")
     return key.roles
+
+
+def _check_apart(keys: tuple[SigningKey, ...], root_keys: tuple[PublicKey, ...]) -> None:
+    """Root keys never touch the server (design.md §4): whoever breaks in there must not be able to sign a root."""
+    online = {key.public_key for key in keys}
+    both = next((key.kid for key in root_keys if key.raw in online), None)
+    if both is not None:
+        raise UsageError(
+            "bad_root",
+            f"The key {both} is a signing key of the server, or was one, and cannot be a root key.",
+            "Make a root key where a person keeps it: carnet key ceremony root-key",
+        )
 
 
 def _check_roles(keys: tuple[SigningKey, ...], made: NewKey) -> None:
