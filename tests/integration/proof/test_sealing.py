@@ -315,7 +315,9 @@ async def test_rel_11_a_restore_shows_in_the_checkpoints_as_a_new_life_and_a_che
         # A checkpoint of the new life tells on a database that was put back to the life before.
         execute(installation.settings, "UPDATE installation SET epoch = 0")
         Layout(data=installation.settings.data).high_water.unlink()
-        assert [each.kind for each in (await check(installation)).findings] == ["rolled_back"]
+        (found,) = (await check(installation)).findings
+        assert found.kind == "rolled_back"
+        assert str(epoch) in found.message
         execute(installation.settings, f"UPDATE installation SET epoch = {epoch}")  # noqa: S608 - our own number
         # A change to what was logged in the life before is found through that life's checkpoints.
         execute(
