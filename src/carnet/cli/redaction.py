@@ -32,8 +32,8 @@ _KINDS: Final = ("id", "token", "groups", "parts", "run")
 _LEAST: Final = 16
 """Symbols of the shortest key that the server takes over from another system (formats.key_strength)."""
 
-_VARIABLE: Final = re.compile(r"[A-Z]+(?:_[A-Z]+)+")
-"""Names of environment variables."""
+_VARIABLE: Final = re.compile(r"[A-Z]+(?:_[A-Z]+)+|CARNET(?:_[A-Z][A-Z0-9]*)+")
+"""Names of environment variables; ours may hold digits, as in CARNET_PKCS11_MODULE."""
 
 
 def redact(text: str) -> str:

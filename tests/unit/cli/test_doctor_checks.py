@@ -65,7 +65,7 @@ def test_the_known_variables_are_those_that_the_source_reads() -> None:
     named: set[str] = set()
     for path in SOURCE.rglob("*.py"):
         if "doctor" not in path.parts:
-            named |= set(re.findall(r"[\"'(]\$?(CARNET_[A-Z_]*[A-Z])[\"')]", path.read_text()))
+            named |= set(re.findall(r"[\"'(]\$?(CARNET_[A-Z0-9_]*[A-Z])[\"')]", path.read_text()))
     read = {name for name in named if not name.endswith("_FILE")}
     assert read <= KNOWN
 

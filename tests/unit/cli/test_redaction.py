@@ -67,6 +67,7 @@ def test_no_sentence_of_the_documentation_is_taken_for_a_key(page: Path) -> None
         "invalid choice: 'prepare-offline' (choose from 'create-many-things', 'list')",
         "carnet_data/tests_base32_groups.py: line 12345 67890 of file 99999",
         "CARNET_DATABASE_URL_FILE and CARNET_TRUSTED_PROXIES",
+        "module-path= in the location, or CARNET_PKCS11_MODULE.",
         "support@example.com wrote on 2027-01-31 at 10:00:00",
         "",
     ],

@@ -24,12 +24,15 @@ KNOWN: Final = frozenset(
         "CARNET_DEVICE_ID",
         "CARNET_EVENT_LOG",
         "CARNET_FLUSH_SECONDS",
+        "CARNET_GOOGLE_KMS_URL",
         "CARNET_HOST",
         "CARNET_JOBS",
         "CARNET_KEEP_EVENTS_DAYS",
         "CARNET_KEY_ANNOUNCE_SECONDS",
         "CARNET_LICENSE_KEY",
         "CARNET_PASSPHRASE",
+        "CARNET_PKCS11_MODULE",
+        "CARNET_PKCS11_PIN",
         "CARNET_PORT",
         "CARNET_PRODUCT",
         "CARNET_PROXY",
@@ -48,7 +51,13 @@ KNOWN: Final = frozenset(
 )
 """Every variable that some part of Carnet knows; each secret also with `_FILE` behind it."""
 
-SECRETS: Final = ("CARNET_ADMIN_TOKEN", "CARNET_DATABASE_REPLICA_URL", "CARNET_DATABASE_URL", "CARNET_PASSPHRASE")
+SECRETS: Final = (
+    "CARNET_ADMIN_TOKEN",
+    "CARNET_DATABASE_REPLICA_URL",
+    "CARNET_DATABASE_URL",
+    "CARNET_PASSPHRASE",
+    "CARNET_PKCS11_PIN",
+)
 _ADDRESSES: Final = frozenset({"CARNET_DATABASE_REPLICA_URL", "CARNET_DATABASE_URL"})
 """Secret where they hold a password."""
 
