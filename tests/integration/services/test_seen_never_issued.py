@@ -151,6 +151,31 @@ def test_nobody_fills_the_table_beyond_its_bound(tmp_path: Path, monkeypatch: py
     asyncio.run(story())
 
 
+def test_who_has_one_license_key_crowds_out_neither_others_nor_what_we_see_ourselves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("carnet.server.domain.reissue.seen.MAX_RECORDED", 4)
+    monkeypatch.setattr("carnet.server.domain.reissue.seen.MAX_OF_LICENSE", 3)
+
+    async def story() -> None:
+        async with opened(tmp_path) as installation:
+            flooding, other = [(await licensed(installation)).key for _ in range(2)]
+            token, _ = await both(installation, flooding)
+            for number in range(5):
+                held = (held_of(replace(token, id=f"noise-{number}")),)
+                await installation.activations.activate(Device().activate(flooding, held=held))
+                found = await seen(installation)
+            assert len(found) == 3
+            held = (held_of(replace(token, id="of-a-thief")),)
+            await installation.activations.activate(Device().activate(other, held=held))
+            assert "of-a-thief" in {each.jti for each in await seen(installation)}
+            shown = replace(found[0], jti="in-our-hands", proved=True)
+            await installation.seen.record((shown,))
+            assert "in-our-hands" in {each.jti for each in await seen(installation)}
+
+    asyncio.run(story())
+
+
 def test_a_full_buffer_drops_and_counts(tmp_path: Path) -> None:
     async def story() -> None:
         async with opened(tmp_path) as installation:

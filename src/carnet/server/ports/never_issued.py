@@ -63,6 +63,7 @@ class NeverIssuedStore(Protocol):
         told: Callable[[Stranger], tuple[AuditEntry, Event]],
         *,
         most: int,
+        most_of_license: int,
     ) -> tuple[Stranger, ...]:
         """
         Record what was seen: one that is known is counted again, and proved if it is now.
@@ -70,7 +71,8 @@ class NeverIssuedStore(Protocol):
         Args:
             strangers: Each once.
             told: For one that is new, or now proved: the audit row and the event, in the same transaction.
-            most: With so many rows, nothing new is recorded.
+            most: With so many rows, nothing new is recorded that a device only told.
+            most_of_license: Nor of a license of which there are so many.
 
         Returns:
             Those that *told* was asked about.

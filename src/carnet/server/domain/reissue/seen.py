@@ -6,7 +6,9 @@ register a few times a minute, many at once, beside requests and never within on
 register does not know as it is, is recorded, audited and told as ``artifact.never_issued``.
 
 What a device tells proves nothing: whoever holds a license key can tell what they like. So a record says whether we saw
-the artifact itself, nothing is refused because of one, and there are never more than `MAX_RECORDED`.
+the artifact itself, nothing is refused because of one, and there are never more than `MAX_RECORDED`, nor more than
+`MAX_OF_LICENSE` of one license: who has one license key cannot crowd out what others tell. What we saw ourselves is
+always recorded.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from carnet.server.records import SYSTEM, AuditEntry, Event, Issuance
 
 MAX_BUFFERED: Final = 20_000
 MAX_RECORDED: Final = 10_000
+MAX_OF_LICENSE: Final = 100
 _LOT: Final = 500
 
 
@@ -148,7 +151,10 @@ class SeenArtifacts:
         """
         if not strangers:
             return
-        for each in await self._storage.add_strangers(strangers, self._tell, most=MAX_RECORDED):
+        recorded = await self._storage.add_strangers(
+            strangers, self._tell, most=MAX_RECORDED, most_of_license=MAX_OF_LICENSE
+        )
+        for each in recorded:
             self._told(each)
 
     def _tell(self, stranger: Stranger) -> tuple[AuditEntry, Event]:

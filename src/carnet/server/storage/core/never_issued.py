@@ -4,6 +4,7 @@ Artifacts that were seen and never issued, in SQLAlchemy Core.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -32,6 +33,7 @@ class NeverIssuedPart(CoreUnits):
         told: Callable[[Stranger], tuple[AuditEntry, Event]],
         *,
         most: int,
+        most_of_license: int,
     ) -> tuple[Stranger, ...]:
         """See `ports.NeverIssuedStore`."""
 
@@ -39,12 +41,15 @@ class NeverIssuedPart(CoreUnits):
             # Two processes that saw the same one do this one after the other: it is rare, and never on a hot path.
             connection.execute(sa.select(installation.c.issuer).with_for_update())
             room = most - (connection.scalar(sa.select(sa.func.count()).select_from(never_issued)) or 0)
+            told_of = _told_of(connection, {each.license_id for each in strangers if each.license_id is not None})
             new: list[Stranger] = []
             for each in strangers:
                 same = _is(each)
                 row = connection.execute(sa.select(never_issued).where(same)).first()
-                if row is None and room > 0:
+                has_room = room > 0 and told_of[each.license_id] < most_of_license
+                if row is None and (has_room or each.proved):
                     room -= 1
+                    told_of[each.license_id] += each.license_id is not None
                     connection.execute(sa.insert(never_issued), _values(each))
                     new.append(each)
                 elif row is not None:
@@ -77,6 +82,13 @@ class NeverIssuedPart(CoreUnits):
         """See `ports.NeverIssuedStore`."""
         query = _about(sa.select(sa.func.count()).select_from(never_issued), kid)
         return await self._read(lambda connection: connection.scalar(query) or 0)
+
+
+def _told_of(connection: sa.Connection, licenses: set[str]) -> Counter[str | None]:
+    """How many there are of each of *licenses*."""
+    of = never_issued.c.license_id
+    query = sa.select(of, sa.func.count()).where(of.in_(licenses)).group_by(of)
+    return Counter({row[0]: row[1] for row in connection.execute(query)})
 
 
 def stranger_from(row: Sequence[Any]) -> Stranger:
