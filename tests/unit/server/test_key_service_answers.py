@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from contextlib import suppress
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carnet.core.errors import CarnetError
+from carnet.core.errors import CarnetError, TransportError
 from carnet.formats.jose_keys import public_pem
 from carnet.formats.keys import Algorithm, Ed25519Signer, PublicKey
 from carnet.server.signing.aws_kms import AwsKey
 from carnet.server.signing.google_kms import GoogleKey
-from carnet.server.signing.http_service import Answer
+from carnet.server.signing.http_service import Answer, HttpService
 from carnet.server.signing.jose_signatures import raw_ecdsa
 from carnet.server.signing.locations import AwsLocation, GoogleLocation, VaultLocation
 from carnet.server.signing.remote import Limits
@@ -84,3 +87,31 @@ def test_aws_may_answer_what_it_likes(body: dict[str, Any]) -> None:
 def test_no_bytes_are_taken_for_an_ecdsa_signature_that_is_none(der: bytes) -> None:
     with suppress(CarnetError):
         assert len(raw_ecdsa(der, "It")) == 64
+
+
+def test_rel_08_an_answer_that_comes_byte_by_byte_for_ever_keeps_no_thread() -> None:
+    body = b'{"a":"' + b"x" * 60 + b'"}'
+    given_up = threading.Event()
+
+    def drip(listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        with connection, suppress(OSError):
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body))
+            for byte in body:
+                connection.sendall(bytes([byte]))
+                if given_up.wait(0.02):
+                    return
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        dripping = threading.Thread(target=drip, args=(listening,))
+        dripping.start()
+        service = HttpService("It", f"http://127.0.0.1:{listening.getsockname()[1]}", Limits(open_seconds=0.2))
+        try:
+            with pytest.raises(TransportError, match="did not come to the end") as refused:
+                service.ask("GET", "/", {})
+            assert refused.value.code == "signer_unavailable"
+        finally:
+            given_up.set()
+            service.close()
+            dripping.join()

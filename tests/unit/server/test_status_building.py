@@ -72,6 +72,8 @@ def test_sec_28_a_list_is_due_after_an_hour_and_changes_go_first() -> None:
     older = [published(0, age=RESIGN_SECONDS), published(1, age=RESIGN_SECONDS + 5), published(FAR, mark="another")]
     assert due(*older) == [FAR, 1, 0]
     assert due(*older, now=Instant(NOW - 10)) == [FAR]  # a clock that was set back makes nothing stale
+    for ahead, expected in ((RESIGN_SECONDS - 1, []), (RESIGN_SECONDS, [0])):  # signed by a clock that was put right
+        assert due(published(0, age=-ahead), published(1), published(FAR)) == expected
 
 
 LICENSES = st.lists(st.builds(ListedLicense, position=st.integers(0, 9), is_revoked=st.booleans()), max_size=3)

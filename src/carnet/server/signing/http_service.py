@@ -10,6 +10,7 @@ import base64
 import binascii
 import re
 import threading
+import time
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -72,12 +73,15 @@ class HttpService:
         if content is not None:
             sent["Content-Type"] = "application/json"
         received = bytearray()
+        until = time.monotonic() + self._limits.open_seconds
         try:
             with self._connected().stream(method, self.address + path, headers=sent, content=content) as answer:
                 for part in answer.iter_raw():
                     received += part
                     if len(received) > MAX_ANSWER:
                         raise unavailable(self.what, "answered with more than a key and a signature")
+                    if time.monotonic() > until:  # each byte within its time, and no end: it would keep the thread
+                        raise unavailable(self.what, "did not come to the end of its answer")
                 status = int(answer.status_code)
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError, RuntimeError) as error:
             raise unavailable(self.what, f"gave no answer ({type(error).__name__})") from None

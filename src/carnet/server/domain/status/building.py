@@ -54,7 +54,7 @@ def due_lists(facts: StatusFacts, *, now: Instant, kid: str, uri: Callable[[int]
         mark = mark_of(licenses.get(shard, ()), facts.ended.get(shard, 0), kid=kid, uri=uri(shard))
         if served is None or served.mark != mark or served.version[0] < facts.epoch:
             changed.append(DueList(shard=shard, published=served))
-        elif now - served.issued_at >= RESIGN_SECONDS:
+        elif abs(now - served.issued_at) >= RESIGN_SECONDS:  # or ahead: by a clock put right since (SEC-31)
             stale.append((served.issued_at, DueList(shard=shard, published=served)))
     return (*changed, *(due for _, due in sorted(stale, key=lambda each: each[0])))
 
