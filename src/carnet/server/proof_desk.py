@@ -13,13 +13,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from carnet.core.errors import UsageError
+from carnet.core.errors import NotGenuineError, StateError, UsageError
 from carnet.core.instant import Instant
 from carnet.formats.checkpoint import read_checkpoint
 from carnet.formats.encoding import b64url_encode
 from carnet.formats.limits import MAX_ROOT
 from carnet.formats.log_leaves import AuditRow, issued_leaf
-from carnet.formats.log_proof import MAX_ENTRIES, LogProof, ProvenEntry
+from carnet.formats.log_proof import MAX_ENTRIES, LogProof, ProvenEntry, verify_log_proof
 from carnet.formats.merkle import inclusion_ranges
 from carnet.formats.root import Root, next_root, read_root
 from carnet.server.backup.high_water import read_mark
@@ -78,7 +78,7 @@ class ProofDesk:
         Raises:
             UsageError: ``proof_not_found``: nothing of that name was issued; ``proof_not_ready``: no checkpoint covers
                 it yet.
-            StateError: ``log_damaged``, ``storage_unavailable``.
+            StateError: ``log_damaged``: also where what would be handed out does not verify; ``storage_unavailable``.
         """
         found = (await self._storage.leaves_about(subject))[-MAX_ENTRIES:]
         text = (await self._storage.proof_state()).checkpoint
@@ -97,7 +97,16 @@ class ProofDesk:
                 continue
             path = [await range_hash(self._storage, each) for each in inclusion_ranges(leaf.number, size)]
             entries.append(ProvenEntry(index=leaf.number, leaf=issued_leaf(leaf.issued), path=tuple(path)))
-        return LogProof(checkpoint=text, roots=self._roots[1:], entries=tuple(entries))
+        proof = LogProof(checkpoint=text, roots=self._roots[1:], entries=tuple(entries))
+        try:
+            verify_log_proof(proof, read_root(self._roots[0]))  # own output, before anybody relies on it
+        except NotGenuineError:
+            raise StateError(
+                "log_damaged",
+                "What is in the register does not lead to the checkpoint: it, the log or the checkpoint was changed.",
+                "Find out what: carnet audit verify",
+            ) from None
+        return proof
 
     async def checkpoint(self) -> str | None:
         """The newest checkpoint that any process signed; None: none yet."""

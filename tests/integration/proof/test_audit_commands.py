@@ -138,6 +138,15 @@ def test_no_changed_proof_is_taken(tmp_path: Path) -> None:
     assert log_proof_members(same) == content
 
 
+def test_no_proof_is_handed_out_that_does_not_verify(tmp_path: Path) -> None:
+    env, _, license_id = made(tmp_path)
+    execute(settings_in(tmp_path), "UPDATE issuances SET expires_at = expires_at + 1")
+    refused = carnet("audit", "prove", license_id, env=env)
+    assert refused.code != 0
+    assert refused.out == ""
+    assert "does not lead to the checkpoint" in refused.err
+
+
 def test_what_cannot_be_proven_is_told(tmp_path: Path) -> None:
     async def young() -> None:
         async with opened(tmp_path, started()):
