@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from carnet.core.errors import UsageError
+from carnet.core.errors import MalformedError, UsageError
+from carnet.core.instant import DAY
+from carnet.formats.keys import Signer
 from carnet.formats.license_token import verify_license_token
 from carnet.server.domain.trust.live import LiveTrust
 from carnet.server.domain.trust.plan import RootKeys
 from carnet.server.installation import Installation
 from carnet.server.ports import TrustFacts
-from carnet.server.records import RootFile
-from support.ceremonies import installed, key_of, root_signer
+from carnet.server.records import OPERATOR, RootFile, SigningKey
+from support.ceremonies import announced, installed, key_of, root_signer
 from support.installations import Device, HeldClock, licensed, opened
 from support.stories import granted
 
@@ -77,6 +81,61 @@ def test_a_process_that_starts_while_a_key_is_lost_does_start(tmp_path: Path) ->
             assert len(started.state.roots) == 1
             await started.keep_up()
             assert started.signer("token").kid == key_of(one, "token").kid
+
+    asyncio.run(run())
+
+
+def test_sec_24_a_key_store_that_hangs_does_not_hold_up_that_a_lost_key_is_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("carnet.server.domain.trust.live.OPEN_SECONDS", 0.05)
+    answering, elsewhere = threading.Event(), threading.Event()
+
+    async def run() -> None:
+        clock = HeldClock()
+        async with opened(tmp_path, clock) as one, opened(tmp_path, clock) as other:
+            await announced(one, "answer")
+            clock.advance(DAY)
+            await one.ceremonies.rotate(None, OPERATOR)
+            slow, open_key = key_of(one, "answer").kid, other._keys._open_key
+
+            def opening(key: SigningKey) -> Signer:
+                if key.kid == slow:
+                    elsewhere.set()
+                    assert answering.wait(60)
+                return open_key(key)
+
+            other._keys._open_key = opening
+            try:
+                await other.follow()
+                assert elsewhere.is_set()
+                assert other._keys.signer("answer").kid != slow, "the former goes on"
+                assert slow in "".join(other._keys.state.problems)
+                lost = key_of(one, "token").kid
+                await lose_the_token_key(one)
+                while other._keys.signer("token").kid == lost:
+                    await other.follow()
+                assert other.roots == one.roots
+            finally:
+                answering.set()
+            while other._keys.state.problems:
+                await other.follow()
+            assert other._keys.signer("answer").kid == slow
+
+    asyncio.run(run())
+
+
+def test_a_key_file_whose_roles_are_no_texts_says_so(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with opened(tmp_path) as installation:
+            key = key_of(installation, "token")
+            path = installation.ceremonies._desk._places.folder / f"{key.kid}.json"  # type: ignore[attr-defined]
+            content = json.loads(await asyncio.to_thread(path.read_bytes))
+            for roles in ([None], [["token"]], [1]):
+                await asyncio.to_thread(path.write_text, json.dumps({**content, "roles": roles}))
+                with pytest.raises(MalformedError) as caught:
+                    await installation.ceremonies.prove(key)
+                assert caught.value.code == "bad_key_file"
 
     asyncio.run(run())
 

@@ -233,6 +233,7 @@ def open_key_file(path: Path, kek: bytes) -> KeyFile:
         content.get("format") != _KEY_FORMAT
         or not isinstance(kid, str)
         or not isinstance(roles, list)
+        or not all(isinstance(role, str) for role in roles)
         or not isinstance(created_at, str)
     ):
         raise bad_key_file(f"{path.name} is not a signing key of this format")

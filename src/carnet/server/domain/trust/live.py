@@ -28,6 +28,9 @@ MAX_ROOTS_SENT: Final = 64
 POLL_SECONDS: Final = 2
 """How often a process looks for a change: less than half of the five seconds in which it must have followed."""
 
+OPEN_SECONDS: Final = 2.0
+"""How long a look waits for keys that are new: with `POLL_SECONDS` still within the five."""
+
 _PROOF: Final = b"carnet/v1/start-up-proof\0"
 
 OpenKey = Callable[[SigningKey], Signer]
@@ -85,6 +88,7 @@ class LiveTrust:
         self._state = state
         self._signing: Mapping[Role, Signer] = _signing(state, {})
         self._turn = asyncio.Lock()
+        self._opening: dict[str, asyncio.Task[Signer | CarnetError]] = {}
         self.ring = LiveRing(state.root.ring().keys())
 
     @classmethod
@@ -179,20 +183,40 @@ class LiveTrust:
             except StateError as error:
                 self._become(_with_signers(before, before.signers, (error.message,)))
                 raise
-            signers, problems = await asyncio.to_thread(self._open, state)
+            signers, problems = await self._open(state)
             self._become(_with_signers(state, signers, problems))
             return True
 
-    def _open(self, state: TrustState) -> tuple[Mapping[str, Signer], tuple[str, ...]]:
-        signers, problems = dict(state.signers), []
-        for key in state.keys:
-            if key.state != "active" or key.kid in signers:
-                continue
-            try:
-                signers[key.kid] = self._open_key(key)
-            except CarnetError as error:
-                problems.append(f"The key {key.kid} ({', '.join(key.roles)}) does not open ({error.code}).")
-        return signers, tuple(problems)
+    async def _open(self, state: TrustState) -> tuple[Mapping[str, Signer], tuple[str, ...]]:
+        """
+        The signers of *state* and those that open within `OPEN_SECONDS`; one that takes longer is taken in later. A
+        service that hangs must not hold up that a lost key is out.
+        """
+        missing = [key for key in state.keys if key.state == "active" and key.kid not in state.signers]
+        for key in missing:
+            if key.kid not in self._opening:
+                self._opening[key.kid] = asyncio.create_task(self._opened(key))
+        if self._opening:
+            await asyncio.wait(self._opening.values(), timeout=OPEN_SECONDS)
+        signers, codes = dict(state.signers), {key.kid: "signer_unavailable" for key in missing}
+        for kid in [kid for kid, task in self._opening.items() if task.done()]:
+            task = self._opening.pop(kid)
+            opened = None if task.cancelled() else task.result()  # cancelled with an event loop that ended: once more
+            if isinstance(opened, CarnetError):
+                codes[kid] = opened.code
+            elif opened is not None:
+                signers[kid] = opened
+        return signers, tuple(
+            f"The key {key.kid} ({', '.join(key.roles)}) does not open ({codes[key.kid]})."
+            for key in missing
+            if key.kid not in signers
+        )
+
+    async def _opened(self, key: SigningKey) -> Signer | CarnetError:
+        try:
+            return await asyncio.to_thread(self._open_key, key)
+        except CarnetError as error:
+            return error
 
     def _become(self, state: TrustState) -> None:
         # No await here. The ring goes first: it knows every key that signs after.
