@@ -361,3 +361,17 @@ async def test_a_log_that_is_damaged_keeps_nothing_from_being_sealed(tmp_path: P
         with pytest.raises(StateError) as refused:
             await job.run()
         assert refused.value.code == "log_damaged"
+
+
+@in_a_loop
+async def test_what_was_issued_in_the_second_of_the_last_look_is_no_alarm(tmp_path: Path) -> None:
+    clock = started()
+    async with opened(tmp_path, clock) as installation:
+        await history(installation, clock)
+        made = await licensed(installation)
+        await settle(installation)
+        await installation.activations.activate(Device("at once", seed=7).activate(made.key))
+        verdict = await check(installation)
+        assert (verdict.findings, verdict.unlogged) == ((), 2)
+        await settle(installation)
+        assert (await check(installation)).unlogged == 0

@@ -70,7 +70,7 @@ class Log:
             if look.at < look.until and (await self._add_events(state, look) or look.at < look.until):
                 return True  # what was asked about is old, or there is more to look at
             if look.after is None:
-                look.after = _before_second(look.oldest_at)
+                look.after = before_second(look.oldest_at)
             found = await self._store.unlogged(after=look.after, limit=self._lot)
             leaves = await asyncio.to_thread(_issued_leaves, found) if found else ()
             is_all = len(found) < self._lot
@@ -126,7 +126,7 @@ class Log:
         return self._edge
 
 
-def _before_second(at: int | None) -> str:
+def before_second(at: int | None) -> str:
     """A text below every id that was made from about the second *at* on (RFC 9562 §5.7)."""
     if at is None:
         return "g"  # nothing: no hexadecimal digit is above it

@@ -18,6 +18,7 @@ from carnet.formats.checkpoint import Checkpoint, read_checkpoint, verify_checkp
 from carnet.formats.keys import PublicKey
 from carnet.server.domain.proof.chain_check import ChainCheck
 from carnet.server.domain.proof.findings import KEPT, Finding, Verdict
+from carnet.server.domain.proof.growing import before_second
 from carnet.server.domain.proof.log_check import LogCheck, compare
 from carnet.server.ports.backup import Life
 from carnet.server.ports.proof import ProofReader, ProofState
@@ -126,8 +127,10 @@ def _unlogged(reader: ProofReader, logged_at: int | None) -> tuple[int, list[Fin
     """How much of what was issued waits for the log; what never should have to."""
     waiting = 0
     found: list[Finding] = []
+    # By the second in its id, as the log looks for it: `issued_at` is earlier than the signing, sometimes by days.
+    recent = "" if logged_at is None else before_second(logged_at - MINUTE)
     for row in reader.unlogged():
-        if logged_at is None or row.issued_at > logged_at - MINUTE:
+        if row.jti > recent:
             waiting += 1
         elif len(found) < KEPT:
             what = f"{row.jti} stands in the register among what is logged and is not: it was inserted."
