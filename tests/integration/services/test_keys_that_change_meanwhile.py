@@ -21,7 +21,7 @@ from carnet.server.installation import Installation
 from carnet.server.ports import TrustFacts
 from carnet.server.records import OPERATOR, RootFile, SigningKey
 from support.ceremonies import announced, installed, key_of, root_signer
-from support.installations import Device, HeldClock, licensed, opened
+from support.installations import Device, HeldClock, execute, licensed, opened, settings_in
 from support.stories import granted
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -165,5 +165,34 @@ def test_a_key_that_is_wanted_elsewhere_is_another_wish(tmp_path: Path) -> None:
             with pytest.raises(UsageError) as caught:
                 await service.begin(elsewhere)
             assert caught.value.code == "ceremony_pending"
+
+    asyncio.run(run())
+
+
+def test_what_a_backup_has_lost_of_several_roots_comes_back_without_waiting_for_another_day(tmp_path: Path) -> None:
+    async def run() -> None:
+        clock = HeldClock()
+        async with opened(tmp_path, clock) as installation:
+            former = key_of(installation, "token").kid
+            await announced(installation, "token")
+            clock.advance(DAY)
+            await installation.ceremonies.rotate(None, OPERATOR)
+            await installed(installation, await installation.ceremonies.retire(former))
+            roots, signing = installation.roots, key_of(installation, "token").kid
+        execute(
+            settings_in(tmp_path),
+            "DELETE FROM roots",
+            f"DELETE FROM signing_keys WHERE kid = '{signing}'",
+            "UPDATE signing_keys SET state = 'active', replaced_at = NULL, ended_at = NULL",
+        )
+        async with opened(tmp_path, clock) as installation:
+            service = installation.ceremonies
+            await service.finish(OPERATOR)
+            with pytest.raises(UsageError) as caught:
+                await service.finish(OPERATOR)
+            assert caught.value.code == "conflict"
+            await service.rotate(None, OPERATOR)
+            await service.finish(OPERATOR)
+            assert (installation.roots, key_of(installation, "token").kid) == (roots, signing)
 
     asyncio.run(run())

@@ -307,7 +307,9 @@ class Ceremonies:
         if facts.root_version != ceremony.draft.before.version:
             raise _overtaken(ceremony)
         before = read_root(ceremony.draft.roots[-1])
-        plan = plan_root(before, facts.keys, ceremony.intent, issued_at=ceremony.issued_at, now=now)
+        # What was in force knows its keys since then: nobody waits another day for one that devices need already.
+        since = ceremony.issued_at if ceremony.was_in_force else now
+        plan = plan_root(before, facts.keys, ceremony.intent, issued_at=ceremony.issued_at, now=since)
         if plan.root != ceremony.draft.root:
             raise _overtaken(ceremony)
         return plan
