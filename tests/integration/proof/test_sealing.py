@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from carnet.core._base import replace
 from carnet.core.errors import StateError
-from carnet.core.instant import Instant
+from carnet.core.instant import DAY, Instant
 from carnet.formats.checkpoint import read_checkpoint, verify_checkpoint
 from carnet.formats.log_leaves import chain_link, chain_start
 from carnet.server.backup.restoring import restore_backup, start_epoch
+from carnet.server.domain.artifacts.commands import IssuedArtifact, IssueSignedKey
 from carnet.server.domain.audit.entries import entry
 from carnet.server.domain.proof.growing import Log
 from carnet.server.domain.proof.sealing import AuditSealer
@@ -375,3 +376,24 @@ async def test_what_was_issued_in_the_second_of_the_last_look_is_no_alarm(tmp_pa
         assert (verdict.findings, verdict.unlogged) == ((), 2)
         await settle(installation)
         assert (await check(installation)).unlogged == 0
+
+
+@in_a_loop
+async def test_a_signed_key_of_an_old_license_is_logged_though_its_id_is_as_old(tmp_path: Path) -> None:
+    clock = started()
+    async with opened(tmp_path, clock) as installation:
+        made = await licensed(installation)
+        await settle(installation)
+        clock.advance(DAY)
+        await history(installation, clock)
+        assert isinstance(
+            await installation.artifacts.signed_key(IssueSignedKey(license_id=made.license.id), OPERATOR),
+            IssuedArtifact,
+        )
+        verdict = await check(installation)
+        assert (verdict.findings, verdict.unlogged) == ((), 1)
+        await settle(installation)
+        clock.advance(DAY)
+        await history(installation, clock)
+        verdict = await check(installation)
+        assert (verdict.findings, verdict.unlogged) == ((), 0)

@@ -73,10 +73,12 @@ class Scanned(Struct):
     Attributes:
         oldest_at: The earliest time that one of them bears; None: there were none.
         events: Those that belong into the log, with their positions, and are not there.
+        signed_keys: Signed license keys of the licenses that some of them are about, and that are not in the log.
     """
 
     oldest_at: int | None
     events: tuple[tuple[int, AuditRow], ...]
+    signed_keys: tuple[IssuedRow, ...]
 
 
 class NewLeaf(Struct):
@@ -179,8 +181,13 @@ class ProofStore(Protocol):
         """
         ...
 
-    async def scan_chain(self, *, after: int, limit: int, kinds: tuple[str, ...]) -> Scanned:
-        """Look at some rows of the chain above *after*, for audit rows about objects of these *kinds*."""
+    async def scan_chain(
+        self, *, after: int, limit: int, kinds: tuple[str, ...], actions: tuple[str, ...], most: int
+    ) -> Scanned:
+        """
+        Look at some rows of the chain above *after*, for audit rows about objects of these *kinds*, and for at *most*
+        so many signed keys of licenses with which one of *actions* was done.
+        """
         ...
 
     async def unlogged(self, *, after: str, limit: int) -> tuple[IssuedRow, ...]:

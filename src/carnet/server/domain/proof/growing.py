@@ -3,7 +3,8 @@ The log: a Merkle tree over everything that was issued and every change of keys 
 
 What has to be logged is found through the audit's chain, which names every transaction that committed, in an order that
 never changes: what was issued in a transaction bears the second of the audit row beside it, so looking from the oldest
-of the new rows on finds all of it, whenever it became visible.
+of the new rows on finds all of it, whenever it became visible. Signed license keys bear the second of their license;
+they are found through the rows about it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from carnet.server.ports.proof import NewLeaf, ProofState, ProofStore
 
 KEY_EVENTS: Final = ("key", "root", "installation")
 """Kinds of objects whose audit rows are leaves of their own."""
+
+_SIGNED_KEYS: Final = ("license.created", "license.signed_key_issued")
+"""What signed license keys are issued by. Their ids begin with their license's, which may be years older than they."""
 
 LOT: Final = 1000
 _SCANNED: Final = 5000
@@ -101,13 +105,19 @@ class Log:
     async def _add_events(self, state: ProofState, look: _Look) -> bool:
         """Look at some of the chain, and add what belongs into the log; whether anything did."""
         count = min(_SCANNED, look.until - look.at)
-        scanned = await self._store.scan_chain(after=look.at, limit=count, kinds=KEY_EVENTS)
-        if scanned.events and not await self._append(state, _event_leaves(scanned.events), logged_to=0):
+        scanned = await self._store.scan_chain(
+            after=look.at, limit=count, kinds=KEY_EVENTS, actions=_SIGNED_KEYS, most=self._lot
+        )
+        leaves = _event_leaves(scanned.events)
+        if scanned.signed_keys:
+            leaves += await asyncio.to_thread(_issued_leaves, scanned.signed_keys)
+        if leaves and not await self._append(state, leaves, logged_to=0):
             return True
-        look.at += count
-        if scanned.oldest_at is not None:
-            look.oldest_at = scanned.oldest_at if look.oldest_at is None else min(look.oldest_at, scanned.oldest_at)
-        return bool(scanned.events)
+        if len(scanned.signed_keys) < self._lot:
+            look.at += count
+            if scanned.oldest_at is not None:
+                look.oldest_at = scanned.oldest_at if look.oldest_at is None else min(look.oldest_at, scanned.oldest_at)
+        return bool(leaves)
 
     async def _append(self, state: ProofState, leaves: tuple[NewLeaf, ...], *, logged_to: int) -> bool:
         """Add leaves; False, and all that is remembered is forgotten, if somebody else was faster."""

@@ -14,6 +14,7 @@ from typing import Final, TypeAlias, TypeVar
 from carnet.core._base import Struct
 from carnet.core.errors import CarnetError
 from carnet.core.instant import MINUTE
+from carnet.core.model import BACKDATE_SECONDS
 from carnet.formats.checkpoint import Checkpoint, read_checkpoint, verify_checkpoint
 from carnet.formats.keys import PublicKey
 from carnet.server.domain.proof.chain_check import ChainCheck
@@ -127,10 +128,12 @@ def _unlogged(reader: ProofReader, logged_at: int | None) -> tuple[int, list[Fin
     """How much of what was issued waits for the log; what never should have to."""
     waiting = 0
     found: list[Finding] = []
-    # By the second in its id, as the log looks for it: `issued_at` is earlier than the signing, sometimes by days.
+    # By the second in its id, as the log looks for it: `issued_at` is earlier than the signing, sometimes by days. The
+    # id of a signed license key has no second of its own.
     recent = "" if logged_at is None else before_second(logged_at - MINUTE)
     for row in reader.unlogged():
-        if row.jti > recent:
+        is_key = row.kind == "license-key"
+        if row.jti > recent or (is_key and row.issued_at + BACKDATE_SECONDS > (logged_at or 0) - MINUTE):
             waiting += 1
         elif len(found) < KEPT:
             what = f"{row.jti} stands in the register among what is logged and is not: it was inserted."

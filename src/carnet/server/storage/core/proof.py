@@ -105,7 +105,9 @@ class ProofPart(CoreUnits):
 
         return await self._write(work)
 
-    async def scan_chain(self, *, after: int, limit: int, kinds: tuple[str, ...]) -> Scanned:
+    async def scan_chain(
+        self, *, after: int, limit: int, kinds: tuple[str, ...], actions: tuple[str, ...], most: int
+    ) -> Scanned:
         """See `ports.ProofStore`."""
         is_within = sa.and_(audit_chain.c.position > after, audit_chain.c.position <= after + limit)
         joined = audit_chain.join(audit, audit.c.seq == audit_chain.c.seq)
@@ -117,10 +119,21 @@ class ProofPart(CoreUnits):
             .where(is_within, audit.c.object_kind.in_(kinds), sa.not_(is_logged))
             .order_by(audit_chain.c.position)
         )
+        about = sa.select(audit.c.object_id).select_from(joined).where(is_within, audit.c.action.in_(actions))
+        signed_keys = (
+            sa.select(issuances)
+            .where(issuances.c.license_id.in_(about), issuances.c.kind == "license-key")
+            .where(sa.not_(sa.exists().where(log_leaves.c.jti == issuances.c.jti)))
+            .order_by(issuances.c.jti)
+            .limit(most)
+        )
 
         def work(connection: sa.Connection) -> Scanned:
-            found = tuple((row[0], audit_row(row[1:])) for row in connection.execute(events))
-            return Scanned(oldest_at=connection.scalar(oldest), events=found)
+            return Scanned(
+                oldest_at=connection.scalar(oldest),
+                events=tuple((row[0], audit_row(row[1:])) for row in connection.execute(events)),
+                signed_keys=tuple(issued_row(row) for row in connection.execute(signed_keys)),
+            )
 
         return await self._read(work)
 
