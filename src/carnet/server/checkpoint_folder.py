@@ -23,6 +23,8 @@ from carnet.server.files import sync_folder
 
 _NAME: Final = re.compile(r"\d{4}-\d{2}-\d{2}\.txt")
 _END: Final = "\n\n"
+_MARK: Final = "\u2014 "
+_OURS: Final = "carnet/"
 _MODE: Final = 0o644
 """A checkpoint holds nothing that may not be known; whoever collects them may read them."""
 
@@ -94,19 +96,23 @@ class CheckpointFolder:
 
 
 def _notes(content: str) -> list[str]:
-    """The notes of a file: each is a text and its signatures, with an empty line between them and one behind."""
+    """The notes of a file, a text and its signatures each, and whatever else stands between them by itself."""
     pieces = content.removesuffix(_END).split(_END) if content else []
-    whole = [f"{text}{_END}{signed}\n" for text, signed in zip(pieces[::2], pieces[1::2], strict=False)]
-    return [*whole, pieces[-1]] if len(pieces) % 2 else whole
+    notes: list[str] = []
+    for piece in pieces:
+        if piece.startswith(_MARK) and notes and not notes[-1].endswith("\n"):
+            notes[-1] += f"{_END}{piece}\n"
+        else:
+            notes.append(piece)
+    return notes
 
 
 def _without_torn_note(content: str) -> str:
-    """*content* up to the end of its last whole note."""
-    if content.endswith(_END) and content.count(_END) % 2 == 0:
-        return content
-    pieces = content.split(_END)
-    kept = (len(pieces) - 1) // 2 * 2
-    return "".join(f"{piece}{_END}" for piece in pieces[:kept])
+    """*content* up to the end of its last whole note, or of what somebody else wrote behind that."""
+    *pieces, _ = content.split(_END)
+    if pieces and pieces[-1].startswith(_OURS):
+        pieces.pop()  # a text without its signatures
+    return "".join(f"{piece}{_END}" for piece in pieces)
 
 
 @contextmanager
