@@ -119,20 +119,20 @@ class ProofPart(CoreUnits):
             .where(is_within, audit.c.object_kind.in_(kinds), sa.not_(is_logged))
             .order_by(audit_chain.c.position)
         )
-        about = sa.select(audit.c.object_id).select_from(joined).where(is_within, audit.c.action.in_(actions))
-        signed_keys = (
-            sa.select(issuances)
-            .where(issuances.c.license_id.in_(about), issuances.c.kind == "license-key")
-            .where(sa.not_(sa.exists().where(log_leaves.c.jti == issuances.c.jti)))
-            .order_by(issuances.c.jti)
-            .limit(most)
-        )
+        about = sa.select(audit.c.object_id).distinct().select_from(joined)
+        about = about.where(is_within, audit.c.action.in_(actions))
+        # In no order and without a bound: either would tempt a planner to go through all that was ever issued.
+        keys = sa.select(issuances).where(issuances.c.kind == "license-key")
+        keys = keys.where(sa.not_(sa.exists().where(log_leaves.c.jti == issuances.c.jti)))
 
         def work(connection: sa.Connection) -> Scanned:
+            ids = list(connection.scalars(about))
+            named = connection.execute(keys.where(issuances.c.license_id.in_(ids))) if ids else ()
+            signed = [issued_row(row) for row in named]
             return Scanned(
                 oldest_at=connection.scalar(oldest),
                 events=tuple((row[0], audit_row(row[1:])) for row in connection.execute(events)),
-                signed_keys=tuple(issued_row(row) for row in connection.execute(signed_keys)),
+                signed_keys=tuple(sorted(signed, key=lambda each: each.jti)[:most]),
             )
 
         return await self._read(work)
