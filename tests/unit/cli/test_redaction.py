@@ -52,7 +52,8 @@ def test_no_sentence_of_our_errors_is_taken_for_a_key() -> None:
 @pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: page.name)
 def test_no_sentence_of_the_documentation_is_taken_for_a_key(page: Path) -> None:
     for line in page.read_text().splitlines():
-        if not re.search(r"`[^`]{20,}`|--fingerprint|nonce|SHA256with|--key-spec", line):  # what is no prose may look like a key
+        # What is no prose may look like a key.
+        if not re.search(r"`[^`]{20,}`|--fingerprint|nonce|SHA256with|--key-spec", line):
             assert redact(line) == line
 
 
