@@ -197,7 +197,8 @@ def test_sec_21_a_fourth_person_comes_one_goes_and_three_must_sign_from_then_on(
     begun = board.json("key", "announce", "token")
     carried = board.folder / "ana" / "next.json"
     shutil.copy(begun["draft"], carried)
-    stranger = carnet("key", "ceremony", "sign", carried, "--root-key", board.key("ana"), "--yes", "--json")
+    agreed: Words = ["--yes", "--anchor", board.made["anchor"], "--json"]
+    stranger = carnet("key", "ceremony", "sign", carried, "--root-key", board.key("ana"), *agreed)
     assert stranger.problem["code"] == "not_a_root_key"
 
 
@@ -208,6 +209,8 @@ def test_whoever_signs_is_asked_and_told_what_they_sign_and_sees_another_install
     asked: Words = ["key", "ceremony", "sign", draft, "--root-key", board.key("ana")]
     nobody = carnet(*asked, "--json")
     assert (nobody.code, nobody.problem["code"]) == (exits.USAGE, "confirmation_needed")
+    blind = carnet(*asked, "--yes", "--json")
+    assert (blind.code, blind.problem["code"]) == (exits.USAGE, "confirmation_needed")
     other = carnet(*asked, "--yes", "--anchor", "0" * 64, "--json")
     assert other.problem["code"] == "wrong_anchor"
     read = carnet(*asked, "--dry-run")
@@ -217,9 +220,10 @@ def test_whoever_signs_is_asked_and_told_what_they_sign_and_sees_another_install
     # What was changed on the way is found, whatever it is.
     content = json.loads(Path(draft).read_text())
     bent = tmp_path / "bent.json"
+    agreed: Words = ["--yes", "--anchor", board.made["anchor"], "--json"]
     for member, value in (("format", "x"), ("roots", []), ("payload", "e30="), ("signatures", [1]), ("roots", ["{}"])):
         bent.write_text(json.dumps({**content, member: value}))
-        run = carnet("key", "ceremony", "sign", bent, "--root-key", board.key("ana"), "--yes", "--json")
+        run = carnet("key", "ceremony", "sign", bent, "--root-key", board.key("ana"), *agreed)
         assert run.code == exits.FAILED
         assert run.problem["code"]
 

@@ -89,13 +89,19 @@ def sign(options: argparse.Namespace, out: Output) -> int:
 
 def _agree(options: argparse.Namespace, draft: RootDraft, out: Output) -> None:
     """Ask whoever signs, unless they said so beforehand."""
+    if options.yes and options.anchor is None:
+        raise UsageError(
+            "confirmation_needed",
+            "Nothing here says whose draft this should be, and nobody is asked.",
+            "Add --anchor with the anchor that you wrote down when the installation was made.",
+        )
     if options.yes:
         return
     if not interactive() or out.json:
         raise UsageError(
             "confirmation_needed",
             "Nobody is there who can be asked whether this is to be signed.",
-            "Read it with --dry-run, then say --yes.",
+            "Read it with --dry-run, then say --yes and --anchor.",
         )
     out.say("")
     out.say("Is the anchor the one that you wrote down when the installation was made, and is this what was agreed on?")

@@ -101,7 +101,9 @@ def _add_ceremony(group: argparse._SubParsersAction[Parser]) -> None:
     _add_root_keys(sign)
     sign.add_argument("--anchor", metavar="HEX", help="refuse a draft of any other installation than this anchor's")
     sign.add_argument("--output", metavar="FILE", help="where the signed draft goes (default: beside the draft)")
-    sign.add_argument("--yes", action="store_true", help="sign without being asked, having read it before")
+    sign.add_argument(
+        "--yes", action="store_true", help="sign without being asked, having read it before; needs --anchor"
+    )
     _add_dry_run(sign)
     finish = leaf(
         group, "finish", "bring signed drafts back; where they are enough, put the next root in force", _finish
