@@ -4,10 +4,12 @@ Debian packages for the tests, unpacked below the environment: nothing is instal
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 NEVER = ("libc6", "libc-bin", "libgcc-s1", "libstdc++6", "python3", "python3.11", "dpkg", "perl")
@@ -16,6 +18,36 @@ NEVER = ("libc6", "libc-bin", "libgcc-s1", "libstdc++6", "python3", "python3.11"
 
 class Unavailable(Exception):  # noqa: N818 - a fact about this machine, not an error of the program
     """Why something cannot be prepared here, as a sentence."""
+
+
+def prepare_once(place: Path, wanted: dict[str, object], doing: str, make: Callable[[], dict[str, object]]) -> int:
+    """
+    Make *place* with *make*, unless it was made as *wanted* before, and keep what came of it in ``<name>.json`` there.
+
+    Args:
+        place: A directory; emptied first.
+        wanted: What a record of before must say to be left alone.
+        doing: What is told while it is made.
+        make: Returns what to record beside *wanted*; an error of it is recorded and told, and it is tried again the
+            next time.
+
+    Returns:
+        0 always: the tests say what is missing.
+    """
+    record = place / f"{place.name}.json"
+    if record.is_file() and wanted.items() <= json.loads(record.read_text(encoding="utf-8")).items():
+        return 0
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    print(f"-- {doing}", flush=True)
+    try:
+        found = {**wanted, **make()}
+    except (Unavailable, OSError, subprocess.SubprocessError) as reason:
+        why = f"{reason} {(getattr(reason, 'stderr', None) or '')[-300:]}".strip()
+        print(f"   not here: {why}", flush=True)
+        found = {"missing": why}
+    record.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    return 0
 
 
 def unpack(place: Path, wanted: list[str], always: tuple[str, ...], what: str) -> Path:

@@ -8,16 +8,14 @@ they are missing; the tests of windows then say so too, and everything else runs
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tools.debian_packages import Unavailable, unpack
+from tools.debian_packages import Unavailable, prepare_once, unpack
 
 VERSION = 2
 """Counts up when what is prepared changes."""
@@ -37,19 +35,8 @@ _OWN_PROGRAMS = b"bin\0"
 def main(argv: list[str]) -> int:
     """Prepare ``argv[1]/display``. Always 0: what is missing is said, here and by the tests."""
     place = Path(argv[1]).resolve() / "display"
-    record = place / "display.json"
-    if record.is_file() and json.loads(record.read_text(encoding="utf-8")).get("version") == VERSION:
-        return 0
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir(parents=True)
-    print("-- preparing a virtual display for the tests of windows", flush=True)
-    try:
-        found: dict[str, object] = {"version": VERSION, **_prepare(place)}
-    except (Unavailable, OSError, subprocess.SubprocessError) as reason:
-        print(f"   not here: {reason}", flush=True)
-        found = {"missing": str(reason)}  # without a version: the next time it is tried again
-    record.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    return 0
+    doing = "preparing a virtual display for the tests of windows"
+    return prepare_once(place, {"version": VERSION}, doing, lambda: _prepare(place))
 
 
 def _prepare(place: Path) -> dict[str, object]:

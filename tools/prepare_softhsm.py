@@ -8,16 +8,13 @@ is asked. Where it cannot be had, `softhsm.json` says why, the tests that need a
 from __future__ import annotations
 
 import ctypes
-import json
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tools.debian_packages import Unavailable, unpack  # noqa: E402 - found on the path that is set above
+from tools.debian_packages import Unavailable, prepare_once, unpack  # noqa: E402 - found on the path that is set above
 
 VERSION = 1
 """Counts up when what is prepared changes."""
@@ -28,19 +25,8 @@ PACKAGES = ("softhsm2", "libsofthsm2")
 def main(argv: list[str]) -> int:
     """Prepare ``argv[1]/softhsm``. Always 0: what is missing is said, here and by the tests."""
     place = Path(argv[1]).resolve() / "softhsm"
-    record = place / "softhsm.json"
-    if record.is_file() and json.loads(record.read_text(encoding="utf-8")).get("version") == VERSION:
-        return 0
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir(parents=True)
-    print("-- preparing a PKCS#11 token in software for the tests of signers", flush=True)
-    try:
-        found: dict[str, object] = {"version": VERSION, **_prepare(place)}
-    except (Unavailable, OSError, subprocess.SubprocessError) as reason:
-        print(f"   not here: {reason}", flush=True)
-        found = {"missing": str(reason)}  # without a version: the next time it is tried again
-    record.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    return 0
+    doing = "preparing a PKCS#11 token in software for the tests of signers"
+    return prepare_once(place, {"version": VERSION}, doing, lambda: _prepare(place))
 
 
 def _prepare(place: Path) -> dict[str, object]:

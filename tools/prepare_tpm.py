@@ -10,17 +10,14 @@ why, the tests that need a TPM say so too, and everything else runs.
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tools.debian_packages import Unavailable, run, unpack  # noqa: E402 - found on the path that is set above
+from tools.debian_packages import Unavailable, prepare_once, run, unpack  # noqa: E402 - found on the path that is set above
 
 VERSION = 1
 """Counts up when what is prepared changes."""
@@ -34,23 +31,9 @@ def main(argv: list[str]) -> int:
     """Prepare ``argv[1]/tpm``. Always 0: what is missing is said, here and by the tests."""
     environment = Path(argv[1]).resolve()
     place = environment / "tpm"
-    record = place / "tpm.json"
-    wanted = {"version": VERSION, "lock": hashlib.sha256(LOCK.read_bytes()).hexdigest()}
-    if record.is_file() and wanted.items() <= json.loads(record.read_text(encoding="utf-8")).items():
-        return 0
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir(parents=True)
-    print("-- preparing a software TPM for the tests (builds its binding: half a minute)", flush=True)
-    began = time.monotonic()
-    try:
-        found: dict[str, object] = {**wanted, **_prepare(place, environment)}
-        print(f"   ready after {time.monotonic() - began:.0f} s", flush=True)
-    except (Unavailable, OSError, subprocess.SubprocessError) as reason:
-        said = (getattr(reason, "stderr", None) or "")[-300:]
-        print(f"   not here: {reason} {said}", flush=True)
-        found = {"missing": f"{reason} {said}".strip()}  # without a version: the next time it is tried again
-    record.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    return 0
+    wanted: dict[str, object] = {"version": VERSION, "lock": hashlib.sha256(LOCK.read_bytes()).hexdigest()}
+    doing = "preparing a software TPM for the tests (builds its binding: half a minute)"
+    return prepare_once(place, wanted, doing, lambda: _prepare(place, environment))
 
 
 def _prepare(place: Path, environment: Path) -> dict[str, object]:
