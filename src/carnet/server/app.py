@@ -18,6 +18,7 @@ from carnet.server.api.admin.keys import KEY_HANDLERS
 from carnet.server.api.admin.leases import LEASE_ADMIN_HANDLERS
 from carnet.server.api.admin.license_models import MODEL_HANDLERS
 from carnet.server.api.admin.licenses import LICENSE_HANDLERS
+from carnet.server.api.admin.register import REGISTER_HANDLERS
 from carnet.server.api.auth import AdminGuard
 from carnet.server.api.body import StrictRequest
 from carnet.server.api.caching import SHORT, Cacheable
@@ -81,6 +82,7 @@ def create_app(installation: Installation, siblings: Siblings | None = None) -> 
             *BULK_HANDLERS,
             *MODEL_HANDLERS,
             *EVENT_HANDLERS,
+            *REGISTER_HANDLERS,
         ],
         guards=[AdminGuard(installation.apikeys, installation.reach)],
         request_max_body_size=MAX_ADMIN_BODY,
@@ -101,6 +103,8 @@ def create_app(installation: Installation, siblings: Siblings | None = None) -> 
             "changes": _given(installation.changes),
             "enrolments": _given(installation.enrolments),
             "outbox": _given(installation.outbox),
+            "checking": _given(installation.checking),
+            "never_issued": _given(installation.never_issued),
         },
     )
     contract: list[Cacheable] = []

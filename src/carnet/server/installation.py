@@ -49,6 +49,7 @@ from carnet.server.domain.proof.checkpoints import Checkpoints
 from carnet.server.domain.proof.growing import Log
 from carnet.server.domain.proof.sealing import AuditSealer
 from carnet.server.domain.reissue.checking import ArtifactChecking
+from carnet.server.domain.reissue.listing import NeverIssued
 from carnet.server.domain.reissue.seen import SeenArtifacts
 from carnet.server.domain.reissue.service import ReissueService
 from carnet.server.domain.reissue.signing import BundleMaker
@@ -116,7 +117,7 @@ class Installation:
         keys, issuer = GuardedKeys(trust, guard), opened.record.issuer
         ring = trust.ring
         vault = KeyVault(opened.pepper, SealingBox(opened.seal, random))
-        self.lists = StatusLists(storage, status)
+        self.lists = StatusLists(storage, status, ring)
         issuing = Issuing(keys=keys, ring=ring, issuer=issuer, status=self.lists, ids=ids, random=random)
         self.settings = settings
         self.issuer = issuer
@@ -214,8 +215,9 @@ class Installation:
             schema=REVISION,
             secret=opened.seal,
         )
+        pause = asyncio.sleep if isinstance(clock, SystemClock) else None
         self.publisher = StatusPublisher(
-            storage=storage, clock=clock, keys=keys, ring=ring, issuer=issuer, places=status, lists=self.lists
+            storage, clock, keys, ring, issuer, places=status, lists=self.lists, pause=pause
         )
         self.sealer, self.log = AuditSealer(storage, issuer), Log(storage)
         self.checkpoints = Checkpoints(
@@ -232,6 +234,7 @@ class Installation:
         self.upkeep = Upkeep(storage, clock, keep_events_days=settings.keep_events_days)
         self.terms, self.pools = TermWatch(storage, clock, ids), PoolWatch(storage, clock, ids)
         self.checking = ArtifactChecking(storage=storage, clock=clock, vault=vault, seen=self.seen)
+        self.never_issued = NeverIssued(storage)
         self.reissue = ReissueService(
             storage=storage,
             clock=clock,

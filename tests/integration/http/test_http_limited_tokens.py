@@ -12,9 +12,12 @@ from typing import Any, TypeAlias
 import httpx2
 import pytest
 
+from carnet.core._base import replace
+from carnet.formats.license_token import issue_license_token, verify_license_token
 from carnet.server.domain.apikeys.commands import SCOPES
 from carnet.server.records import ApiKey
 from carnet.server.storage.rows.access import api_key_from, api_key_values
+from support.drills import stolen
 from support.vendor import Vendor, fingerprint
 
 Ids: TypeAlias = dict[str, str]
@@ -57,8 +60,8 @@ QUERIES: dict[str, tuple[str, ...]] = {
     "listLeases": ("license_id",),
 }
 FILTERED = {
-    "bulkChange", "createCustomer", "exportKeys", "exportLicenses", "findLicense", "importLicenses", "listCustomers",
-    "listKeys", "listLicenses", "listProducts",
+    "bulkChange", "checkArtifact", "createCustomer", "exportKeys", "exportLicenses", "findLicense", "importLicenses",
+    "listCustomers", "listKeys", "listLicenses", "listNeverIssued", "listProducts",
 }  # fmt: skip
 """What shows and does only what is within reach; each has a test of its own below."""
 
@@ -278,6 +281,38 @@ def test_sec_36_a_key_finds_only_licenses_that_are_theirs(
     hidden, unknown = find(foreign.license["key"]), find("00000-00000-00000-00000-00000")
     assert (hidden.status_code, hidden.json()["code"]) == (404, "license_not_found")
     assert hidden.json()["detail"] == unknown.json()["detail"]
+
+
+def test_sec_36_a_file_of_another_product_is_neither_judged_nor_recorded_nor_listed(
+    vendor: Vendor, own: House, foreign: House, token: str
+) -> None:
+    def judge(text: str) -> httpx2.Response:
+        headers = {"Authorization": f"Bearer {token}"}
+        return vendor.http.post("/v1/admin/artifacts/check", content=text, headers=headers)
+
+    def forged(house: House) -> str:
+        genuine = verify_license_token(issued(house), vendor.ring)
+        return issue_license_token(replace(genuine, id=f"of {house.product}"), stolen(vendor.installation, "token"))
+
+    def issued(house: House) -> str:
+        return str(vendor.ask("activate", house.license, house.ids["device"]).json()["token"])
+
+    assert judge(issued(own)).json()["verdict"] == "issued"
+    assert judge(forged(own)).json()["verdict"] == "never_issued"
+    for text in (issued(foreign), forged(foreign)):
+        hidden = judge(text)
+        assert (hidden.status_code, hidden.json()["code"]) == (404, "product_not_found")
+    everything = vendor.admin("GET", "/never-issued").json()["items"]
+    assert f"of {foreign.product}" not in {each["jti"] for each in everything}
+    headers = {"Authorization": f"Bearer {vendor.admin_token}"}
+    vendor.http.post("/v1/admin/artifacts/check", content=forged(foreign), headers=headers)
+    for query in ("", "?proved=true", f"?product={own.product}", "?limit=1"):
+        listed = vendor.admin("GET", f"/never-issued{query}", token=token).json()
+        assert [each["jti"] for each in listed["items"]] == [f"of {own.product}"]
+        assert not listed["has_more"]
+    unknown = vendor.admin("GET", "/never-issued?product=no-such-product", token=token)
+    hidden = vendor.admin("GET", f"/never-issued?product={foreign.product}", token=token)
+    assert told(hidden, foreign.ids) == told(unknown, NOTHING)
 
 
 def test_sec_36_a_change_of_many_leaves_other_products_alone(vendor: Vendor, token: str) -> None:

@@ -280,14 +280,14 @@ class CompromiseStory:
         told = self.stage.vendor("key", "never-issued", f"--kid={self._kid}")
         (item,) = told["items"]
         must(item["proved"] and item["times"] > 1, f"The forged file was seen {item['times']} times.")
-        must(item["license"] is not None, "Nothing says whose device held it.")
+        must(item["license_id"] is not None, "Nothing says whose device held it.")
         report = {
             name: self._report[name] for name in ("reissued", "artifacts", "bundles", "milliseconds", "per_second")
         }
         return Scene(
             commands=("carnet key never-issued",),
             happened=(
-                f"Seen and never issued: {item['jti']}, {item['times']} times, on the license {item['license']}."
+                f"Seen and never issued: {item['jti']}, {item['times']} times, on the license {item['license_id']}."
                 " Every step is in the audit, and the vendor can prove it. The figures of the drill:"
             ),
             shown=json.dumps(report),

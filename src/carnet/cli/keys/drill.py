@@ -50,6 +50,8 @@ class Drilled(Struct):
 
     def to_json(self) -> dict[str, Any]:
         """For programs."""
+        from carnet.server.domain.documents import stranger_json
+
         done = self.reissued
         return {
             "kid": done.kid,
@@ -166,19 +168,26 @@ def reissue(options: argparse.Namespace, out: Output, kid: str) -> int:
 
 
 def check_artifact(options: argparse.Namespace, out: Output) -> int:
-    """`carnet key check-artifact FILE`: exit code 1 where something was never issued."""
+    """`carnet key check-artifact FILE`: exit code 1 where something was never issued, or nobody can know."""
+    from carnet.server.domain.documents import checked_json
+
     with Path(options.file).open("rb") as file:
         data = file.read(_MAX_FILE + 1)
     checked = administer(options, out, lambda installation: installation.checking.check(data))
-    out.data({"items": [_checked_json(each) for each in checked]}, "\n\n".join(map(_checked_text, checked)))
+    out.data({"items": [checked_json(each) for each in checked]}, "\n\n".join(map(_checked_text, checked)))
     if all(each.verdict == "as_issued" for each in checked):
         return exits.OK
+    if all(each.verdict in {"as_issued", "cannot_know"} for each in checked):
+        out.say("The register was put back from a backup, and has lost that time. Look at what else you know of it.")
+        return exits.FAILED
     out.say("Somebody else has the key that signed this. End it at once: carnet key compromise KID")
     return exits.FAILED
 
 
 def never_issued(options: argparse.Namespace, out: Output) -> int:
     """`carnet key never-issued`: what was seen and never issued."""
+    from carnet.server.domain.documents import stranger_json
+
     kid = options.kid
 
     async def look(installation: Installation) -> tuple[tuple[Stranger, ...], int]:
@@ -196,25 +205,6 @@ def never_issued(options: argparse.Namespace, out: Output) -> int:
         out.say("Nothing of it is proved: devices told it, and a device can tell anything. Ask for the file, then:")
         out.say("carnet key check-artifact FILE")
     return exits.OK
-
-
-def stranger_json(stranger: Stranger) -> dict[str, Any]:
-    """A record, for programs."""
-    return {
-        "jti": stranger.jti,
-        "kind": stranger.kind,
-        "kid": stranger.kid,
-        "reason": stranger.reason,
-        "proved": stranger.proved,
-        "product": stranger.product,
-        "license": stranger.license_id,
-        "activation": stranger.activation_id,
-        "issued_at": str(stranger.issued_at),
-        "expires_at": str(stranger.expires_at),
-        "first_seen_at": str(stranger.first_seen_at),
-        "last_seen_at": str(stranger.last_seen_at),
-        "times": stranger.times,
-    }
 
 
 def stranger_table(strangers: tuple[Stranger, ...]) -> str:
@@ -236,29 +226,13 @@ def stranger_table(strangers: tuple[Stranger, ...]) -> str:
     return table(columns, rows, "Nothing was seen that was never issued.")
 
 
-def _checked_json(checked: CheckedArtifact) -> dict[str, Any]:
-    grant = checked.grant
-    return {
-        "verdict": checked.verdict,
-        "differs": list(checked.differs),
-        "kind": grant.kind,
-        "jti": grant.id,
-        "kid": grant.kid,
-        "key_state": checked.key_state,
-        "product": grant.product,
-        "license": grant.license_id,
-        "activation": grant.activation_id,
-        "issued_at": str(grant.issued_at),
-        "expires_at": None if grant.offline_until is None else str(grant.offline_until),
-    }
-
-
 def _checked_text(checked: CheckedArtifact) -> str:
     grant = checked.grant
     said = {
         "as_issued": "issued here, exactly as it is",
         "unknown": "NEVER ISSUED HERE, though a key of ours signed it",
         "differs": f"NOT AS ISSUED: it differs in {', '.join(checked.differs)}",
+        "cannot_know": "nobody can know: it says that it was issued in a time which was lost with a restore",
     }[checked.verdict]
     return facts(
         [

@@ -44,6 +44,7 @@ SCOPES_OF_CHANGES: Final[Mapping[str, Scope]] = {
     "replaceSeat": "support",
     "revokeEnrolment": "support",
     "correctUsage": "support",
+    "checkArtifact": "support",
     "revealKey": "keys",
     "exportKeys": "keys",
 }

@@ -32,6 +32,7 @@ from carnet.server.records import ApiKey
 FILTERED: Final = frozenset(
     {
         "bulkChange",
+        "checkArtifact",
         "createCustomer",
         "exportKeys",
         "exportLicenses",
@@ -40,6 +41,7 @@ FILTERED: Final = frozenset(
         "listCustomers",
         "listKeys",
         "listLicenses",
+        "listNeverIssued",
         "listProducts",
     }
 )

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from carnet.server.domain.enrolment.commands import EnrolmentView
     from carnet.server.domain.licenses.commands import CreatedLicense, LicenseView
     from carnet.server.domain.metering.commands import MeterView, UseResult
+    from carnet.server.domain.reissue.checking import CheckedArtifact
     from carnet.server.ports import Delivery
+    from carnet.server.ports.never_issued import Stranger
     from carnet.server.records import AuditEntry, CompatibilityKey, Customer, Event, Product, StoredPolicy
 
 
@@ -246,4 +248,41 @@ def audit_json(entry: AuditEntry) -> dict[str, Any]:
         "object_kind": entry.object_kind,
         "object_id": entry.object_id,
         "details": dict(entry.details),
+    }
+
+
+def stranger_json(stranger: Stranger) -> dict[str, Any]:
+    """An artifact that was seen and never issued; what it says of itself may be a lie."""
+    return {
+        "jti": stranger.jti,
+        "kind": stranger.kind,
+        "kid": stranger.kid,
+        "reason": stranger.reason,
+        "proved": stranger.proved,
+        "product": stranger.product,
+        "license_id": stranger.license_id,
+        "activation_id": stranger.activation_id,
+        "issued_at": str(stranger.issued_at),
+        "expires_at": str(stranger.expires_at),
+        "first_seen_at": str(stranger.first_seen_at),
+        "last_seen_at": str(stranger.last_seen_at),
+        "times": stranger.times,
+    }
+
+
+def checked_json(checked: CheckedArtifact) -> dict[str, Any]:
+    """What the register says of an artifact; `expires_at` null means never."""
+    grant = checked.grant
+    return {
+        "verdict": checked.verdict,
+        "differs": list(checked.differs),
+        "kind": grant.kind,
+        "jti": grant.id,
+        "kid": grant.kid,
+        "key_state": checked.key_state,
+        "product": grant.product,
+        "license_id": grant.license_id,
+        "activation_id": grant.activation_id,
+        "issued_at": str(grant.issued_at),
+        "expires_at": text_of(grant.offline_until),
     }

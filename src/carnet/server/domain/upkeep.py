@@ -14,6 +14,13 @@ KEEP_EVENTS_DAYS: Final = 90
 KEEP_COUNTS_DAYS: Final = 800
 """Two years and a bit, so that a month can be compared with the same month of the years before."""
 
+KEEP_STRANGERS_DAYS: Final = 800
+"""
+How long an artifact that was never issued is kept in the list after it was seen last: as long as counts. Which license
+it came with is worth knowing while somebody may still hold it; that it came at all stands in the audit, which is
+forgotten by nobody (SEC-24). One that is seen again after that is told of again.
+"""
+
 _LOT: Final = 500
 
 
@@ -38,12 +45,16 @@ class Upkeep:
         return False
 
     async def forget_traffic(self) -> bool:
-        """Forget some empty rate limits, used device proofs, and counts of years ago; whether there may be more."""
+        """
+        Forget some empty rate limits, used device proofs, and counts and strangers of years ago; whether there may be
+        more.
+        """
         now = self._clock.now()
         forgotten = (
             await self._storage.forget_charges(now_ns=int(now) * 1_000_000_000, limit=_LOT),
             await self._storage.forget_proofs(now, limit=_LOT),
             await self._storage.forget_counts(before_day=int(now) // DAY_SECONDS - KEEP_COUNTS_DAYS, limit=_LOT),
+            await self._storage.forget_strangers(before=Instant(max(0, now - KEEP_STRANGERS_DAYS * DAY)), limit=_LOT),
         )
         return max(forgotten) == _LOT
 

@@ -92,7 +92,7 @@ def jobs_of(
         Job(
             name="forget-traffic",
             every_seconds=10 * MINUTE,
-            about="forget empty rate limits, used device proofs, and counts of years ago",
+            about="forget empty rate limits, used device proofs, and counts and forgeries of years ago",
             run=upkeep.forget_traffic,
         ),
         Job(

@@ -50,6 +50,30 @@ class Stranger(Struct):
     times: int = 1
 
 
+class StrangerFilter(Struct):
+    """
+    Which of them; None: whatever it is.
+
+    Attributes:
+        kid: Those that name this key.
+        products: Those of these products, as they say.
+        proved: Those that we saw ourselves, or those that devices only told.
+    """
+
+    kid: str | None = None
+    products: tuple[str, ...] | None = None
+    proved: bool | None = None
+
+
+class StrangerPlace(Struct):
+    """Where one stands among them, by when it was seen first: nothing in it ever changes."""
+
+    first_seen_at: Instant
+    jti: str
+    kid: str
+    expires_at: Instant
+
+
 class NeverIssuedStore(Protocol):
     """What was seen, beside the register of what was issued."""
 
@@ -85,4 +109,14 @@ class NeverIssuedStore(Protocol):
 
     async def count_strangers(self, *, kid: str | None) -> int:
         """How many these are in all."""
+        ...
+
+    async def list_strangers(
+        self, which: StrangerFilter, *, after: StrangerPlace | None, limit: int
+    ) -> tuple[Stranger, ...]:
+        """Those that were first seen last, at most *limit*, from the one behind *after* on."""
+        ...
+
+    async def forget_strangers(self, *, before: Instant, limit: int) -> int:
+        """Forget those that were seen last before then, so many at most; how many."""
         ...

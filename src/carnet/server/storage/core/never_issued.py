@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from carnet.core._base import replace
 from carnet.core.instant import Instant
-from carnet.server.ports.never_issued import Stranger
+from carnet.server.ports.never_issued import Stranger, StrangerFilter, StrangerPlace
 from carnet.server.records import AuditEntry, Event, Issuance
 from carnet.server.storage import rows
 from carnet.server.storage.core.unit import CoreUnits, add_audit, add_events
@@ -82,6 +82,39 @@ class NeverIssuedPart(CoreUnits):
         """See `ports.NeverIssuedStore`."""
         query = _about(sa.select(sa.func.count()).select_from(never_issued), kid)
         return await self._read(lambda connection: connection.scalar(query) or 0)
+
+    async def list_strangers(
+        self, which: StrangerFilter, *, after: StrangerPlace | None, limit: int
+    ) -> tuple[Stranger, ...]:
+        """See `ports.NeverIssuedStore`."""
+        table = never_issued
+        query = _about(sa.select(table), which.kid)
+        if which.products is not None:
+            query = query.where(table.c.product.in_(which.products))
+        if which.proved is not None:
+            query = query.where(table.c.proved == int(which.proved))
+        place = (table.c.first_seen_at, table.c.jti, table.c.kid, table.c.expires_at)
+        if after is not None:
+            values = (int(after.first_seen_at), after.jti, after.kid, int(after.expires_at))
+            query = query.where(sa.tuple_(*place) < sa.tuple_(*values))
+        return await self._all(query.order_by(*(each.desc() for each in place)).limit(limit), stranger_from)
+
+    async def forget_strangers(self, *, before: Instant, limit: int) -> int:
+        """See `ports.NeverIssuedStore`."""
+        table = never_issued
+        is_over = table.c.last_seen_at < int(before)
+        key = tuple(table.primary_key.columns)
+        some = sa.select(*key).where(is_over).limit(limit)
+        if not await self._one(some.limit(1), bool):
+            return 0
+
+        def work(connection: sa.Connection) -> int:
+            # As whoever adds to them: one that comes again in this moment is either counted or told of anew.
+            connection.execute(sa.select(installation.c.issuer).with_for_update())
+            chosen = [tuple(row) for row in connection.execute(some)]
+            return connection.execute(sa.delete(table).where(sa.tuple_(*key).in_(chosen))).rowcount
+
+        return await self._write(work)
 
 
 def _told_of(connection: sa.Connection, licenses: set[str]) -> Counter[str | None]:
