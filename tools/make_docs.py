@@ -60,7 +60,7 @@ def codes_page() -> str:
     """docs/reference/codes.md."""
     from carnet.core.lease_reasons import LEASE_REASONS, lease_reason
     from carnet.core.reasons import REASONS
-    from carnet.server.api.problems import PROBLEMS
+    from carnet.server.api.problem_kinds import PROBLEMS
 
     text = CODES_HEAD
     for code in (*REASONS, *LEASE_REASONS):

@@ -14,7 +14,7 @@ from litestar.routes import HTTPRoute
 from carnet.server.api.body import read_body
 from carnet.server.api.links import LINKS
 from carnet.server.api.openapi import _without_none, documented
-from carnet.server.api.problems import PROBLEMS
+from carnet.server.api.problem_kinds import PROBLEMS
 from carnet.server.app import create_app
 from carnet.server.domain.apikeys.commands import CreateApiKey
 from carnet.server.records import OPERATOR

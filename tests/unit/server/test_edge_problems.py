@@ -21,7 +21,8 @@ from carnet.core.errors import (
 )
 from carnet.core.instant import Instant
 from carnet.core.reasons import REFUSALS
-from carnet.server.api.problems import PROBLEMS, from_carnet_error, from_unknown, problem, refusal
+from carnet.server.api.problem_kinds import PROBLEMS
+from carnet.server.api.problems import from_carnet_error, from_unknown, problem, refusal
 from carnet.server.domain.activations.refusals import PROOF_REASONS
 
 SPEC = Path(__file__).parents[3] / "specs" / "http-api.md"

@@ -10,7 +10,7 @@ from litestar.params import PathParameter
 
 from carnet.core.errors import CarnetError
 from carnet.server.api.caching import SHORT
-from carnet.server.api.problems import PROBLEMS, is_retryable, problem_type
+from carnet.server.api.problem_kinds import PROBLEMS, is_retryable, problem_type
 
 
 class ProblemExplained(msgspec.Struct, kw_only=True):

@@ -28,7 +28,8 @@ from carnet._version import __version__
 from carnet.server.api.auth import AdminGuard, needed_scope
 from carnet.server.api.links import links_of
 from carnet.server.api.preconditions import CHANGED, SHOWN
-from carnet.server.api.problems import PROBLEM_MEDIA_TYPE, PROBLEMS, Problem, is_retryable, problem_type
+from carnet.server.api.problem_kinds import PROBLEMS, is_retryable, problem_type
+from carnet.server.api.problems import PROBLEM_MEDIA_TYPE, Problem
 from carnet.server.api.reach import is_open_to_limited
 
 _REF: Final = "#/components/schemas/{name}"
