@@ -2,9 +2,9 @@
 An independent check of `specs/vectors/`: written from the pages of `specs/`, importing nothing of Carnet.
 
 `python tools/check_vectors.py` goes through the vectors of keys, license tokens, token profiles, answers, times, device
-proofs, root files, machine files and the clock with PyNaCl, pyca's AES, arithmetic of its own and the standard
-library's JSON. It compares outcome and code, and the values that it computes itself; it prints a line for each folder
-and each vector that it sees otherwise, and ends with 1 if there is one.
+proofs, root files and their drafts, checkpoints, log proofs, machine files and the clock with PyNaCl, pyca's AES,
+arithmetic of its own and the standard library's JSON. It compares outcome and code, and the values that it computes
+itself; it prints a line for each folder and each vector that it sees otherwise, and ends with 1 if there is one.
 
 It does not judge what a sealer of machine files must refuse, and counts those vectors as such. Where there is a time,
 it compares the outcome that product, device and times alone give, not the whole decision.
@@ -18,7 +18,6 @@ import re
 import sys
 import zlib
 from collections import Counter
-from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -27,15 +26,14 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT)]
 
 from tools.independent_clock import clock  # noqa: E402
-from tools.independent_keys import NAMES, fits, keys, load_key, thumbprint, trusted  # noqa: E402
+from tools.independent_keys import NAMES, fits, keys, trusted  # noqa: E402
+from tools.independent_log import checkpoint, log_proof, root_draft  # noqa: E402
 from tools.independent_machine_file import NotJudged, machine_file  # noqa: E402 - found on the path that is set above
 from tools.independent_profiles import token_profile  # noqa: E402
 from tools.independent_reading import (  # noqa: E402
     TEN_YEARS,
     Bad,
-    base64_padded,
     base64url,
-    canonical,
     check,
     check_entitlements,
     check_statuses,
@@ -45,18 +43,18 @@ from tools.independent_reading import (  # noqa: E402
     is_text,
     is_time,
     json_object,
-    kind,
     plain_decision,
     text_of,
     to_base64url,
 )
+from tools.independent_root import root_file  # noqa: E402
 
 VECTORS: Final = ROOT / "specs" / "vectors"
 
 NOT_GENUINE: Final = frozenset(
     "unknown_key retired_key compromised_key wrong_algorithm bad_signature below_threshold root_not_next wrong_issuer "  # noqa: SIM905 - a table of words
     "root_expired answer_not_bound proof_not_bound proof_out_of_time kid_mismatch license_mismatch device_mismatch "
-    "included_mismatch list_mismatch status_index_outside".split()
+    "included_mismatch list_mismatch status_index_outside not_in_log log_forked".split()
 )
 USAGE: Final = frozenset("license_unusable bad_token_settings bad_days wrong_key_type bad_grant bad_leeway".split())  # noqa: SIM905
 """The codes of the second layer and of wrong calls, from the pages; `does_not_open` is the third, others the first."""
@@ -247,129 +245,6 @@ def is_code(value: Any) -> bool:
     return isinstance(value, str) and re.fullmatch("[a-z0-9_]{1,255}", value) is not None
 
 
-# ── root.md ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-PAYLOAD_TYPE: Final = "application/vnd.carnet.root+json"
-Root = tuple[dict[str, Any], dict[str, bytes], list[tuple[str, bytes]], bytes]
-
-
-def read_root(data: bytes) -> Root:
-    """Content, root keys by id, signatures and signed bytes: steps 1 to 5 of root.md §5."""
-    check(len(data) <= 512_000, "too_large")
-    data = kind(data)
-    envelope = json_object(data, 512_000)
-    check(canonical(envelope) == data and data.isascii(), "bad_envelope")
-    check(envelope.keys() == {"payload", "payloadType", "signatures"}, "bad_envelope")
-    check(envelope["payloadType"] == PAYLOAD_TYPE, "wrong_type")
-    listed = envelope["signatures"]
-    check(isinstance(listed, list) and 1 <= len(listed) <= 32, "bad_envelope")
-    check(all(isinstance(one, dict) and one.keys() == {"keyid", "sig"} for one in listed), "bad_envelope")
-    check(all(is_kid(one["keyid"]) for one in listed), "bad_kid")
-    names = [one["keyid"] for one in listed]
-    check(names == sorted(set(names)), "bad_envelope")
-    signatures = [(one["keyid"], base64_padded(one["sig"])) for one in listed]
-    check(all(len(signature) == 64 for _, signature in signatures), "bad_envelope")
-    payload = base64_padded(envelope["payload"])
-    root = json_object(payload)
-    check(canonical(root) == payload, "bad_root")
-    check(is_integer(root.get("version"), 1, 2**53), "bad_root")
-    check(is_text(root.get("iss")) and is_time(root.get("iat")) and is_time(root.get("exp")), "bad_root")
-    check(root["iat"] < root["exp"] <= root["iat"] + TEN_YEARS, "bad_root")
-    formats = root.get("formats")
-    check(isinstance(formats, dict) and len(formats) <= 32, "bad_root")
-    check(all(is_integer(oldest, 1, 2**53) for oldest in root["formats"].values()), "bad_root")
-    root_keys = check_root_keys(root.get("keys"))
-    check(is_integer(root.get("threshold"), 1, len(root_keys)), "bad_root")
-    signed = b"DSSEv1 %d %b %d %b" % (len(PAYLOAD_TYPE), PAYLOAD_TYPE.encode(), len(payload), payload)
-    return root, root_keys, signatures, signed
-
-
-def check_root_keys(keys: Any) -> dict[str, bytes]:
-    """The root keys among *keys*, by id (root.md §3)."""
-    check(isinstance(keys, list) and 1 <= len(keys) <= 64, "bad_root")
-    ids = []
-    root_keys = {}
-    for key in keys:
-        check(isinstance(key, dict), "bad_root")
-        if key.get("alg") != "Ed25519":  # §7: keys of unknown algorithms count for nothing
-            continue
-        raw, roles = load_key(key["x"]), key.get("roles")
-        check(isinstance(roles, list) and roles and roles == sorted(set(roles)), "bad_root")
-        ids.append(thumbprint(key["x"]))
-        if "root" in roles:
-            root_keys[ids[-1]] = raw
-    check(len(ids) == len(set(ids)), "duplicate_key")
-    check(ids == sorted(ids), "bad_root")
-    return root_keys
-
-
-def signers(keys: dict[str, bytes], signatures: Iterable[tuple[str, bytes]], signed: bytes) -> int:
-    """How many distinct keys signed (root.md §5 step 6)."""
-    who = set()
-    for kid, signature in signatures:
-        if kid in keys and fits({"kty": "OKP", "x": to_base64url(keys[kid])}, signature, signed):
-            who.add(keys[kid])
-    return len(who)
-
-
-def root_file(vector: dict[str, Any]) -> str:
-    """The outcome of a root file, alone or as the next step from a trusted one (root.md §5, §6)."""
-    given = vector["input"]
-    if "offered" in given:
-        return root_chain(given, vector["expect"]["value"])
-    if "kid" in given:
-        ends = read_root(given["trusted"].encode())[0]["exp"]
-        now = int(datetime.fromisoformat(vector["now"]).timestamp())
-        check(now < ends or given["kid"] in given["known"], "root_expired")
-        return "ok"
-    data = text_of(given["root"]).encode()
-    root, keys, signatures, signed = read_root(data)
-    if "trusted" in given:
-        old, old_keys, _, _ = read_root(text_of(given["trusted"]).encode())
-        check(root["iss"] == old["iss"], "wrong_issuer")
-        check(root["version"] == old["version"] + 1, "root_not_next")
-        check(signers(old_keys, signatures, signed) >= old["threshold"], "below_threshold")
-    check(signers(keys, signatures, signed) >= root["threshold"], "below_threshold")
-    if "value" in vector["expect"]:
-        value = vector["expect"]["value"]
-        assert value["anchor"] == hashlib.sha256(kind(data)).hexdigest(), "anchor"
-        assert value["roles"]["root"] == {"kids": sorted(keys), "threshold": root["threshold"]}, "root keys"
-    return "ok"
-
-
-def root_chain(given: dict[str, Any], value: dict[str, Any]) -> str:
-    """Several root files after a trusted one (root.md §6)."""
-    held = [given["trusted"]]
-    forks = []
-    for text in given["offered"]:
-        newest = json.loads(base64_padded(json.loads(held[-1])["payload"]))["version"]
-        if len(held) - 1 == given.get("most", 256):
-            break
-        try:
-            root_file({"input": {"root": text, "trusted": held[-1]}, "expect": {}})
-            held.append(text)
-            continue
-        except Bad:
-            pass
-        try:
-            root_file({"input": {"root": text}, "expect": {}})
-            version = read_root(text.encode())[0]["version"]
-        except Bad:
-            version = newest + 1
-        if version > newest:
-            if len(held) > 1:
-                break
-        elif kind(text.encode()) != held[version - 1].encode():
-            root, keys, signatures, signed = read_root(text.encode())
-            old, old_keys, _, _ = read_root(held[max(version - 2, 0)].encode())
-            both = signers(keys, signatures, signed) >= root["threshold"]
-            both &= signers(old_keys, signatures, signed) >= old["threshold"]
-            forks.append({"version": version, "is_vouched": both})
-    newest = read_root(held[-1].encode())[0]["version"]
-    assert value == {"version": newest, "followed": len(held) - 1, "forks": forks}, "chain"
-    return "ok"
-
-
 # ── all of them ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 FOLDERS: Final = {
@@ -382,6 +257,9 @@ FOLDERS: Final = {
     "lease": lease_token,
     "status-list": status_list,
     "root": root_file,
+    "root-draft": root_draft,
+    "checkpoint": checkpoint,
+    "log-proof": log_proof,
     "machine-file": machine_file,
     "clock": clock,
 }

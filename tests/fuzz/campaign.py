@@ -158,16 +158,13 @@ def main() -> None:
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--engine", choices=("atheris", "random"), default="atheris")
     told = options.parse_args()
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    tests = Path(__file__).resolve().parents[1]
+    sys.path[:0] = [str(tests), str(tests.parent)]
     engine: ModuleType | None = None
     if told.engine == "atheris":
         engine = importlib.import_module("atheris")
         with engine.instrument_imports(include=["carnet.formats"], exclude=AFTER_REFUSAL, enable_loader_override=False):
-            import carnet.formats.jose_keys
-            import carnet.formats.machine_file
-            import carnet.formats.offline_token
-            import carnet.formats.root
-            import carnet.formats.signed_key  # noqa: F401 - these bring every parser, instrumented
+            import support.attack_parsers  # noqa: F401 - brings every parser, instrumented
     from support.attack_mutators import Mutator
     from support.attack_parsers import PARSERS, outcome_of
 

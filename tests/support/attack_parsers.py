@@ -29,12 +29,21 @@ from carnet.formats.license_key import heal_license_key
 from carnet.formats.license_token import verify_license_token
 from carnet.formats.offline_token import verify_offline_token
 from carnet.formats.root import next_root, read_root
+from carnet.formats.root_draft import read_draft
 from carnet.formats.signed_key import canonical_signed_key, issue_signed_key, verify_signed_key
 from carnet.formats.status_list import StatusList, issue_status_list, verify_status_list
 from carnet.formats.strict_json import dump_json, parse_json, parse_object
 from carnet.formats.support_code import Symptoms, read_support_code, write_support_code
 from carnet.formats.time_answer import TimeAnswer, issue_time_answer, verify_time_answer
-from support import machine_file_oracle, machine_files, offline_token_oracle, offline_tokens, roots, signed_key_oracle
+from support import (
+    attack_logs,
+    machine_file_oracle,
+    machine_files,
+    offline_token_oracle,
+    offline_tokens,
+    roots,
+    signed_key_oracle,
+)
 from support import signed_keys as keys
 from support.attack_mutators import Mutator
 from support.token_oracle import Refused, read_strictly
@@ -384,6 +393,24 @@ PARSERS: Final[dict[str, Parser]] = {
         craft=_resigned_jws(_PROOF),
     ),
     "root": Parser(seeds=(_ROOT_2, roots.ROOT_FILE), read=_read_root, craft=_resigned_root),
+    "root draft": Parser(
+        seeds=(attack_logs.DRAFT, attack_logs.DRAFT_OF_3),
+        read=read_draft,
+        craft=attack_logs.crafted_draft,
+        opinion=attack_logs.alike(attack_logs.draft_by_the_book, attack_logs.read_and_count),
+    ),
+    "checkpoint": Parser(
+        seeds=(attack_logs.signed_text(f"{attack_logs.ORIGIN}\n7\n{b64_encode(bytes(32))}\n").encode(),),
+        read=attack_logs.read_note,
+        craft=attack_logs.crafted_checkpoint,
+        opinion=attack_logs.alike(attack_logs.note_by_the_book, attack_logs.read_note),
+    ),
+    "log proof": Parser(
+        seeds=(attack_logs.PROOF, attack_logs.PROOF_OF_ROOT_2),
+        read=attack_logs.read_proof,
+        craft=attack_logs.crafted_proof,
+        opinion=attack_logs.alike(attack_logs.proof_by_the_book, attack_logs.read_proof),
+    ),
     "bundle": Parser(
         seeds=(write_bundle(Bundle(roots=("r",), token=TOKEN, answer=_ANSWER)).encode(), _MACHINE_FILE),
         read=read_bundle,

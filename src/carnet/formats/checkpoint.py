@@ -104,7 +104,7 @@ def read_checkpoint(data: bytes | str) -> Note:
     Raises:
         MalformedError: ``bad_checkpoint``.
     """
-    raw = data.encode() if isinstance(data, str) else data
+    raw = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
     if len(raw) > MAX_NOTE:
         raise _bad(f"it is longer than {MAX_NOTE} bytes")
     try:
@@ -174,12 +174,14 @@ def _checkpoint(text: str) -> Checkpoint:
 
 def _signature(line: str) -> tuple[str, bytes, bytes] | None:
     mark, name, encoded = line[:2], *line[2:].partition(" ")[::2]
-    if mark != _MARK or not name or not encoded:
+    if mark != _MARK or not name or not encoded or "+" in name or any(map(str.isspace, name)):
         raise _bad("it has a line among its signatures that is none")
     try:
         value = b64_decode(encoded, "A signature")
     except CarnetError:
         raise _bad("it has a signature that is not Base64") from None
+    if len(value) <= _KEY_HASH_BYTES:
+        raise _bad("it has a signature without a signature")
     if len(value) != _KEY_HASH_BYTES + 64:
         return None
     return name, value[:_KEY_HASH_BYTES], value[_KEY_HASH_BYTES:]

@@ -74,14 +74,14 @@ def read_log_proof(data: bytes) -> LogProof:
     Read a proof file.
 
     Args:
-        data: The file, at most 1 MiB; white space around it does not matter.
+        data: The file, at most 1 MiB; white space around it, as in all JSON, does not matter.
 
     Raises:
         MalformedError: ``bad_log_proof``; those of the strict reader.
     """
-    content = parse_object(data.strip(), max_bytes=MAX_LOG_PROOF, what=_WHAT, max_string=MAX_LOG_PROOF)
+    content = parse_object(data, max_bytes=MAX_LOG_PROOF, what=_WHAT, max_string=MAX_LOG_PROOF)
     checkpoint, roots, entries = (content.get(name) for name in ("checkpoint", "roots", "entries"))
-    if content.get("format") != FORMAT or type(checkpoint) is not str:
+    if content.get("format") != FORMAT or len(content) != 4 or type(checkpoint) is not str:
         raise _bad("it is not of the format carnet-log-proof/1")
     if type(roots) is not list or not all(type(each) is str for each in roots):
         raise _bad("its root files are none")
@@ -129,7 +129,9 @@ def _said(leaf: bytes) -> dict[str, Any]:
 
 
 def _entry(value: Any) -> ProvenEntry:
-    index, text, path = (value.get(name) for name in ("index", "leaf", "path")) if type(value) is dict else (None,) * 3
+    if type(value) is not dict or value.keys() != {"index", "leaf", "path"}:
+        raise _bad("an entry has other members than index, leaf and path")
+    index, text, path = value["index"], value["leaf"], value["path"]
     if type(index) is not int or index < 0 or type(text) is not str:
         raise _bad("an entry has no number or says nothing")
     if type(path) is not list or len(path) > MAX_PATH or not all(type(each) is str for each in path):

@@ -98,10 +98,11 @@ def read_draft(data: bytes) -> RootDraft:
         NotGenuineError: Those of `next_root`; ``bad_signature``: one of a root key does not verify, or is of no root
             key.
     """
-    content = parse_object(data.strip(), max_bytes=MAX_DRAFT, what=_WHAT, max_string=MAX_DRAFT)
+    content = parse_object(data, max_bytes=MAX_DRAFT, what=_WHAT, max_string=MAX_DRAFT)
     roots, payload, listed = content.get("roots"), content.get("payload"), content.get("signatures")
     if (
         content.get("format") != _FORMAT
+        or len(content) != 4
         or not isinstance(roots, list)
         or not roots
         or not all(isinstance(root, str) for root in roots)
