@@ -66,7 +66,7 @@ class StatusRef(Struct):
     Where a license's or an activation's bit stands in the status lists (IETF Token Status List §6.1).
 
     `minimum` is the oldest version of that list, epoch and number, that may be asked about it (SEC-27): the one that
-    was current when the artifact was issued. None for artifacts from before there were lists.
+    was current when the artifact was issued, or the one after it. None for artifacts from before there were lists.
     """
 
     uri: str

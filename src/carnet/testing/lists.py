@@ -36,18 +36,24 @@ class FakeLists:
         self._now = now
         self._signer = signer
         self._places: dict[str, int] = {}
+        self._suspended: frozenset[str] = frozenset()
 
     def ref(self, name: str) -> StatusRef:
-        """Where the license or seat *name* stands; what is issued now accepts no list before the newest."""
+        """
+        Where the license or seat *name* stands; what is issued now accepts no list before the newest, nor one that
+        still says that the license is suspended (specs/status-list.md §6).
+        """
         index = self._places.setdefault(name, len(self._places))
-        return StatusRef(uri=URI, index=index, minimum=self.version if self.version[1] else None)
+        least = (_EPOCH, self.version[1] + (name in self._suspended))
+        return StatusRef(uri=URI, index=index, minimum=least if self.version[1] else None)
 
     def publish(self, ended: Iterable[str], suspended: Iterable[str]) -> str:
         """The list of this moment, in a version that is one more than the last."""
+        self._suspended = frozenset(suspended)
         bits, statuses = pack_statuses(
             SIZE,
             [self._places[name] for name in ended if name in self._places],
-            [self._places[name] for name in suspended if name in self._places],
+            [self._places[name] for name in self._suspended if name in self._places],
         )
         self.version = (_EPOCH, self.version[1] + 1)
         listed = StatusList(

@@ -53,7 +53,7 @@ class Customer:
             state=self.state,
             device_id=f"device of {self.sold['id']}",
             clock=self.clock,
-            timeout_seconds=30,
+            timeout_seconds=120,
             **settings,
         )
 
@@ -180,6 +180,35 @@ def test_a_refresh_after_the_list_outranks_it(traveller: Customer) -> None:
     assert traveller.told() == traveller.told(status_lists=suspended) == ["active"]
 
 
+def test_sec_27_a_list_that_lags_behind_says_nothing_to_a_device_that_was_answered_since(customer: Customer) -> None:
+    """All in one second: the list still says suspended, although the license was reinstated before the answer."""
+    customer.do("suspend")
+    suspended = file_of(customer.vendor)
+    assert customer.told(status_lists=suspended) == ["suspended", "license_suspended"]
+    customer.do("reinstate")
+    with customer.app() as app:
+        assert app.refresh().state == "active"
+    assert customer.told() == customer.told(status_lists=suspended) == ["active"]
+    assert customer.told(status_lists=file_of(customer.vendor)) == ["active"]
+    customer.do("suspend")  # what comes later counts as ever, within the same second too
+    assert customer.told(status_lists=file_of(customer.vendor)) == ["suspended", "license_suspended"]
+
+
+@pytest.mark.parametrize(("what", "state"), [("suspend", "suspended"), ("revoke", "revoked")])
+def test_sec_28_what_is_stopped_in_the_second_of_the_answer_is_believed(
+    customer: Customer, what: str, state: str
+) -> None:
+    customer.do("suspend")
+    suspended = file_of(customer.vendor)
+    customer.do("reinstate")
+    with customer.app() as app:
+        assert app.refresh().state == "active"
+    customer.do(what)
+    stopped = file_of(customer.vendor)
+    assert customer.told(status_lists=stopped)[0] == state
+    assert customer.told(status_lists=suspended)[0] == state  # rolled back: no
+
+
 def test_a_seat_that_was_taken_back_is_over_and_a_new_one_is_not(customer: Customer) -> None:
     assert customer.vendor.admin("POST", f"/activations/{customer.activation_id}/deactivate").is_success
     ended = file_of(customer.vendor)
@@ -275,7 +304,7 @@ class _Cdn:
 
     def close(self) -> None:
         self._http.shutdown()
-        self._thread.join(30)
+        self._thread.join(120)
         self._http.server_close()
 
 

@@ -52,6 +52,14 @@ def test_every_shard_that_exists_has_a_list_and_no_other() -> None:
     assert due(published(7), shards=()) == []
 
 
+def test_sec_28_a_list_is_due_when_somebody_was_reinstated_and_suspended_again() -> None:
+    paused = ListedLicense(position=7, is_revoked=False, revision=3)
+    mark = mark_of((paused,), 0, kid="k", uri=uri(0))
+    lists = [published(0, mark=mark), published(1), published(FAR)]
+    assert due(*lists, licenses=(paused,)) == []
+    assert due(*lists, licenses=(ListedLicense(position=7, is_revoked=False, revision=5),)) == [0]
+
+
 def test_sec_28_a_list_is_due_when_what_it_was_made_of_has_changed() -> None:
     lists = [published(0), published(1), published(FAR)]
     revoked = ListedLicense(position=SHARD_SIZE, is_revoked=True)

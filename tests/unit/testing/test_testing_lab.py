@@ -63,6 +63,15 @@ def test_a_seat_that_is_taken_anew_has_another_place_in_the_list(carnet_lab: Lab
     assert carnet_lab.app().check().state == "active"
 
 
+def test_a_license_that_is_reinstated_is_so_for_who_comes_in_the_very_second(carnet_lab: Lab) -> None:
+    app = carnet_lab.in_state("suspended", by_list=True)
+    carnet_lab.server.licenses[0].reinstate()
+    carnet_lab.go_online()
+    assert app.refresh().state == app.check().state == "active"
+    carnet_lab.update_app()
+    assert carnet_lab.app().check().state == "active"
+
+
 def test_a_state_that_does_not_exist_is_named(carnet_lab: Lab) -> None:
     with pytest.raises(UsageError, match="on_fire") as caught:
         carnet_lab.in_state("on_fire")  # type: ignore[arg-type]

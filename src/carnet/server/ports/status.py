@@ -12,10 +12,19 @@ from carnet.core.instant import Instant
 
 
 class ListedLicense(Struct):
-    """A license that is not active: its position, and whether it is revoked (else it is suspended)."""
+    """
+    A license that is not active.
+
+    Attributes:
+        position: Where it stands.
+        is_revoked: Whether it is revoked; else it is suspended.
+        revision: Of a suspended license: one that was reinstated and suspended again has another. 0 where it is
+            revoked, which is final.
+    """
 
     position: int
     is_revoked: bool
+    revision: int = 0
 
 
 class PublishedList(Struct):

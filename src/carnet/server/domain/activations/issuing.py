@@ -120,6 +120,8 @@ class Issuing:
             now: The server's time.
             kid: The key that will sign.
         """
+        seat = None if activation is None else activation.status_index
+        license_ref, seat_ref = self._status.refs(license_.status_index, seat)
         return Grant(
             kind="token",
             id=self._ids.new(now),
@@ -138,8 +140,8 @@ class Issuing:
             entitlements=tuple(
                 each for each in license_.effective.entitlements if each.expires_at is None or now < each.expires_at
             ),
-            license_status_ref=self._status.ref(license_.status_index),
-            activation_status_ref=None if activation is None else self._status.ref(activation.status_index),
+            license_status_ref=license_ref,
+            activation_status_ref=seat_ref,
             kid=kid,
         )
 

@@ -24,10 +24,10 @@ _ROUNDS = 8
 
 
 class StatusPlaces(Protocol):
-    """Says where the bit of a position is found."""
+    """Says where bits are found."""
 
-    def ref(self, position: int) -> StatusRef:
-        """What an artifact says of it."""
+    def refs(self, licensed: int, seat: int | None = None) -> tuple[StatusRef, StatusRef | None]:
+        """What an artifact says of a license that is active, and of its seat: their positions; None for no seat."""
         ...
 
 

@@ -63,6 +63,9 @@ def mark_of(licenses: Iterable[ListedLicense], ended: int, *, kid: str, uri: str
     """
     What tells whether a list still says what the rows say: equal marks mean equal statuses, signer and address.
 
+    And that nobody was reinstated meanwhile: a device that was answered in between minds no list from before, so one
+    whose license is suspended again needs a new list that says the same (SEC-28).
+
     Activations that have ended stay so, and none is removed, so how many there are says which: no list of them is read
     to find out that nothing has changed.
 
@@ -72,8 +75,12 @@ def mark_of(licenses: Iterable[ListedLicense], ended: int, *, kid: str, uri: str
         kid: The key that signs.
         uri: The list's address.
     """
-    listed = array("q", [2 * each.position + each.is_revoked for each in licenses])
-    return sha256_hex(f"{ended}\0{kid}\0{uri}\0".encode() + listed.tobytes())
+    listed, revisions = array("q"), array("q")
+    for each in licenses:
+        listed.append(2 * each.position + each.is_revoked)
+        if not each.is_revoked:
+            revisions.append(each.revision)
+    return sha256_hex(f"{ended}\0{kid}\0{uri}\0".encode() + listed.tobytes() + revisions.tobytes())
 
 
 def next_version(published: PublishedList | None, epoch: int) -> tuple[int, int]:
@@ -85,7 +92,12 @@ def next_version(published: PublishedList | None, epoch: int) -> tuple[int, int]
     """
     if published is None or published.version[0] < epoch:
         return epoch, 1
-    return published.version[0], published.version[1] + 1
+    return following(published.version)
+
+
+def following(version: tuple[int, int]) -> tuple[int, int]:
+    """The least version that the list after the one of *version* can have."""
+    return version[0], version[1] + 1
 
 
 def list_of(
@@ -100,7 +112,7 @@ def list_of(
         issuer: The installation's id.
         uri: The list's address.
         version: As `next_version` has it.
-        now: A moment before *rows* were read: every change up to it is among them.
+        now: A second that was over when *rows* were read: every change up to its end is among them.
     """
     begin = shard * SHARD_SIZE
     revoked = [each.position - begin for each in rows.licenses if each.is_revoked]

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from carnet.core.errors import CarnetError
 from carnet.core.instant import MINUTE, Instant
 from carnet.core.model import Grant, StatusRef
+from carnet.formats.keys import KeyRing
+from carnet.formats.status_list import SUSPENDED, StatusList, verify_status_list
 from carnet.server.domain.status.allocation import SHARD_SIZE, StatusAllocator
-from carnet.server.domain.status.building import RESIGN_SECONDS
+from carnet.server.domain.status.building import RESIGN_SECONDS, following
 from carnet.server.ports import PublishedList, StatusStore
 
 LATE_SECONDS = RESIGN_SECONDS + 15 * MINUTE
@@ -24,11 +27,14 @@ class StatusLists:
     Args:
         storage: Where they are published.
         places: Where each position is found.
+        ring: The public keys of the newest root, to read them with.
     """
 
-    def __init__(self, storage: StatusStore, places: StatusAllocator) -> None:
+    def __init__(self, storage: StatusStore, places: StatusAllocator, ring: KeyRing) -> None:
         self._storage = storage
         self._places = places
+        self._ring = ring
+        self._pausing: dict[int, tuple[tuple[int, int], StatusList | None]] = {}
         self._lists: dict[int, PublishedList] = {}
         self._by_uri: dict[str, PublishedList] = {}
         self._refs: dict[int, tuple[int, int]] = {}
@@ -60,10 +66,45 @@ class StatusLists:
         """The newest list of *shard*; None: there is none."""
         return self._lists.get(shard)
 
-    def ref(self, position: int) -> StatusRef:
-        """Where the bit at *position* is found, and the version of the list that counts from now on (SEC-27)."""
-        plain = self._places.ref(position)
-        return StatusRef(uri=plain.uri, index=plain.index, minimum=self._refs.get(position // SHARD_SIZE))
+    def refs(self, licensed: int, seat: int | None = None) -> tuple[StatusRef, StatusRef | None]:
+        """
+        Where the bits of a license and its seat are found, and the versions of the lists that count from now on.
+
+        Those that are served; but where that list still says that the license is suspended, the one after it. The
+        license is active, or nothing would be issued, so what the list says was true before it was reinstated (SEC-27).
+        Of what is final, "revoked" and "ended", no list is passed over.
+
+        Args:
+            licensed: The license's position. It is active, by what the database says under the lock of the very change
+                that issues.
+            seat: The activation's; None where there is none.
+        """
+        served = self._lists.get(licensed // SHARD_SIZE)
+        passed = served if served is not None and self._says_suspended(served, licensed) else None
+        return self._ref(licensed, passed), None if seat is None else self._ref(seat, passed)
+
+    def _ref(self, position: int, passed: PublishedList | None) -> StatusRef:
+        plain, served = self._places.ref(position), self._lists.get(position // SHARD_SIZE)
+        version = None if served is None else served.version
+        if passed is not None and served is not None and passed.shard == served.shard:
+            version = max(following(passed.version), served.version)  # another may have taken its place just now
+        return StatusRef(uri=plain.uri, index=plain.index, minimum=version)
+
+    def _says_suspended(self, served: PublishedList, position: int) -> bool:
+        """Whether *served* does, of *position*; each list is read once, and kept if anybody is."""
+        known = self._pausing.get(served.shard)
+        if known is None or known[0] != served.version:
+            known = self._pausing[served.shard] = served.version, self._with_suspended(served)
+        index, listed = position % SHARD_SIZE, known[1]
+        return listed is not None and index < listed.size and listed.status(index) == SUSPENDED
+
+    def _with_suspended(self, published: PublishedList) -> StatusList | None:
+        """What *published* says, if it says of anybody that he is suspended; else None."""
+        try:
+            listed = verify_status_list(published.token, self._ring)
+        except CarnetError:
+            return None  # under a key that the root dropped: no device minds it
+        return listed if listed.bits > 1 else None
 
     def named_by(self, grants: Iterable[Grant]) -> tuple[str, ...]:
         """The lists that *grants* name, each once: for a bundle, whose device cannot ask."""

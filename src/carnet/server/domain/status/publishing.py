@@ -5,6 +5,7 @@ Publishing status lists: what is revoked, suspended or given back shows in them 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from carnet.core.errors import StateError
@@ -18,6 +19,9 @@ from carnet.server.ports import Clock, PublishedList, SigningKeys, StatusStore
 
 PUBLISH_SECONDS: Final = 15
 """How often the job looks: with the time that a job needs to change hands, a change is published within 60 seconds."""
+
+_PAUSE_SECONDS: Final = 0.05
+_LONGEST_PAUSE_SECONDS: Final = 1.5
 
 _AT_ONCE: Final = 32
 """Lists of one batch: a job ends between two of them."""
@@ -35,18 +39,20 @@ class StatusPublisher:
         issuer: This installation's id.
         places: The lists' addresses.
         lists: What this process serves.
+        pause: Lets seconds pass; None where a test holds the clock, and nothing happens between two of its steps.
     """
 
     def __init__(
         self,
-        *,
         storage: StatusStore,
         clock: Clock,
         keys: SigningKeys,
         ring: KeyRing,
         issuer: str,
+        *,
         places: StatusAllocator,
         lists: StatusLists,
+        pause: Callable[[float], Awaitable[object]] | None = None,
     ) -> None:
         self._storage = storage
         self._clock = clock
@@ -55,6 +61,7 @@ class StatusPublisher:
         self._issuer = issuer
         self._places = places
         self._lists = lists
+        self._pause = pause
 
     async def publish(self) -> bool:
         """
@@ -70,12 +77,29 @@ class StatusPublisher:
         signer, now = self._keys.signer("status-list"), self._clock.now()
         facts = await self._storage.status_facts(shard_size=SHARD_SIZE)
         due = due_lists(facts, now=now, kid=signer.kid, uri=self._places.uri)
+        second = self._clock.now()
+        if due:
+            await self._end_of(second)
         for each in due[:_AT_ONCE]:
-            await self._publish(each, signer, facts.epoch)
+            await self._publish(each, signer, facts.epoch, second)
         return len(due) > _AT_ONCE
 
-    async def _publish(self, due: DueList, signer: Signer, epoch: int) -> None:
-        now, uri, begin = self._clock.now(), self._places.uri(due.shard), due.shard * SHARD_SIZE
+    async def _end_of(self, second: Instant) -> None:
+        """
+        Wait until *second* is over; not for ever, whatever the clock does.
+
+        A list counts against what was issued in the second that it is dated by (specs/decision.md §4.4). So it is read
+        when nothing more is issued in that second: else it would call somebody suspended who was reinstated and
+        answered right after it was read.
+        """
+        waited = 0.0
+        while self._pause is not None and waited < _LONGEST_PAUSE_SECONDS and self._clock.now() <= second:
+            await self._pause(_PAUSE_SECONDS)
+            waited += _PAUSE_SECONDS
+
+    async def _publish(self, due: DueList, signer: Signer, epoch: int, ended: Instant) -> None:
+        now = max(ended, Instant(self._clock.now() - 1))  # the last second that is over
+        uri, begin = self._places.uri(due.shard), due.shard * SHARD_SIZE
         rows = await self._storage.status_rows(begin=begin, end=begin + SHARD_SIZE)
         version = next_version(due.published, epoch)
         listed = list_of(due.shard, rows, issuer=self._issuer, uri=uri, version=version, now=now)

@@ -38,16 +38,22 @@ _SEEN: Final = (
 
 
 def facts_queries(shard_size: int) -> dict[str, sa.Select[Any]]:
-    """Licenses that are not active; how many activations of each shard have ended."""
+    """Licenses that are not active; revisions of the suspended; how many activations of each shard have ended."""
     shard = activations.c.status_index // shard_size
-    return {"licenses": _licenses(), "ended": sa.select(shard, sa.func.count()).where(_ENDED).group_by(shard)}
+    ended = sa.select(shard, sa.func.count()).where(_ENDED).group_by(shard)
+    return {"licenses": _licenses(), "suspended": _suspended(), "ended": ended}
 
 
 def rows_queries(begin: int, end: int) -> dict[str, sa.Select[Any]]:
     """What stands at the positions from *begin* to before *end*."""
     place, listed = activations.c.status_index, licenses.c.status_index
     ended = sa.select(place).where(_ENDED, place >= begin, place < end).order_by(place)
-    return {"licenses of a shard": _licenses(listed >= begin, listed < end), "ended of a shard": ended}
+    is_there = (listed >= begin, listed < end)
+    return {
+        "licenses of a shard": _licenses(*is_there),
+        "suspended of a shard": _suspended(*is_there),
+        "ended of a shard": ended,
+    }
 
 
 class StatusPart(CoreUnits):
@@ -61,7 +67,7 @@ class StatusPart(CoreUnits):
             return StatusFacts(
                 epoch=connection.scalar(sa.select(installation.c.epoch)) or 0,
                 shards=tuple(connection.scalars(_SHARDS, {"size": shard_size})),
-                licenses=_listed(connection, queries["licenses"]),
+                licenses=_listed(connection, queries["licenses"], queries["suspended"]),
                 ended={int(row[0]): row[1] for row in connection.execute(queries["ended"])},
                 published=tuple(_list_of(row, "") for row in connection.execute(sa.select(*_SEEN))),
             )
@@ -74,7 +80,8 @@ class StatusPart(CoreUnits):
 
         def work(connection: sa.Connection) -> ShardRows:
             ended = tuple(connection.scalars(queries["ended of a shard"]))
-            return ShardRows(licenses=_listed(connection, queries["licenses of a shard"]), ended=ended)
+            listed = _listed(connection, queries["licenses of a shard"], queries["suspended of a shard"])
+            return ShardRows(licenses=listed, ended=ended)
 
         return await self._read(work)
 
@@ -125,9 +132,21 @@ def _licenses(*where: sa.ColumnElement[bool]) -> sa.Select[Any]:
     return sa.select(place, licenses.c.status).where(_NOT_ACTIVE, *where).order_by(place)
 
 
-def _listed(connection: sa.Connection, query: sa.Select[Any]) -> tuple[ListedLicense, ...]:
-    found = connection.execute(query)
-    return tuple(ListedLicense(position=row[0], is_revoked=row[1] == "revoked") for row in found)
+def _suspended(*where: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    """Found by the same index; only for these few are rows of the table read."""
+    place, is_suspended = licenses.c.status_index, licenses.c.status == "suspended"
+    return sa.select(place, licenses.c.revision).where(_NOT_ACTIVE, is_suspended, *where)
+
+
+def _listed(connection: sa.Connection, query: sa.Select[Any], suspended: sa.Select[Any]) -> tuple[ListedLicense, ...]:
+    found = connection.execute(query).all()
+    revisions: dict[int, int] = {}
+    if any(row[1] == "suspended" for row in found):
+        revisions = {row[0]: row[1] for row in connection.execute(suspended)}
+    return tuple(
+        ListedLicense(position=row[0], is_revoked=row[1] == "revoked", revision=revisions.get(row[0], 0))
+        for row in found
+    )
 
 
 def _list_of(row: Sequence[Any], token: str) -> PublishedList:
