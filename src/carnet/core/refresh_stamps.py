@@ -9,10 +9,15 @@ was lost shows the one before. That a copy was seen is told to the vendor, and c
     ----------------------------------------------  ------------------------------------------  ------
     nothing                                         an older program, or a state that was lost  no
     the newest                                      the answer came                             no
+    one that was given beside the newest            two asked at once; that one's answer came   no
     the one that was shown before                   the answer was lost; the newest is given up  no
     another one, and it is not known what was shown an answer to an activation was lost         no
     one with a higher number than any given out     the server forgot, not the device           no
     any other                                       given up, or long past                      yes
+
+What is given for the same stamp at once, to several programs of one device, is given *beside* the newest: the number is
+one more, and the random part is the same, so that each of them is known by the newest. Any one may be shown next, and
+then the others are given up.
 """
 
 from __future__ import annotations
@@ -70,7 +75,7 @@ def make_stamp(number: int, random: str) -> str:
     return stamp
 
 
-def next_stamp(stamps: Stamps, shown: str | None, random: str) -> tuple[Stamps, bool]:
+def next_stamp(stamps: Stamps, shown: str | None, random: str, *, at_once: bool = False) -> tuple[Stamps, bool]:
     """
     What is remembered after a grant, whose stamp is its `newest`, and whether a fork was seen: the table above.
 
@@ -78,6 +83,7 @@ def next_stamp(stamps: Stamps, shown: str | None, random: str) -> tuple[Stamps, 
         stamps: What was remembered.
         shown: What the device showed; anything that is no stamp counts for nothing.
         random: 16 random characters of base64url, never used before.
+        at_once: Whether the newest was given out so short a time ago that this may have been asked for by then.
     """
     number = None if shown is None else number_of(shown)
     last = 0 if stamps.newest is None else number_of(stamps.newest) or 0
@@ -88,13 +94,20 @@ def next_stamp(stamps: Stamps, shown: str | None, random: str) -> tuple[Stamps, 
         and stamps.shown is not None
         and shown not in {stamps.newest, stamps.shown}
         and number <= last
+        and _random_of(shown) != _random_of(stamps.newest)
     )
+    if at_once and number is not None and shown == stamps.shown and last < following:
+        random = _random_of(stamps.newest)
     after = Stamps(
         newest=make_stamp(following, random),
         shown=None if number is None else shown,
         forks=stamps.forks + is_fork,
     )
     return after, is_fork
+
+
+def _random_of(stamp: str | None) -> str:
+    return "" if stamp is None else stamp.partition(".")[2]
 
 
 def is_newer_stamp(stamp: str, held: str | None) -> bool:

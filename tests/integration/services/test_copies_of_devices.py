@@ -7,9 +7,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from carnet.core.refresh_stamps import is_newer_stamp, number_of
 from carnet.formats.answer import Answer
 from carnet.server.domain.activations.commands import RefreshCommand
+from carnet.server.domain.activations.requests import PROOF_LEEWAY_SECONDS
 from carnet.server.domain.audit.commands import AuditFilter
 from carnet.server.domain.licenses.commands import CreatedLicense
 from carnet.server.installation import Installation
@@ -115,6 +118,26 @@ def test_sec_45_of_many_refreshes_at_once_each_gets_a_stamp_of_its_own(tmp_path:
             device.stamp = max(stamps, key=lambda stamp: number_of(stamp) or 0)
         await device.refresh()
         assert await forks(installation, created) == 0
+
+    tell(tmp_path, story)
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(0, 0), (PROOF_LEEWAY_SECONDS, 0), (PROOF_LEEWAY_SECONDS + 1, 1)])
+def test_sec_45_two_programs_that_ask_at_once_are_one_device_whichever_answer_is_lost(
+    tmp_path: Path, seconds: int, told: int
+) -> None:
+    """A request is taken as long as its proof is fresh; what comes later was not sent at once."""
+
+    async def story(installation: Installation, created: CreatedLicense, clock: HeldClock) -> None:
+        device = await enrolled(installation, created)
+        await device.refresh()
+        first = await device.ask()
+        clock.advance(seconds)
+        await device.ask()  # of another program, sent with the same stamp; its answer is lost
+        device.stamp = first.stamp
+        for _ in range(3):
+            await device.refresh()
+        assert await forks(installation, created) == told
 
     tell(tmp_path, story)
 

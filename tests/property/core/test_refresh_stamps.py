@@ -38,8 +38,8 @@ class Server:
         self.stamps = Stamps()
         self.given: list[str] = []
 
-    def grant(self, shown: str | None) -> str:
-        self.stamps, _ = next_stamp(self.stamps, shown, random())
+    def grant(self, shown: str | None, *, at_once: bool = False) -> str:
+        self.stamps, _ = next_stamp(self.stamps, shown, random(), at_once=at_once)
         assert self.stamps.newest is not None
         self.given.append(self.stamps.newest)
         return self.stamps.newest
@@ -68,11 +68,18 @@ class OneDevice(RuleBasedStateMachine):
         self.device = Copy(self.server.grant(None))
         self.backup = self.server.stamps
 
-    @rule(is_lost=st.lists(st.booleans(), min_size=1, max_size=4))
-    def refreshes(self, is_lost: list[bool]) -> None:
+    @rule(is_lost=st.lists(st.booleans(), min_size=1, max_size=4), at_once=st.booleans())
+    def refreshes(self, is_lost: list[bool], *, at_once: bool) -> None:
         for lost in is_lost:
-            stamp = self.server.grant(self.device.stamp)
+            stamp = self.server.grant(self.device.stamp, at_once=at_once)
             if not lost:
+                self.device.takes(stamp)
+
+    @rule(come=st.lists(st.booleans(), min_size=2, max_size=4))
+    def asks_at_once_from_several_programs(self, come: list[bool]) -> None:
+        answers = [self.server.grant(self.device.stamp, at_once=True) for _ in come]
+        for stamp, comes in zip(answers, come, strict=True):
+            if comes:
                 self.device.takes(stamp)
 
     @rule(is_lost=st.booleans())
@@ -162,20 +169,45 @@ def test_a_server_that_was_put_back_takes_its_own_loss_for_nobodys_copy(before: 
     assert server.stamps.forks == 0
 
 
-def test_two_requests_at_once_are_told_once_at_most_and_only_if_the_later_answer_was_lost() -> None:
-    """What the specification admits: it cannot be told from a copy."""
+@given(
+    st.lists(
+        st.integers(1, 6).flatmap(lambda n: st.tuples(st.just(n), st.lists(st.integers(0, n - 1), unique=True))),
+        max_size=8,
+    )
+)
+def test_sec_45_of_requests_at_once_any_answers_may_be_lost(rounds: list[tuple[int, list[int]]]) -> None:
+    """One device, several of its programs: they ask at once, and of the answers some come, in any order."""
     server = Server()
     device = Copy(server.grant(None))
-    first, second = server.grant(device.stamp), server.grant(device.stamp)
-    for stamp in (second, first):  # they overtake each other
-        device.takes(stamp)
+    for asked, come in rounds:
+        answers = [server.grant(device.stamp, at_once=number > 0) for number in range(asked)]
+        for number in come:
+            device.takes(answers[number])
+        assert server.stamps.forks == 0
     device.takes(server.grant(device.stamp))
     assert server.stamps.forks == 0
-    first, _ = server.grant(device.stamp), server.grant(device.stamp)
-    device.takes(first)
-    for _ in range(5):
-        device.takes(server.grant(device.stamp))
-    assert server.stamps.forks == 1
+
+
+def test_an_earlier_answer_counts_only_if_both_were_asked_for_at_once() -> None:
+    """Hours later, another program of the same device does not ask with the same stamp: a copy does."""
+    for at_once in (True, False):
+        server = Server()
+        device = Copy(server.grant(None))
+        first, _ = server.grant(device.stamp), server.grant(device.stamp, at_once=at_once)
+        device.takes(first)
+        for _ in range(5):
+            device.takes(server.grant(device.stamp))
+        assert server.stamps.forks == (not at_once)
+
+
+@given(order=st.permutations(["one", "one", "two", "two"]), at_once=st.lists(st.booleans(), min_size=4, max_size=4))
+def test_sec_45_copies_that_ask_at_once_are_seen_as_soon(order: list[str], at_once: list[bool]) -> None:
+    server = Server()
+    stamp = server.grant(None)
+    copies = {"one": Copy(stamp), "two": Copy(stamp)}
+    for name, soon in zip(order, at_once, strict=True):
+        copies[name].takes(server.grant(copies[name].stamp, at_once=soon))
+    assert server.stamps.forks >= 1
 
 
 # ── the table, row by row ────────────────────────────────────────────────────────────────────────────────────────────
@@ -194,6 +226,8 @@ HELD = Stamps(newest=B, shown=A, forks=7)
         (HELD, "9.dddddddddddddddd", False, 10),
         (HELD, "5.dddddddddddddddd", False, 6),
         (HELD, C, True, 5),
+        (HELD, "3.bbbbbbbbbbbbbbbb", False, 5),
+        (HELD, "5.bbbbbbbbbbbbbbbb", False, 6),
         (HELD, "3.cccccccccccccccc", True, 5),
         (HELD, "1.dddddddddddddddd", True, 5),
         (HELD, "garbage", False, 5),
@@ -204,7 +238,12 @@ HELD = Stamps(newest=B, shown=A, forks=7)
 )
 def test_every_row_of_the_table(held: Stamps, shown: str | None, number: int, *, is_fork: bool) -> None:
     after, told = next_stamp(held, shown, "e" * 16)
-    assert told == is_fork
+    beside, also = next_stamp(held, shown, "e" * 16, at_once=True)
+    assert also == told == is_fork
+    random_beside = "b" * 16 if shown == A and held is HELD else "e" * 16
+    assert beside == replace(after, newest=f"{number}.{random_beside}"), (
+        "beside the newest only where that is asked for"
+    )
     assert after.newest == f"{number}.{'e' * 16}"
     assert after.shown == (shown if shown is not None and number_of(shown) else None)
     assert after.forks == held.forks + is_fork

@@ -17,7 +17,13 @@ from carnet.server.domain.activations.commands import ActivateCommand, DeviceCla
 from carnet.server.domain.activations.issuing import Issuing, Prepared
 from carnet.server.domain.activations.rebinding import drifted, rebound
 from carnet.server.domain.activations.refusals import refuse
-from carnet.server.domain.activations.requests import Authorized, held_seats, license_facts, seat_request
+from carnet.server.domain.activations.requests import (
+    PROOF_LEEWAY_SECONDS,
+    Authorized,
+    held_seats,
+    license_facts,
+    seat_request,
+)
 from carnet.server.domain.audit.entries import entry
 from carnet.server.domain.events import event
 from carnet.server.domain.ids import Ids
@@ -124,7 +130,7 @@ class SeatDecisions:
         if moved is not None:
             with_it = rebound(self._ids, with_it, moved, command.device, actor=actor, now=now)
         license_ = with_it.license
-        activation, _ = self._stamped(activation, None)
+        activation, _ = self._stamped(activation, None, now)
         token = facts.enrolment if came_with_token(query, facts) else None
         activation = replace(
             activation,
@@ -219,7 +225,7 @@ class SeatDecisions:
         actor = Actor(kind="device", id=license_.id)
         license_, care, told, events = begun_by(self._ids, license_, "use", actor, now)
         token = None if authorized.by_key else facts.enrolment
-        told_of, is_fork = self._stamped(_told(activation, command), command.stamp)
+        told_of, is_fork = self._stamped(_told(activation, command), command.stamp, now)
         seat = self._seat(license_, told_of, command.ttl_seconds, now, created=False, token=token)
         audit = entry(
             now,
@@ -275,9 +281,11 @@ class SeatDecisions:
         )
         return SeatChanges(outcome=Freed(activation=freed), free=freed, audit=(audit,), proof_use=use, events=(told,))
 
-    def _stamped(self, activation: Activation, shown: str | None) -> tuple[Activation, bool]:
+    def _stamped(self, activation: Activation, shown: str | None, now: Instant) -> tuple[Activation, bool]:
         """*activation* with the stamp for its next refresh; and whether *shown* says that there is a copy (SEC-45)."""
-        stamps, is_fork = next_stamp(activation.stamps, shown, self._ids.random_text())
+        # For longer no request is on its way: its proof would be too old.
+        at_once = abs(now - activation.refreshed_at) <= PROOF_LEEWAY_SECONDS
+        stamps, is_fork = next_stamp(activation.stamps, shown, self._ids.random_text(), at_once=at_once)
         return replace(activation, stamps=stamps), is_fork
 
     def _created(self, activation: Activation, now: Instant) -> Event:
