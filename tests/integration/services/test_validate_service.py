@@ -15,6 +15,8 @@ from carnet.server.records import OPERATOR
 from support.installations import PRODUCT, Device, HeldClock, licensed, query
 from support.stories import granted, proved, refused, tell
 
+SHORT_WARNING = {"warn_before_seconds": DAY, "term_grace_seconds": DAY}
+
 
 def validate(key: str, device: Device | None = None, **changes: Any) -> ValidateCommand:
     command: dict[str, Any] = {"license_key": key, "product": PRODUCT, **changes}
@@ -74,6 +76,58 @@ def test_r_82_every_reason_is_told_not_only_the_first(tmp_path: Path) -> None:
         assert {"license_suspended", "license_expired"} <= set(codes)
 
     tell(tmp_path, story, duration_seconds=DAY, overrides={"domains": ["example.com"]})
+
+
+@pytest.mark.parametrize(
+    ("days", "first_two"),
+    [
+        (0, ["not_activated", "license_not_started"]),
+        (1, ["not_activated"]),
+        (4, ["not_activated", "license_term_ending"]),
+        (5, ["not_activated", "license_expired"]),
+        (12, ["not_activated", "license_expired"]),
+    ],
+)
+def test_r_82_a_device_without_a_seat_is_told_all_that_is_in_its_way(
+    tmp_path: Path, days: int, first_two: list[str]
+) -> None:
+    async def story(installation: Installation, _: CreatedLicense, clock: HeldClock) -> None:
+        made = await licensed(
+            installation, starts_at=Instant(clock.at + DAY), duration_seconds=4 * DAY, overrides=SHORT_WARNING
+        )
+        clock.advance(days * DAY)
+        result = valid(await installation.activations.validate(validate(made.key, Device())), "not_activated")
+        assert [reason.code for reason in result.decision.reasons] == first_two
+        assert not result.valid
+        assert result.decision.entitlements == ()
+        assert result.decision.license_id == made.license.id
+
+    tell(tmp_path, story)
+
+
+def test_r_82_a_device_that_gave_its_seat_back_hears_of_domain_and_term_too(tmp_path: Path) -> None:
+    async def story(installation: Installation, created: CreatedLicense, clock: HeldClock) -> None:
+        seat = granted(await installation.activations.activate(Device().activate(created.key, domain="example.com")))
+        await installation.activations.deactivate_by_vendor(seat.activation.id, OPERATOR)
+        clock.advance(60 * DAY)
+        result = valid(
+            await installation.activations.validate(validate(created.key, Device(), domain="evil.org")), "wrong_domain"
+        )
+        codes = [reason.code for reason in result.decision.reasons]
+        assert codes == ["wrong_domain", "deactivated", "license_expired"]
+
+    tell(tmp_path, story, duration_seconds=DAY, overrides={"domains": ["example.com"]})
+
+
+def test_a_check_now_is_never_too_old_a_check(tmp_path: Path) -> None:
+    async def story(installation: Installation, created: CreatedLicense, clock: HeldClock) -> None:
+        seat = granted(await installation.activations.activate(Device().activate(created.key)))
+        await installation.activations.deactivate_by_vendor(seat.activation.id, OPERATOR)
+        clock.advance(60 * DAY)
+        result = valid(await installation.activations.validate(validate(created.key, Device())), "not_activated")
+        assert [reason.code for reason in result.decision.reasons] == ["deactivated"]
+
+    tell(tmp_path, story, overrides={"max_revocation_age_seconds": 1})
 
 
 def test_the_term_of_a_license_is_judged_to_the_second(tmp_path: Path) -> None:

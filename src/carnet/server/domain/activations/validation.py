@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from carnet.core.decision import Decision, Evidence, Host
 from carnet.core.instant import Instant
-from carnet.core.model import Grant, Refusal
+from carnet.core.model import BACKDATE_SECONDS, Grant, Refusal
 from carnet.core.rules import decide
 from carnet.server.records import Activation, License
 
@@ -34,40 +34,49 @@ def judge(
         app_version: For version ceilings.
         now: The server's time.
 
-    A device without a seat is granted nothing where the policy requires activation. There is no offline window: this is
-    the contact that the window is about.
+    A device without a seat is granted nothing where the policy requires activation, and is told whatever else stands
+    against it (design.md §2 rule 8): that the license expired, for one. There is no offline window: this is the contact
+    that the window is about.
     """
     host = Host(product=license_.product, domain=domain, app_version=app_version)
     held = activation is not None and activation.deactivated_at is None
-    grants: tuple[Grant, ...] = ()
-    refusals: tuple[Refusal, ...] = ()
-    if fingerprint is None or held or not license_.effective.require_activation:
-        grants = (_record(license_, activation if held else None, issuer, now),)
-    elif activation is not None and activation.deactivated_at is not None:
-        refusals = (
-            Refusal(
-                id=activation.id,
-                code="deactivated",
-                at=activation.deactivated_at,
-                product=license_.product,
-                license_id=license_.id,
-                activation_id=activation.id,
-                device=activation.fingerprint,
-            ),
-        )
-    evidence = Evidence(grants=grants, refusals=refusals, device=fingerprint, license_status=license_.status)
+    granted = fingerprint is None or held or not license_.effective.require_activation
+    # Without a seat the record stands too, for all that it tells (rule 8); but what says so outranks it.
+    absence = None if granted else _absence(license_, activation, fingerprint, now)
+    issued_at = now if absence is None else Instant(max(0, absence.at - BACKDATE_SECONDS))
+    evidence = Evidence(
+        grants=(_record(license_, activation if held else None, issuer, issued_at),),
+        refusals=() if absence is None else (absence,),
+        device=fingerprint,
+        revocation_checked_at=now,  # this is the check
+        license_status=license_.status,
+    )
     return decide(evidence, now, host)
 
 
-def _record(license_: License, activation: Activation | None, issuer: str, now: Instant) -> Grant:
+def _absence(license_: License, activation: Activation | None, fingerprint: str | None, now: Instant) -> Refusal:
+    """That the device has no seat: it gave it back, or never had one."""
+    gone = None if activation is None else activation.deactivated_at
+    return Refusal(
+        id=(fingerprint or "") if activation is None else activation.id,
+        code="not_activated" if gone is None else "deactivated",
+        at=now if gone is None else gone,
+        product=license_.product,
+        license_id=license_.id,
+        activation_id=None if activation is None else activation.id,
+        device=fingerprint,
+    )
+
+
+def _record(license_: License, activation: Activation | None, issuer: str, issued_at: Instant) -> Grant:
     return Grant(
         kind="record",
         id=license_.id,
         issuer=issuer,
         product=license_.product,
         license_id=license_.id,
-        issued_at=now,  # the record is as fresh as it can be
-        not_before=now,
+        issued_at=issued_at,
+        not_before=issued_at,
         offline_until=None,
         policy=license_.effective,
         activation_id=None if activation is None else activation.id,
