@@ -174,7 +174,7 @@ def checkpoint(vector: dict[str, Any]) -> str:
     data = bytes.fromhex(given["bytes_hex"]) if "bytes_hex" in given else text_of(given["note"]).encode()
     keys = [base64url(jwk["x"]) for jwk in usable(vector, "checkpoint")]
     origin, size, root = verified_note(data, keys)
-    assert vector["expect"]["value"] == {"origin": origin, "size": size, "root_hex": root.hex()}, "checkpoint"
+    assert vector["expect"].get("value") == {"origin": origin, "size": size, "root_hex": root.hex()}, "checkpoint"
     return "ok"
 
 
@@ -189,7 +189,7 @@ def log_proof(vector: dict[str, Any]) -> str:
     if "before" in given:
         return consistency(given)
     proven = verified_proof(text_of(given["proof"]).encode(), given["root"].encode())
-    assert vector["expect"]["value"] == proven, "what is proven"
+    assert vector["expect"].get("value") == proven, "what is proven"
     return "ok"
 
 
@@ -240,7 +240,7 @@ def read_entry(entry: Any) -> tuple[int, str, list[bytes]]:
 def root_draft(vector: dict[str, Any]) -> str:
     """The outcome of a draft (root.md §8)."""
     value = read_draft(text_of(vector["input"]["draft"]).encode())
-    assert vector["expect"]["value"] == value, "draft"
+    assert vector["expect"].get("value") == value, "draft"
     return "ok"
 
 

@@ -45,6 +45,9 @@ def test_the_checker_imports_nothing_of_ours() -> None:
         ("time", 41),
         ("device-proof", 34),
         ("root", 35),
+        ("root-draft", 45),
+        ("checkpoint", 65),
+        ("log-proof", 70),
         ("machine-file", 321),
     ],
 )
@@ -65,10 +68,21 @@ def test_it_computes_every_vector_of_the_clock_itself(checker: ModuleType) -> No
     assert counts["ok"] == counts.total() >= 40
 
 
+INPUTS: Final = {
+    "time": "time",
+    "device-proof": "proof",
+    "root": "root",
+    "machine-file": "file",
+    "root-draft": "draft",
+    "checkpoint": "note",
+    "log-proof": "proof",
+}
+
+
 def wrong_vectors(folder: str) -> list[dict[str, Any]]:
-    case = "keyforge-genuine" if folder == "token-profiles" else "genuine"
+    case = {"token-profiles": "keyforge-genuine", "root-draft": "enough"}.get(folder, "genuine")
     vector = json.loads((ROOT / "specs" / "vectors" / folder / f"{case}.json").read_text("utf-8"))
-    name = {"time": "time", "device-proof": "proof", "root": "root", "machine-file": "file"}.get(folder, "token")
+    name = INPUTS.get(folder, "token")
     text = vector["input"][name]
     middle = len(text) // 2
     changed = text[:middle] + ("A" if text[middle] != "A" else "B") + text[middle + 1 :]
@@ -78,7 +92,7 @@ def wrong_vectors(folder: str) -> list[dict[str, Any]]:
     ]
 
 
-@pytest.mark.parametrize("folder", ["license-token", "token-profiles", "time", "device-proof", "root", "machine-file"])
+@pytest.mark.parametrize("folder", ["license-token", "token-profiles", *INPUTS])
 def test_a_wrong_vector_is_noticed(
     checker: ModuleType, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -94,14 +108,16 @@ def test_a_wrong_vector_is_noticed(
 def test_wrong_values_are_noticed(checker: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the independent reader computes what a vector expects, it compares every value and not just the outcome."""
     wrong = 0
-    for folder in ("keys", "token-profiles"):
+    folders = ("keys", "token-profiles", "root-draft", "checkpoint", "log-proof")
+    for folder in folders:
         (tmp_path / folder).mkdir()
         for path in (ROOT / "specs" / "vectors" / folder).glob("*.json"):
             vector = json.loads(path.read_text("utf-8"))
             if "value" in vector["expect"]:
                 value = vector["expect"]["value"]
-                vector["expect"]["value"] = {**value, "kid": "x"} if isinstance(value, dict) else not value
+                name = "kid" if folder in folders[:2] or not isinstance(value, dict) else next(reversed(value))
+                vector["expect"]["value"] = {**value, name: "x"} if isinstance(value, dict) else not value
                 (tmp_path / folder / path.name).write_text(json.dumps(vector), "utf-8")
                 wrong += 1
     monkeypatch.setattr(checker, "VECTORS", tmp_path)
-    assert sum(len(checker.run(folder)[1]) for folder in ("keys", "token-profiles")) == wrong > 250
+    assert sum(len(checker.run(folder)[1]) for folder in folders) == wrong > 250

@@ -13,12 +13,16 @@ from carnet.core.instant import parse_instant
 from carnet.core.rules import decide
 from carnet.formats.answer import check_binding, verify_answer
 from carnet.formats.bundle import read_bundle
+from carnet.formats.checkpoint import Checkpoint, read_checkpoint, verify_checkpoint
 from carnet.formats.device_proof import verify_device_proof
 from carnet.formats.keys import load_ed25519, public_key_from_jwk
 from carnet.formats.lease import verify_lease_token
 from carnet.formats.license_token import verify_license_token
 from carnet.formats.limits import MAX_ROOT_STEPS
+from carnet.formats.log_proof import read_log_proof, verify_log_proof
+from carnet.formats.merkle import Growing, leaf_hash, verify_consistency
 from carnet.formats.root import Root, anchor, next_root, read_root
+from carnet.formats.root_draft import needed, read_draft
 from carnet.formats.status_list import verify_status_list
 from carnet.formats.strict_json import dump_json, parse_json
 from carnet.formats.time_answer import verify_time_answer
@@ -163,6 +167,46 @@ def _root_to_json(root: Root, digest: str) -> Outcome:
     }
 
 
+def _root_draft(vector: Mapping[str, Any]) -> Outcome:
+    draft = read_draft(text_of(vector["input"]["draft"]).encode())
+    counted = needed(draft)
+    value = {
+        "anchor": draft.anchor,
+        "version": draft.root.version,
+        "signed": [each.kid for each in draft.signatures],
+        "before": {"signed": counted.before, "of": counted.before_threshold},
+        "own": {"signed": counted.own, "of": counted.own_threshold},
+    }
+    return {"outcome": "ok", "value": value}
+
+
+def _checkpoint(vector: Mapping[str, Any]) -> Outcome:
+    given = vector["input"]
+    note = read_checkpoint(bytes.fromhex(given["bytes_hex"]) if "bytes_hex" in given else text_of(given["note"]))
+    return {"outcome": "ok", "value": _tree(verify_checkpoint(note, ring_of(vector).usable("checkpoint")))}
+
+
+def _tree(checkpoint: Checkpoint) -> Outcome:
+    return {"origin": checkpoint.origin, "size": checkpoint.size, "root_hex": checkpoint.root.hex()}
+
+
+def _log_proof(vector: Mapping[str, Any]) -> Outcome:
+    given = vector["input"]
+    if "leaves_hex" in given:
+        tree = Growing()
+        for leaf in given["leaves_hex"]:
+            tree.add(leaf_hash(bytes.fromhex(leaf)))
+        return {"outcome": "ok", "value": {"root_hex": tree.root().hex()}}
+    if "before" in given:
+        before, after = (bytes.fromhex(given[name]) for name in ("root_before_hex", "root_hex"))
+        path = [bytes.fromhex(each) for each in given["path_hex"]]
+        verify_consistency(given["before"], given["size"], before, after, path)
+        return {"outcome": "ok"}
+    proven = verify_log_proof(read_log_proof(text_of(given["proof"]).encode()), read_root(given["root"]))
+    said = {"issuer": proven.issuer, **_tree(proven.checkpoint), "entries": list(proven.entries)}
+    return {"outcome": "ok", "value": {name: said[name] for name in ("issuer", "origin", "size", "entries")}}
+
+
 def _bundle(vector: Mapping[str, Any]) -> Outcome:
     given = vector["input"]
     data = bytes.fromhex(given["bytes_hex"]) if "bytes_hex" in given else text_of(given["bundle"]).encode()
@@ -179,5 +223,8 @@ _RUNNERS: dict[str, Callable[[Mapping[str, Any]], Outcome]] = {
     "status-list": _status_list,
     "device-proof": _device_proof,
     "root": _root,
+    "root-draft": _root_draft,
+    "checkpoint": _checkpoint,
+    "log-proof": _log_proof,
     "bundle": _bundle,
 }

@@ -1,4 +1,4 @@
-"""The published vectors of keys, strict JSON, tokens, answers, roots and bundles: made again, run, checked twice."""
+"""The published vectors of keys, strict JSON, tokens, answers, roots, bundles, logs: made again, run, checked twice."""
 
 from __future__ import annotations
 
@@ -27,7 +27,15 @@ GENERATORS = {
     "vectors_time": ("time", "device-proof"),
     "vectors_lease": ("lease",),
     "vectors_status_list": ("status-list",),
+    "vectors_logs": ("checkpoint", "log-proof", "root-draft"),
 }
+PAGES = {
+    "device-proof": ("answer", "Device proofs\n"),
+    "checkpoint": ("transparency", "### 4.5 MUST reject\n"),
+    "log-proof": ("transparency", "### 5.2 MUST reject\n"),
+    "root-draft": ("root", "### 8.3 MUST reject\n"),
+}
+"""Where the table of a folder stands, if not under this title on the page of the same name."""
 FOLDERS = [folder for folders in GENERATORS.values() for folder in folders]
 ALL = {
     f"{folder}/{path.stem}": json.loads(path.read_text("utf-8"))
@@ -95,9 +103,9 @@ def codes_of(folder: str) -> set[str]:
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_rel_24_every_code_that_a_page_lists_has_a_vector(folder: str) -> None:
     """The `MUST reject` table of each page and its vectors name the same codes."""
-    page = (VECTORS.parent / f"{'answer' if folder == 'device-proof' else folder}.md").read_text("utf-8")
-    heading = "Device proofs\n" if folder == "device-proof" else "MUST reject\n"
-    table = page.split(heading, 1)[1].split("\n## ", 1)[0].partition("| input | code |")[2]
+    page, heading = PAGES.get(folder, (folder, "MUST reject\n"))
+    text = (VECTORS.parent / f"{page}.md").read_text("utf-8")
+    table = text.split(heading, 1)[1].split("\n## ", 1)[0].partition("| input | code |")[2]
     rows = [line for line in table.splitlines() if line.startswith("|") and "`" in line]
     listed = {code.strip("`") for line in rows for code in line.rstrip("| ").rpartition("|")[2].strip().split(", ")}
     shown = codes_of(folder) - {"ok"} - {code for code in codes_of(folder) if code.startswith("refused:")}
