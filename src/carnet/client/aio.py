@@ -16,7 +16,7 @@ from typing import Literal, Self
 from carnet.client.aio_background import AsyncBell, start
 from carnet.client.aio_leases import AsyncSeat
 from carnet.client.background import failure
-from carnet.client.base import DEFAULT_TIMEOUT_SECONDS, Client, offline_seconds, required
+from carnet.client.base import DEFAULT_TIMEOUT_SECONDS, Client, key_text, offline_seconds, required
 from carnet.client.device import with_problem
 from carnet.client.driving import adrive, out_of_time
 from carnet.client.events import Listener, Listeners
@@ -118,6 +118,7 @@ class AsyncCarnet(Client):
 
     async def activate(self, license_key: str, *, device_name: str | None = None, user: str | None = None) -> Decision:
         """As `Carnet.activate`."""
+        license_key = key_text(license_key)
         alone = await asyncio.to_thread(self._alone, license_key) if self._transport is None else None
         if alone is not None:
             return alone
@@ -197,7 +198,7 @@ class AsyncCarnet(Client):
             return True
         return await self._bell.rested(self._timeout_seconds if seconds is None else seconds)
 
-    async def aclose(self) -> None:
+    async def close(self) -> None:
         """As `Carnet.close`; waits until what runs in the background has ended."""
         self._is_closed = True
         self._begin()
@@ -210,13 +211,17 @@ class AsyncCarnet(Client):
             if transport is not None:
                 await transport.aclose()
 
+    async def aclose(self) -> None:
+        """`close`, by the name that `contextlib.aclosing` looks for."""
+        await self.close()
+
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await self.aclose()
+        await self.close()
 
     async def _run(self, online: Callable[[], Steps]) -> Decision:
         """Run an operation and wait for it within the budget; one that comes back late still takes its answer in."""

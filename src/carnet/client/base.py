@@ -400,6 +400,11 @@ def required(decision: Decision) -> Decision:
     raise RefusedError(main.code, main.message, main.fix, decision=decision)
 
 
+def key_text(license_key: object) -> str:
+    """*license_key* as text. Anything else, such as None out of a variable that is not set, is no key: nothing."""
+    return license_key if isinstance(license_key, str) else ""
+
+
 def offline_seconds(days: int | None, ttl_seconds: int | None) -> int:
     """
     The wanted offline window in seconds.
@@ -408,8 +413,10 @@ def offline_seconds(days: int | None, ttl_seconds: int | None) -> int:
         UsageError: ``bad_duration``.
     """
     seconds = ttl_seconds if days is None else days * _DAY
-    if seconds is None or seconds < 1 or (days is not None and ttl_seconds is not None):
+    if type(seconds) is not int or seconds < 1 or (days is not None and ttl_seconds is not None):
         raise UsageError(
-            "bad_duration", "How long to be offline is not clear.", "Give days= or ttl_seconds=, at least 1."
+            "bad_duration",
+            "How long to be offline is not clear.",
+            "Give days= or ttl_seconds=, a whole number of at least 1.",
         )
     return seconds

@@ -430,11 +430,21 @@ def test_r_35_a_prepared_window_is_kept_up_by_later_refreshes(desk: Desk) -> Non
     assert app.prepare_offline(ttl_seconds=10**9).offline_until == NOW + 31 * DAY + 90 * DAY - 60, "the policy caps it"
 
 
-@pytest.mark.parametrize("wanted", [{}, {"days": 0}, {"ttl_seconds": 0}, {"days": -1}, {"days": 1, "ttl_seconds": 1}])
-def test_an_unclear_duration_is_a_usage_error(desk: Desk, wanted: dict[str, int]) -> None:
+@pytest.mark.parametrize(
+    "wanted",
+    [{}, {"days": 0}, {"ttl_seconds": 0}, {"days": -1}, {"days": 1, "ttl_seconds": 1}, {"days": 1.5}, {"days": "7"}],
+)
+def test_an_unclear_duration_is_a_usage_error(desk: Desk, wanted: dict[str, Any]) -> None:
     with pytest.raises(UsageError) as caught:
         desk.app().prepare_offline(**wanted)
     assert caught.value.code == "bad_duration"
+
+
+@pytest.mark.parametrize("nothing", [None, "", "  ", 12345])
+def test_what_is_no_text_is_no_license_key(desk: Desk, nothing: Any) -> None:
+    decision = desk.app().activate(nothing)  # out of a variable that is not set, say
+    assert [reason.code for reason in decision.reasons] == ["not_activated", "bad_license_key"]
+    assert desk.transport.requests == []
 
 
 def test_refreshing_without_a_seat_asks_nothing(desk: Desk) -> None:

@@ -195,6 +195,14 @@ def test_a_kept_key_can_be_forgotten(alone: Alone) -> None:
         app.activate(LICENSE_KEY)
 
 
+def test_activating_with_nothing_forgets_nothing(alone: Alone) -> None:
+    alone.app().activate(signed())
+    nothing: Any = None  # out of a variable that is not set, say
+    with pytest.raises(UsageError):
+        alone.app().activate(nothing)
+    assert alone.app().check().state == "active"
+
+
 def test_the_kept_keys_clock_is_guarded_like_any_state(alone: Alone) -> None:
     ends = Instant(NOW + 30 * DAY)
     app = alone.app()
