@@ -66,6 +66,7 @@ def create_app(installation: Installation, siblings: Siblings | None = None) -> 
         installation.flusher,
         installation.lists,
         installation.time,
+        seen=installation.seen,
     )
     installation.statistics.on_alert(tell_alert)
     installation.seen.on_stranger(tell_stranger)

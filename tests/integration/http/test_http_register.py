@@ -104,6 +104,30 @@ def test_sec_49_what_is_too_large_or_compressed_is_refused(vendor: Vendor) -> No
     assert (large.status_code, large.json()["code"]) == (413, "too_large")
 
 
+def test_sec_24_what_was_found_is_counted_for_those_who_watch(vendor: Vendor) -> None:
+    def counted(name: str) -> float:
+        lines = vendor.http.get("/metrics").text.splitlines()
+        return float(next(line.rpartition(" ")[2] for line in lines if line.startswith(f"carnet_{name} ")))
+
+    def counts() -> list[float]:
+        return [counted(f'artifacts_never_issued_total{{proved="{proved}"}}') for proved in ("yes", "no")]
+
+    yes, no = counts()
+    product = vendor.product()
+    told = stranger(product, "counted", 1_800_000_000)
+    recorded(vendor, told, stranger(product, "counted too", 1_800_000_000))
+    assert counts() == [yes, no + 2]
+    recorded(vendor, told)
+    assert counts() == [yes, no + 2], "seen again is not found again"
+    recorded(vendor, replace(told, proved=True))
+    assert counts() == [yes + 1, no + 2]
+    judged(vendor, forged(vendor, activated(vendor)["token"], id="forged-for-the-count"))
+    assert counts() == [yes + 2, no + 2]
+    dropped = counted("held_artifacts_dropped_total")
+    vendor.installation.seen.dropped += 3
+    assert counted("held_artifacts_dropped_total") == dropped + 3
+
+
 # ── the list ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -19,6 +19,7 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from carnet._version import __version__
+from carnet.server.domain.reissue.seen import SeenArtifacts
 from carnet.server.domain.statistics.anomalies import AlertKind
 from carnet.server.domain.statistics.flushing import Flusher
 from carnet.server.domain.statistics.service import Statistics
@@ -106,6 +107,29 @@ class _ListCollector(Collector):
         )
 
 
+class _SeenCollector(Collector):
+    """What devices and files brought that was never issued here (SEC-24)."""
+
+    def __init__(self, seen: SeenArtifacts) -> None:
+        self._seen = seen
+
+    def collect(self) -> Iterator[Metric]:
+        """What Prometheus calls."""
+        found = CounterMetricFamily(
+            "carnet_artifacts_never_issued",
+            "Artifacts recorded that name a key of ours and were never issued; proved: we saw them.",
+            labels=("proved",),
+        )
+        found.add_metric(("yes",), self._seen.proved)
+        found.add_metric(("no",), self._seen.unproved)
+        yield found
+        yield CounterMetricFamily(
+            "carnet_held_artifacts_dropped",
+            "Artifacts that devices told of and that found no room to be looked up.",
+            value=self._seen.dropped,
+        )
+
+
 class Metrics:
     """The counters of one app."""
 
@@ -116,6 +140,8 @@ class Metrics:
         flusher: Flusher | None = None,
         lists: StatusLists | None = None,
         clock: Clock | None = None,
+        *,
+        seen: SeenArtifacts | None = None,
     ) -> None:
         """
         Args:
@@ -124,6 +150,7 @@ class Metrics:
             flusher: Whose failures are shown.
             lists: Whose number and age are shown.
             clock: By which they age.
+            seen: Whose findings are shown.
         """
         self.registry = CollectorRegistry()
         self.registry.register(_StorageCollector(storage_stats))
@@ -131,6 +158,8 @@ class Metrics:
             self.registry.register(_StatisticsCollector(statistics, flusher))
         if lists is not None and clock is not None:
             self.registry.register(_ListCollector(lists, clock))
+        if seen is not None:
+            self.registry.register(_SeenCollector(seen))
         ProcessCollector(registry=self.registry)
         GCCollector(registry=self.registry)
         self._requests = Counter(

@@ -29,7 +29,7 @@ _WRITE: Final = ("invalid_argument", "unknown_member", "unavailable")
 class CreateApiKeyRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """
     A token for the admin API. `admin` may do everything, `read` may look, `issue` makes and renews licenses and makes
-    customers, `support` suspends, reinstates and frees seats, `keys` sees license keys again.
+    customers, `support` suspends, reinstates, frees seats and has files checked, `keys` sees license keys again.
 
     With `products`, it may touch only what belongs to these; all else looks as if it were not there.
     """

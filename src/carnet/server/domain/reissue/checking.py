@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 from carnet.core._base import Struct, replace
 from carnet.core.decision import Reason
-from carnet.core.errors import CarnetError, MalformedError, NotGenuineError, UsageError
+from carnet.core.errors import CarnetError, MalformedError, NotGenuineError, StateError, UsageError
 from carnet.core.instant import Instant
 from carnet.core.model import Grant
 from carnet.formats.bundle import read_bundle
@@ -34,16 +34,16 @@ Judgement = Literal["issued", "never_issued", "cannot_know"]
 _MOST_RESTORES: Final = 100
 """Looked back at so many."""
 
-_RESTORED: Final = Reason(
-    code="register_incomplete",
-    message="It says that it was issued in a time of which the register knows nothing: between a backup and the moment"
-    " when that was put back. It may be yours, or dated into that time by somebody who has the key.",
-    fix="Compare it with what else you know of that time, or with another backup.",
+_RESTORED: Final = StateError(
+    "register_incomplete",
+    "It says that it was issued in a time of which the register knows nothing: between a backup and the moment when it"
+    " was put back. It may be yours, or dated into that time by somebody who has the key.",
+    "Compare it with what else you know of that time, or with another backup.",
 )
-_CLOSED: Final = Reason(
-    code="machine_file_closed",
-    message="The machine file beside the token does not open with what the token names, so only the token was judged.",
-    fix="Open it with its license key: carnet verify.",
+_CLOSED: Final = UsageError(
+    "machine_file_closed",
+    "The machine file beside the token does not open with what the token names, so only the token was judged.",
+    "Open it with its license key: carnet verify.",
 )
 
 
@@ -129,15 +129,13 @@ class ArtifactChecking:
         try:
             grants, is_closed, states = await self._read(data)
         except (MalformedError, NotGenuineError, UsageError) as error:
-            reason = Reason(code=error.code, message=error.message, fix=error.fix)
-            return Judged(verdict="cannot_know", items=(), reasons=(reason,))
+            return Judged(verdict="cannot_know", items=(), reasons=(_reason(error),))
         for grant in grants:
             if within is not None and grant.product not in within:
                 raise product_not_found(grant.product)
         items = await self._hold(grants, states)
-        reasons = (_CLOSED,) if is_closed else ()
-        if any(each.verdict == "cannot_know" for each in items):
-            reasons = (_RESTORED, *reasons)
+        is_lost = any(each.verdict == "cannot_know" for each in items)
+        reasons = (*((_reason(_RESTORED),) if is_lost else ()), *((_reason(_CLOSED),) if is_closed else ()))
         if any(each.verdict in {"unknown", "differs"} for each in items):
             return Judged(verdict="never_issued", items=items, reasons=reasons)
         return Judged(verdict="cannot_know" if reasons else "issued", items=items, reasons=reasons)
@@ -212,3 +210,7 @@ class ArtifactChecking:
             if max((each.at for each in kept), default=Instant(0)) <= at <= epoch.at:
                 return True
         return False
+
+
+def _reason(error: CarnetError) -> Reason:
+    return Reason(code=error.code, message=error.message, fix=error.fix)

@@ -48,6 +48,8 @@ class SeenArtifacts:
     """
     Notes what is seen and looks it up.
 
+    `proved` and `unproved` count what this process recorded first, `dropped` what it did not note for want of room.
+
     Args:
         storage: The register.
         ids: For events.
@@ -63,6 +65,8 @@ class SeenArtifacts:
         self._noted: dict[tuple[str, str, str], _Noted] = {}
         self._told: Callable[[Stranger], None] = _nobody
         self.dropped = 0
+        self.proved = 0
+        self.unproved = 0
 
     def on_stranger(self, told: Callable[[Stranger], None]) -> None:
         """Call *told* with each that is new, once it is recorded."""
@@ -155,6 +159,8 @@ class SeenArtifacts:
             strangers, self._tell, most=MAX_RECORDED, most_of_license=MAX_OF_LICENSE
         )
         for each in recorded:
+            self.proved += each.proved
+            self.unproved += not each.proved
             self._told(each)
 
     def _tell(self, stranger: Stranger) -> tuple[AuditEntry, Event]:
