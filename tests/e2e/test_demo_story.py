@@ -67,7 +67,7 @@ def test_the_story_then_stays_up_and_stops_cleanly(tmp_path: Path) -> None:
         assert f"http://127.0.0.1:{port}" in told
         _follow(told, env)
         process.send_signal(signal.SIGINT)
-        story, _ = process.communicate(timeout=60)
+        story, _ = process.communicate(timeout=120)
     assert process.returncode == exits.OK
     assert "\x1b" not in story, "plain in a pipe"
     assert "⏰ Offline license expired" in story
@@ -86,7 +86,7 @@ def test_stopped_in_the_middle_it_leaves_no_server_and_no_files(tmp_path: Path) 
         process.stdout.readline()
         assert '"step": 2' in process.stdout.readline(), "the server has started"
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=60)
+        process.communicate(timeout=120)
     assert process.returncode == exits.INTERRUPTED
     assert list(tmp_path.iterdir()) == []
     with socket.socket() as probe:

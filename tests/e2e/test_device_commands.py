@@ -134,7 +134,7 @@ def _in_a_terminal(words: list[str], env: dict[str, str], answers: list[str]) ->
     )
     os.close(follower)
     shown, asked = "", 0
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         if not select.select([leader], [], [], 1)[0]:
             continue
@@ -148,7 +148,7 @@ def _in_a_terminal(words: list[str], env: dict[str, str], answers: list[str]) ->
         if asked < len(answers) and shown.endswith(("License key: ", "[Y/n] ")):
             os.write(leader, f"{answers[asked]}\n".encode())
             asked += 1
-    code = process.wait(30)
+    code = process.wait(120)
     os.close(leader)
     return code, shown
 

@@ -29,7 +29,7 @@ window.show()
 
 
 def until(condition):
-    end = time.monotonic() + 60
+    end = time.monotonic() + 120
     while not condition() and time.monotonic() < end:
         app.processEvents()
         time.sleep(0.01)

@@ -28,7 +28,7 @@ AT_ONCE = {"CARNET_KEY_ANNOUNCE_SECONDS": "0"}
 
 
 def get(shop: Shop, path: str) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", shop.stage.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", shop.stage.port, timeout=120)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()

@@ -91,7 +91,7 @@ class Cluster:
             ("-w", "-D", str(self.data), *words),
             bin_path=self._server.bin_path,
             user=self._server.system_user,
-            timeout=60,
+            timeout=120,
         )
 
     def restart(self, mode: Literal["fast", "immediate"]) -> None:
@@ -122,7 +122,7 @@ def script(address: PostgresAddress, *statements: str) -> None:
 
 
 async def _ask(address: PostgresAddress, statements: tuple[str, ...]) -> list[Any]:
-    connection = await asyncpg.connect(address.url, timeout=30)
+    connection = await asyncpg.connect(address.url, timeout=120)
     try:
         rows: list[Any] = []
         for statement in statements:

@@ -81,7 +81,7 @@ class Display:
 
     def __exit__(self, *_: object) -> None:
         self._server.terminate()
-        self._server.wait(30)
+        self._server.wait(120)
         self._log.close()
         shutil.rmtree(self._directory, ignore_errors=True)
 

@@ -23,7 +23,7 @@ from support.vendor import fingerprint
 _AGAIN: Final = frozenset({409, 429, 500, 502, 503, 507})
 _RETRY_SECONDS: Final = 0.05
 
-PATIENCE_SECONDS: Final = 30
+PATIENCE_SECONDS: Final = 120
 """A request that is not answered in this time hangs: that is never right, whatever happens to the server."""
 
 
@@ -306,6 +306,6 @@ def load(
     finally:
         stopping.set()
         for thread in threads:
-            thread.join(60)
+            thread.join(120)
     assert not failures, failures
     assert not any(thread.is_alive() for thread in threads), "a request was never answered"

@@ -48,7 +48,9 @@ class Proxy:
         self._slowest = slowest
         self._port_of = port_of
         self._weights = weights
-        self._chance = random.Random(seed)  # noqa: S311 - which fault comes next
+        # Two, so that the order in which connections go on does not change which faults are drawn.
+        self._draws = random.Random(seed)  # noqa: S311 - which fault comes next
+        self._chance = random.Random(seed + 1)  # noqa: S311 - how late, and where it is cut
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ready = threading.Event()
         self._stop: asyncio.Event | None = None
@@ -60,14 +62,14 @@ class Proxy:
     def start(self) -> None:
         """Listen from the return of this call on."""
         self._thread.start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(120)
 
     def stop(self) -> None:
         """Close everything."""
         assert self._loop is not None
         assert self._stop is not None
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(20)
+        self._thread.join(120)
 
     async def _run(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
@@ -88,7 +90,7 @@ class Proxy:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        fault = self._chance.choices(list(self._weights), list(self._weights.values()))[0]
+        fault = self._draws.choices(list(self._weights), list(self._weights.values()))[0]
         self.drawn[fault] += 1
         upstream: asyncio.StreamWriter | None = None
         try:

@@ -91,7 +91,7 @@ HOSTILE: dict[str, Twist] = {
     "unauthorized": raw(401, b'{"code":"device_proof_required"}'),
     "too many requests": raw(429, b'{"code":"rate_limited"}'),
     "too many requests for years": lambda _v, _r: HttpAnswer(status=429, body=b"{}", retry_after_seconds=999_999),
-    "come back later": lambda _v, _r: HttpAnswer(status=503, body=b"", retry_after_seconds=60),
+    "come back later": lambda _v, _r: HttpAnswer(status=503, body=b"", retry_after_seconds=3600),
     "in flight for ever": raw(409, b'{"code":"request_in_flight","retryable":true}'),
     "an unsigned conflict": raw(409, b'{"code":"seat_limit_reached"}'),
     "a server error": raw(500, b"Internal Server Error"),

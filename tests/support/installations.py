@@ -133,7 +133,7 @@ def execute(settings: Settings, *statements: str) -> list[tuple[Any, ...]]:
     """Run *statements* on the database of an installation, each its own transaction; the rows of the last."""
     if settings.postgres is not None:
         return [tuple(row) for row in ask(settings.postgres, *statements)]
-    connection = sqlite3.connect(settings.database_path, isolation_level=None, timeout=10)
+    connection = sqlite3.connect(settings.database_path, isolation_level=None, timeout=120)
     try:
         found: list[tuple[Any, ...]] = []
         for statement in statements:

@@ -121,7 +121,7 @@ class KeyServiceStub:
         self.becomes("fine")
         self._server.shutdown()
         self._server.server_close()
-        self._thread.join(30)
+        self._thread.join(120)
         assert not self.faults, self.faults
 
     @property

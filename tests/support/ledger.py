@@ -88,7 +88,7 @@ class Ledger:
             if self.acknowledged >= self._waited_for:
                 self._told.notify_all()
 
-    def wait_for(self, acknowledged: int, seconds: float = 60) -> None:
+    def wait_for(self, acknowledged: int, seconds: float = 240) -> None:
         """Until so many were acknowledged in all."""
         with self._told:
             self._waited_for = acknowledged

@@ -32,7 +32,7 @@ class LiveServer:
     def start(self) -> None:
         """Answer requests from the return of this call on."""
         self._thread.start()
-        assert self._started.wait(60), "the server did not start"
+        assert self._started.wait(120), "the server did not start"
         if self.failure is not None:
             raise self.failure
 
@@ -40,12 +40,12 @@ class LiveServer:
         """An orderly stop."""
         if self.server is not None:
             self.server.should_exit = True
-        self._thread.join(30)
+        self._thread.join(120)
         assert not self._thread.is_alive(), "the server did not stop"
 
     def connect(self) -> socket.socket:
         """A raw connection, for saying what no HTTP client would say."""
-        return socket.create_connection(("127.0.0.1", self.port), timeout=30)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=120)
 
     def _run(self) -> None:
         try:

@@ -69,14 +69,14 @@ class Network:
     def start(self) -> None:
         """Carry connections from the return of this call on."""
         self._thread.start()
-        assert self._ready.wait(20)
+        assert self._ready.wait(120)
 
     def stop(self) -> None:
         """Cut everything."""
         assert self._loop is not None
         assert self._stop is not None
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(20)
+        self._thread.join(120)
 
     async def _run(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()

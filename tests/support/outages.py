@@ -82,7 +82,7 @@ class Server:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()
-        code = self._process.wait(60)
+        code = self._process.wait(120)
         self._process.stdout.close()
         assert code == 0
 
@@ -95,7 +95,7 @@ class Server:
             f"http://127.0.0.1:{self.port}/v1/admin{path}",
             json=body,
             headers={"Authorization": f"Bearer {self._token}"},
-            timeout=30,
+            timeout=120,
             trust_env=False,
         )
         assert answer.is_success, answer.text
@@ -162,10 +162,10 @@ class Journey:
             device_id="laptop",
             clock=self.clock,
             proxy="",
-            timeout_seconds=20 if weather in {"up", "slow"} else BUDGET_SECONDS,
+            timeout_seconds=120 if weather in {"up", "slow"} else BUDGET_SECONDS,
         )
         decision = self._running.start()
-        assert self._running.settle(60)
+        assert self._running.settle(120)
         return decision
 
     def quit(self) -> None:
@@ -182,7 +182,7 @@ class Journey:
         for _ in range(minutes):
             self._pass(MINUTE)
             app.network_changed()
-            assert app.settle(60)
+            assert app.settle(120)
 
     def note(self, when: str, deed: str, decision: Decision | None = None) -> Row:
         """Write down what the user sees now, or saw of *decision*."""

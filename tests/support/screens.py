@@ -59,7 +59,7 @@ class PlainScreen:
     def run_until(self, is_so: Callable[[], bool]) -> None:
         """Be the UI's thread until something is so."""
         while not is_so():
-            self._calls.get(timeout=60)()
+            self._calls.get(timeout=120)()
 
     def run_all(self, presenter: Presenter) -> None:
         """Be the UI's thread until nothing is under way any more."""

@@ -132,7 +132,7 @@ def https_server(
     finally:
         server.shutdown()
         server.server_close()
-        thread.join(20)
+        thread.join(120)
 
 
 class ConnectProxy:
@@ -158,7 +158,7 @@ class ConnectProxy:
         """Listen no more."""
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        self._thread.join(20)
+        self._thread.join(120)
 
     def _serve(self) -> None:
         while True:
@@ -170,7 +170,7 @@ class ConnectProxy:
 
     def _tunnel(self, client: socket.socket) -> None:
         with client, suppress(OSError):
-            client.settimeout(20)
+            client.settimeout(120)
             head = b""
             while b"\r\n\r\n" not in head:
                 more = client.recv(4096)
@@ -191,7 +191,7 @@ class ConnectProxy:
                     )
                     return
             host, _, port = self.route.get(target, target).rpartition(":")
-            with socket.create_connection((host, int(port)), timeout=20) as server:
+            with socket.create_connection((host, int(port)), timeout=120) as server:
                 client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
                 _pump(client, server)
 

@@ -108,7 +108,7 @@ class Stand:
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
         while self._threads:
-            self._threads.pop(0).join(30)
+            self._threads.pop(0).join(120)
         for each in (*self._listening, *self._open):
             each.close()
 

@@ -53,7 +53,7 @@ class Vendor:
         self.clock = clock
         self.installation = installation
         self.admin_token = admin_token
-        self.http = httpx2.Client(base_url=live.url, timeout=30)
+        self.http = httpx2.Client(base_url=live.url, timeout=120)
         self.ring: KeyRing = read_root(installation.roots[-1]).ring()
 
     def on_the_servers_loop(self, work: Coroutine[Any, Any, _T]) -> _T:
@@ -129,7 +129,7 @@ class Vendor:
                 change(installation)
                 yield create_app(installation)
 
-        with serving(opening) as live, httpx2.Client(base_url=live.url, timeout=30) as http:
+        with serving(opening) as live, httpx2.Client(base_url=live.url, timeout=120) as http:
             yield http
 
     @staticmethod

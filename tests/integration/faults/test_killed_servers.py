@@ -53,7 +53,7 @@ def test_rel_04_a_server_killed_at_random_moments_loses_nothing_and_leaks_no_sea
         ledger = killed(servers, settings, KILLS[database])
         assert ledger.unexpected == []
         assert ledger.compare(rows_of(settings)) == []
-        assert servers.slowest < START_SECONDS
+        assert servers.back_after() < START_SECONDS
     print(  # noqa: T201 - the campaign's counts
         f"REL-04 {database}: {KILLS[database]} kills, {ledger.acknowledged} acknowledged, 0 lost, 0 seats leaked,"
         f" back after {servers.slowest:.1f} s at most"

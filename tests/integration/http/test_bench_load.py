@@ -54,7 +54,7 @@ def test_the_generator_is_a_process_of_its_own(vendor: Vendor, tmp_path: Path) -
     assert len(read_requests(path)) == 20
     command = [sys.executable, "-m", "bench.load", str(path), "--port", str(vendor.live.port)]
     command += ["--clients", "2", "--rounds", "1", "--seconds", "30", "--once", "--skip", "5"]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT, timeout=60)
+    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT, timeout=120)
     (line,) = done.stdout.splitlines()
     assert json.loads(line)["statuses"] == {"404": 15}
 

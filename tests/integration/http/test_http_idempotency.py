@@ -235,7 +235,7 @@ def test_rel_02_fifty_duplicates_at_once_have_one_effect(vendor: Vendor, call: s
     body = activation_body(made)
 
     def send(_: int) -> httpx2.Response:
-        with httpx2.Client(base_url=vendor.live.url, timeout=60) as http:
+        with httpx2.Client(base_url=vendor.live.url, timeout=120) as http:
             headers = {"Idempotency-Key": key, "Authorization": f"Bearer {vendor.admin_token}"}
             if call == "activate":
                 return http.post("/v1/activate", json=body, headers=headers)

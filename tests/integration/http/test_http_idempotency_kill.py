@@ -94,7 +94,7 @@ def test_rel_02_killed_between_commit_and_answer_the_same_request_gets_the_outco
             capture_output=True,
             text=True,
             env={**os.environ},
-            timeout=60,
+            timeout=120,
         )
         assert victim.returncode == 9, victim.stdout + victim.stderr
         ids = {row[0] for row in query(tmp_path, f"SELECT id FROM {table}")}  # noqa: S608

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.usefixtures("database")
 
 
 def ask(port: int, method: str, path: str, body: Any = None) -> tuple[int, dict[str, Any]]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
     try:
         content = None if body is None else json.dumps(body)
         connection.request(method, path, content, {"Content-Type": "application/json"})
@@ -58,7 +58,7 @@ def serving(environment: dict[str, str]) -> Iterator[int]:
             yield port
         finally:
             process.terminate()
-            process.wait(60)
+            process.wait(120)
 
 
 def _answers(port: int) -> bool:
@@ -97,7 +97,7 @@ class Customers(threading.Thread):
 
     def end(self) -> None:
         self.over.set()
-        self.join(60)
+        self.join(120)
 
 
 def test_r_18_every_process_follows_and_no_request_fails_because_of_the_switch(

@@ -131,7 +131,7 @@ def test_sec_49_a_file_that_comes_slowly_but_surely_is_waited_for(
             vendor.http.get("/livez")
         yield text[400:]
 
-    with httpx2.Client(base_url=vendor.live.url, timeout=60) as http:
+    with httpx2.Client(base_url=vendor.live.url, timeout=120) as http:
         headers = {"Authorization": f"Bearer {vendor.admin_token}"}
         path = f"/v1/admin/licenses/import?product={product}&policy=consumer"
         assert http.post(path, content=slowly(), headers=headers).json()["imported"] == 40
@@ -152,7 +152,7 @@ def test_several_imports_at_once_are_all_done(vendor: Vendor) -> None:
 
     def one(product: str) -> int:
         text = "\n".join(["key", *(key(product, n) for n in range(300))])
-        with httpx2.Client(base_url=vendor.live.url, timeout=60) as http:
+        with httpx2.Client(base_url=vendor.live.url, timeout=120) as http:
             path = f"/v1/admin/licenses/import?product={product}&policy=consumer"
             answer = http.post(path, content=text, headers={"Authorization": f"Bearer {vendor.admin_token}"})
             imported: int = answer.json()["imported"]
@@ -167,7 +167,7 @@ def test_the_same_file_twice_at_once_makes_no_license_twice(vendor: Vendor) -> N
     text = "\n".join(["key", *(key(product, n) for n in range(1_500))])
 
     def one(_: int) -> tuple[int, int]:
-        with httpx2.Client(base_url=vendor.live.url, timeout=60) as http:
+        with httpx2.Client(base_url=vendor.live.url, timeout=120) as http:
             path = f"/v1/admin/licenses/import?product={product}&policy=consumer&skip_known=true"
             answer = http.post(path, content=text, headers={"Authorization": f"Bearer {vendor.admin_token}"}).json()
             return answer["imported"], answer["skipped"]

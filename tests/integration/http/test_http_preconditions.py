@@ -89,7 +89,7 @@ def test_of_many_who_read_the_same_one_changes_it(vendor: Vendor) -> None:
     read = tag_of(vendor, path)
 
     def replace(number: int) -> int:
-        with httpx2.Client(base_url=vendor.live.url, timeout=60) as http:
+        with httpx2.Client(base_url=vendor.live.url, timeout=120) as http:
             headers = {"Authorization": f"Bearer {vendor.admin_token}", "If-Match": read}
             body = {"rules": {"seat_limit": number + 1}}
             return http.put(f"/v1/admin{path}", json=body, headers=headers).status_code

@@ -30,7 +30,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 
 def coming_from(vendor: Vendor, address: str) -> httpx2.Client:
     """A client on this machine whose connections come from *address*; all of 127.0.0.0/8 is this machine."""
-    return httpx2.Client(base_url=vendor.live.url, transport=httpx2.HTTPTransport(local_address=address), timeout=30)
+    return httpx2.Client(base_url=vendor.live.url, transport=httpx2.HTTPTransport(local_address=address), timeout=120)
 
 
 def wrong_key(product: str) -> dict[str, Any]:

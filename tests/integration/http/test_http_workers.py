@@ -77,13 +77,13 @@ class Serving:
         return self.named(event)[count - 1]
 
     def ended(self) -> int:
-        status = self.process.wait(30)
-        self._thread.join(10)
+        status = self.process.wait(120)
+        self._thread.join(120)
         return status
 
 
 def until(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not is_so():
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -104,7 +104,7 @@ def _serving(settings: Settings, workers: int, **more: str) -> Iterator[Serving]
         finally:
             if process.poll() is None:
                 process.terminate()
-            last_resort = threading.Timer(30, process.kill)
+            last_resort = threading.Timer(120, process.kill)
             last_resort.start()
             serving.ended()
             last_resort.cancel()
@@ -141,7 +141,7 @@ def test_sec_35_wrong_keys_end_in_429_in_every_worker_and_the_right_key_works_fr
 
         def client(local: str) -> httpx2.Client:
             transport = httpx2.HTTPTransport(local_address=local)
-            return stack.enter_context(httpx2.Client(base_url=address, transport=transport, timeout=30))
+            return stack.enter_context(httpx2.Client(base_url=address, transport=transport, timeout=120))
 
         attackers = [client("127.0.0.66") for _ in range(4 * workers)]  # a connection stays with one worker
         for number in range(WRONG_KEYS):
@@ -166,7 +166,7 @@ def test_rel_14_workers_are_replaced_when_they_die_and_stop_in_order_under_reque
         def ask() -> None:
             while serving.process.poll() is None:
                 try:
-                    with httpx2.Client(base_url=address, timeout=30) as http:
+                    with httpx2.Client(base_url=address, timeout=120) as http:
                         statuses.extend(http.post("/v1/validate", json={}).status_code for _ in range(20))
                 except httpx2.TransportError as error:  # its worker was killed, or the server stops
                     broken.append(error)
@@ -184,7 +184,7 @@ def test_rel_14_workers_are_replaced_when_they_die_and_stop_in_order_under_reque
         serving.process.send_signal(signal.SIGTERM)
         assert serving.ended() == 0
         for thread in threads:
-            thread.join(30)
+            thread.join(120)
     assert set(statuses) == {400}
     assert not any(map(_is_running, workers))
     assert {event["cut_off"] for event in serving.named("server.stopped")} == {0}
@@ -201,7 +201,7 @@ def test_workers_whose_parent_is_killed_stop_by_themselves(installed: Settings) 
 
 def _refused(environment: dict[str, str]) -> tuple[int, str]:
     command = [sys.executable, "-m", "carnet.cli", "serve"]
-    done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True, timeout=120)
     assert "Traceback" not in done.stderr
     return done.returncode, done.stderr
 
@@ -231,7 +231,7 @@ def test_a_worker_that_ends_before_it_is_ready_ends_the_start() -> None:
         "try: Workers(2, lambda post: 3).run(print)\n"
         "except CarnetError as error: print(error.code)\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, timeout=120)
     assert done.stdout.split() == ["worker_died"]
 
 

@@ -68,7 +68,7 @@ def test_rel_09_killed_senders_lose_nothing_and_keep_the_order_of_each_object(
         assert process.stdin is not None
         assert process.stdout is not None
         making.start()
-        assert made.wait(60)
+        assert made.wait(120)
         slowest, holders = 0.0, set()
         for _ in range(KILLS):
             wanted = len(delivered(path)) + chance.randint(1, 40)
@@ -81,7 +81,7 @@ def test_rel_09_killed_senders_lose_nothing_and_keep_the_order_of_each_object(
         making.join(120)
         until(lambda: not _undone(settings))
         process.stdin.close()
-        assert process.wait(30) == 0
+        assert process.wait(120) == 0
     found, stored = delivered(path), [row[0] for row in execute(settings, "SELECT id FROM events")]
     assert len(stored) == LICENSES * (CHANGES + 1)
     assert {event for _, event, _, _ in found} == set(stored)

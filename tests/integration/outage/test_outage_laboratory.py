@@ -107,7 +107,7 @@ def test_the_365_day_machine(lab: Journey) -> None:
     """A robot at a remote site: 365 + 30 days; a technician comes with a phone on day 350."""
     lab.open("up")
     lab.app.activate(lab.server.license("enterprise"))
-    assert lab.app.settle(60)
+    assert lab.app.settle(120)
     lab.note("at HQ", "is provisioned")
     lab.network.weather = "no network"
     for day in range(1, 366):
@@ -115,7 +115,7 @@ def test_the_365_day_machine(lab: Journey) -> None:
         if day == 350:
             lab.open("up")
             row = lab.note("day 350", "a technician lends the network of a phone")
-            assert lab.app.settle(60)
+            assert lab.app.settle(120)
             assert lab.note("day 350, later", "goes on").days_left == 365
             continue
         if day % 7 == 0:

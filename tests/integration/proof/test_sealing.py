@@ -46,7 +46,7 @@ async def writer(installation: Installation) -> Any:
     """Somebody else's connection to the same PostgreSQL database."""
     address = installation.settings.postgres
     assert address is not None
-    return await asyncpg.connect(address.url, timeout=30)
+    return await asyncpg.connect(address.url, timeout=120)
 
 
 @in_a_loop

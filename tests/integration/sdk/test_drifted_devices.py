@@ -46,7 +46,7 @@ def app_on(machine: RecordedMachine, vendor: Vendor, license_: Any, state: Path,
         server=vendor.live.url,
         root=vendor.installation.roots[0],
         state=state,
-        timeout_seconds=30,
+        timeout_seconds=120,
         transport=wire,
     )
     app._device.machine = machine

@@ -68,7 +68,7 @@ class Relay:
         """Called when every client has hung up."""
         self._listening.shutdown(socket.SHUT_RDWR)
         while self._threads:
-            self._threads.pop(0).join(30)
+            self._threads.pop(0).join(120)
         self._listening.close()
 
     def _accept(self) -> None:
@@ -87,7 +87,7 @@ class Relay:
             back = threading.Thread(target=_pump, args=(server, client, bytearray()))
             back.start()
             _pump(client, server, said)
-            back.join(30)
+            back.join(120)
 
 
 def _pump(source: socket.socket, target: socket.socket, kept: bytearray) -> None:
@@ -134,7 +134,7 @@ def app_of(vendor: Vendor, relay: Relay, sold: Any, state: Path, machine: Record
         server=relay.url,
         root=vendor.installation.roots[0],
         state=state,
-        timeout_seconds=30,
+        timeout_seconds=120,
         **settings,
     )
     app._device.machine = machine

@@ -79,7 +79,7 @@ class Vendor:
         """Stop the server."""
         if self.process is not None:
             self.process.terminate()
-            self.process.wait(30)
+            self.process.wait(120)
             assert self.process.stdout is not None
             self.process.stdout.close()
             self.process = None
@@ -150,7 +150,7 @@ def test_the_same_on_an_event_loop(vendor: Vendor, tmp_path: Path) -> None:
             root=vendor.root,
             state=tmp_path,
             device_id="line-4",
-            timeout_seconds=20,
+            timeout_seconds=120,
         ) as app:
             assert (await app.activate(key)).state == "active"
             assert (await app.refresh()).state == "active"

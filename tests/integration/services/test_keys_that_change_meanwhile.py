@@ -102,7 +102,7 @@ def test_sec_24_a_key_store_that_hangs_does_not_hold_up_that_a_lost_key_is_out(
             def opening(key: SigningKey) -> Signer:
                 if key.kid == slow:
                     elsewhere.set()
-                    assert answering.wait(60)
+                    assert answering.wait(120)
                 return open_key(key)
 
             other._keys._open_key = opening

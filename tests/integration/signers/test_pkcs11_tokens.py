@@ -87,7 +87,7 @@ def test_rel_08_sessions_that_are_lost_under_load_cost_no_signature(at: TokenPla
     started = threading.Barrier(9)
 
     def sign() -> None:
-        started.wait(60)
+        started.wait(120)
         for number in range(20):
             try:
                 signer.sign(b"%d" % number)
@@ -99,7 +99,7 @@ def test_rel_08_sessions_that_are_lost_under_load_cost_no_signature(at: TokenPla
     threads = [threading.Thread(target=sign) for _ in range(8)]
     for thread in threads:
         thread.start()
-    started.wait(60)
+    started.wait(120)
     module_at(Path(PREPARED["module"])).renew(module_at(Path(PREPARED["module"])).generation)
     for thread in threads:
         thread.join(120)

@@ -142,14 +142,14 @@ def test_every_worker_signs_in_the_token_with_sessions_of_its_own(
             for number in range(12):  # each a connection of its own, so that both workers get some
                 body = {"device": {"fingerprint": fingerprint(f"device {number}")}, "product": license_["product"]}
                 answer = httpx2.post(
-                    f"{address}/v1/activate", json={"license_key": license_["key"], **body}, timeout=60
+                    f"{address}/v1/activate", json={"license_key": license_["key"], **body}, timeout=120
                 )
                 assert answer.status_code == 201, answer.text
                 kids.add(kid_of(answer.json()["token"]))
             assert kids == {key.kid}
         finally:
             process.terminate()
-        assert process.wait(60) == 0
+        assert process.wait(120) == 0
     give_back()
     token.drop()
 
@@ -237,5 +237,5 @@ def test_rel_08_nobody_else_waits_for_a_service_that_is_slow(
         assert vendor.ask("validate", license_, fingerprint("x"), nonce="n" * 16).status_code == 200
         assert not answered
         at.stub.becomes("fine")
-        waiting.join(60)
+        waiting.join(120)
         assert answered[0].status_code == 201, answered[0].text

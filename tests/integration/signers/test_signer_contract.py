@@ -258,7 +258,7 @@ def test_sec_25_sealed_files_keep_the_same_contract(tmp_path: Path, caplog: pyte
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(120)
     assert len(signatures) == 16
     for signature in signatures:
         signer.public_key.verify(signature, b"m")

@@ -63,7 +63,7 @@ class Gate:
 
     def __call__(self, _: sqlite3.Connection) -> None:
         self.entered.set()
-        assert self.open.wait(30)
+        assert self.open.wait(120)
 
 
 class Queued:

@@ -239,7 +239,7 @@ def test_of_processes_that_start_at_once_one_migrates_and_the_others_find_it_don
         for _ in range(3)
     ]
     for process in running:
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=120)
         assert (process.returncode, out.decode().strip(), err.decode()) == (0, REVISION, "")
 
 

@@ -298,7 +298,7 @@ def test_of_processes_that_start_at_once_one_raises_the_schema_and_the_others_fi
         subprocess.Popen([sys.executable, "-c", code], stdout=pipe, stderr=pipe, env=environment) for _ in range(3)
     ]
     for process in running:
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=120)
         assert (process.returncode, out.decode().strip(), err.decode()) == (0, REVISION, "")
     assert rows(old) == {name: [row] for name, row in FIRST.items()}
 

@@ -92,7 +92,7 @@ class DeviceLife(RuleBasedStateMachine):
         app = self.desk.app(transport=MemoryTransport(answer), timeout_seconds=0.001)
         app.refresh()
         for worker in app._workers:  # else the next one who asks might share in its failure
-            worker.join(20)
+            worker.join(120)
 
     @rule(victim=st.sampled_from(["state.0", "state.1"]), cut=st.integers(1, 200))
     def damage_one_copy(self, victim: str, cut: int) -> None:

@@ -56,7 +56,7 @@ class World:
         self.issued = 0
 
     def sql(self, statement: str, *values: Any) -> list[Any]:
-        connection = sqlite3.connect(self.path, isolation_level=None, timeout=10)
+        connection = sqlite3.connect(self.path, isolation_level=None, timeout=120)
         try:
             return connection.execute(statement, values).fetchall()
         finally:

@@ -47,7 +47,7 @@ class Service:
         assert alg == "Ed25519"
         self.asked += 1
         self.inside.release()
-        self.go_on.wait(60)
+        self.go_on.wait(120)
         if self.failures:
             self.failures -= 1
             raise unavailable(self.what, "is away")
@@ -100,11 +100,11 @@ def test_rel_08_one_asks_whether_it_is_back_and_the_others_do_not_wait_for_it() 
     while service.inside.acquire(blocking=False):
         pass
     trying.start()
-    assert service.inside.acquire(timeout=60)
+    assert service.inside.acquire(timeout=120)
     with pytest.raises(TransportError):
         signer.sign(b"m")  # at once: somebody is finding out
     service.go_on.set()
-    trying.join(60)
+    trying.join(120)
     signer.sign(b"m")
 
 
@@ -151,7 +151,7 @@ def test_a_signer_that_is_dropped_lets_go_of_what_it_holds() -> None:
     signer.sign(b"m")
     del signer
     gc.collect()
-    assert service.closed.wait(60)
+    assert service.closed.wait(120)
 
 
 def test_a_signer_that_was_closed_says_so() -> None:

@@ -40,7 +40,7 @@ class Room:
 
     def settle(self) -> None:
         """Until nothing is under way."""
-        self.app.settle(20)
+        self.app.settle(120)
         self.screen.run_all(self.presenter)
 
     def again(self) -> Room:
@@ -132,7 +132,7 @@ def test_the_ui_thread_never_waits_for_the_network(room: Callable[..., Room]) ->
     answer = grace.desk.transport._answer
 
     def slowly(request: Any) -> Any:
-        assert let_go.wait(60)
+        assert let_go.wait(120)
         return answer(request)
 
     grace.desk.transport._answer = slowly
@@ -258,7 +258,7 @@ def test_after_closing_nothing_reaches_the_screen(room: Callable[..., Room]) -> 
     near.presenter.start()
     near.presenter.close()
     near.screen.is_up = False
-    near.app.settle(20)
+    near.app.settle(120)
     near.screen.run_all(near.presenter)
     assert near.screen.badges == []
     assert near.screen.dialogs == []
