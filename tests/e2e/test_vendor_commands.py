@@ -38,6 +38,18 @@ def test_users_ask_03_init_asks_nothing_and_may_be_repeated(tmp_path: Path, empt
     assert needed.json["admin_token"] is None
 
 
+def test_users_ask_03_two_installations_are_made_from_one_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = [carnet("init", "--json", env={"CARNET_DATA": f"data-{number}"}).json for number in (1, 2, 3)]
+    folders = [Path(path).parent.name for one in made for path in one["root_key_paths"]]
+    assert folders == ["carnet-root", "carnet-root-2", "carnet-root-3"]
+    assert all(Path(path).is_file() for one in made for path in one["root_key_paths"])
+    named = carnet("init", "--root-keys", "carnet-root", "--json", env={"CARNET_DATA": "data-4"})
+    assert (named.code, named.problem["code"]) == (exits.CONFLICT, "root_keys_exist")
+
+
 def test_init_makes_two_of_three_root_keys(tmp_path: Path, empty: dict[str, str]) -> None:
     words = ("init", "--root-keys", tmp_path / "root", "--root-count", "3", "--root-threshold", "2", "--json")
     made = carnet(*words, env=empty).json

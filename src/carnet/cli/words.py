@@ -13,9 +13,13 @@ from typing import Any
 
 from carnet.core.dates import parse_end
 from carnet.core.errors import MalformedError, UsageError
-from carnet.core.instant import DAY, HOUR, MINUTE, Instant, parse_instant
+from carnet.core.instant import DAY, HOUR, MAX_INSTANT, MINUTE, Instant, parse_instant
 
 _DURATION = re.compile(r"([0-9]{1,12})([smhdw]?)")
+_RFC3339 = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.[0-9]{1,9})?"
+    r"(?:[Zz]|([+-])([01][0-9]|2[0-3]):([0-5][0-9]))"
+)
 _UNITS = {"": 1, "s": 1, "m": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY}
 
 
@@ -59,17 +63,30 @@ def duration(text: str) -> int:
 
 
 def instant(text: str) -> Instant:
-    """An RFC 3339 time; for argparse's ``type``."""
+    """
+    An RFC 3339 time, in any of the spellings that RFC 3339 §5.6 has; for argparse's ``type``. Our formats have one
+    spelling (design.md §2 rule 2); people and other programs write offsets and fractions, which are dropped.
+    """
     try:
-        return parse_instant(text)
+        return _rfc3339(text)
     except MalformedError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _rfc3339(text: str) -> Instant:
+    match = _RFC3339.fullmatch(text)
+    if match is None:
+        return parse_instant(text)  # which says what is wrong
+    local = parse_instant(f"{match[1]}T{match[2]}Z")
+    offset = int(match[4] or 0) * HOUR + int(match[5] or 0) * MINUTE
+    at = local + (offset if match[3] == "-" else -offset)
+    return Instant(at) if 0 <= at <= MAX_INSTANT else parse_instant(text)
 
 
 def end_of(text: str) -> Instant:
     """A time, or a date: valid until that day has ended everywhere on Earth (REL-15); for argparse's ``type``."""
     try:
-        return parse_end(text)
+        return _rfc3339(text) if _RFC3339.fullmatch(text) else parse_end(text)
     except MalformedError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
 

@@ -32,7 +32,7 @@ def process(command: str, **env: str) -> subprocess.CompletedProcess[str]:
     """A shell line in which `carnet` is our command."""
     script = f'carnet() {{ "{sys.executable}" -m carnet.cli "$@"; }}\n{command}'
     return subprocess.run(
-        ["bash", "-c", script], env=environment(env), capture_output=True, text=True, check=False, timeout=60
+        ["bash", "-c", script], env=environment(env), capture_output=True, text=True, check=False, timeout=120
     )
 
 
@@ -159,6 +159,47 @@ def test_numbers_and_times_have_bounds() -> None:
             whole(1, 5)(text)
     with pytest.raises(argparse.ArgumentTypeError):
         instant("2026-11-22")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-11-22T09:30:00Z",
+        "2026-11-22T09:30:00+00:00",
+        "2026-11-22T09:30:00-00:00",
+        "2026-11-22t09:30:00z",
+        "2026-11-22T09:30:00.999999Z",
+        "2026-11-22T11:00:00+01:30",
+        "2026-11-21T23:30:00-10:00",
+        "2026-11-23T09:29:00+23:59",
+    ],
+)
+def test_times_are_read_in_every_spelling_of_rfc_3339(text: str) -> None:
+    assert str(instant(text)) == "2026-11-22T09:30:00Z"
+    assert end_of(text) == instant(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-11-22T09:30:00",
+        "2026-11-22T09:30:00+0100",
+        "2026-11-22T09:30:00+24:00",
+        "2026-11-22T09:30:00+01:60",
+        "2026-11-22T09:30:60Z",
+        "2026-02-30T09:30:00+01:00",
+        "2026-11-22T09:30:00.Z",
+        "2026-11-22T09:30:00Z\n",
+        "1970-01-01T00:00:00+00:01",
+        "9999-12-31T23:59:59-00:01",
+        "٢026-11-22T09:30:00Z",
+    ],
+)
+def test_what_is_no_time_of_rfc_3339_is_refused(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError):
+        instant(text)
+    with pytest.raises(argparse.ArgumentTypeError):
+        end_of(text)
 
 
 def test_members_are_json_or_text() -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from carnet.cli import exits
 from carnet.cli.output import Output, facts, when
@@ -14,16 +14,27 @@ from carnet.cli.parser import Parser
 from carnet.cli.secrets import passphrase
 from carnet.cli.vendor import add_installation_options, settings_of
 from carnet.cli.words import whole
+from carnet.core._base import replace
 from carnet.core.errors import CarnetError
 
+if TYPE_CHECKING:
+    from carnet.server.ceremony import InitReport
+    from carnet.server.settings import Settings
+
 MAX_ROOT_KEYS = 16
+ROOT_KEYS = "./carnet-root"
+_MAX_FOLDERS = 100
 
 
 def configure(parser: Parser) -> None:
     """Add the arguments."""
     parser.set_defaults(run=_init)
     add_installation_options(parser)
-    parser.add_argument("--root-keys", metavar="DIR", default="./carnet-root", help="where the root keys go")
+    parser.add_argument(
+        "--root-keys",
+        metavar="DIR",
+        help=f"where the root keys go (default: {ROOT_KEYS}, numbered where that holds those of another installation)",
+    )
     parser.add_argument(
         "--root-count", type=whole(1, MAX_ROOT_KEYS), default=1, metavar="N", help="how many root keys (default 1)"
     )
@@ -40,16 +51,8 @@ def configure(parser: Parser) -> None:
 
 def _init(options: argparse.Namespace, out: Output) -> int:
     settings = settings_of(options)
-    from carnet.server.installation import InitOptions, create_installation
-
-    ceremony = InitOptions(
-        root_keys=Path(options.root_keys),
-        root_key_count=options.root_count,
-        root_threshold=options.root_threshold,
-        root_passphrase=passphrase(options.root_passphrase_file) if options.root_passphrase_file else None,
-    )
     try:
-        report = create_installation(settings, ceremony)
+        report = _founded(settings, options)
     except CarnetError as error:
         if error.code == "already_initialised" and options.if_needed:
             return _already(settings.data, out)
@@ -78,6 +81,30 @@ def _init(options: argparse.Namespace, out: Output) -> int:
         out.say(f"- {note}")
     out.say("Next: carnet product create NAME, then carnet serve")
     return exits.OK
+
+
+def _founded(settings: Settings, options: argparse.Namespace) -> InitReport:
+    """
+    The new installation. Where nobody said where its root keys go, those of another one are in nobody's way: two
+    installations are often made from one folder, in tests and in scripts (users-ask 3).
+    """
+    from carnet.server.installation import InitOptions, create_installation
+
+    ceremony = InitOptions(
+        root_keys=Path(options.root_keys or ROOT_KEYS),
+        root_key_count=options.root_count,
+        root_threshold=options.root_threshold,
+        root_passphrase=passphrase(options.root_passphrase_file) if options.root_passphrase_file else None,
+    )
+    number = 1
+    while True:
+        try:
+            return create_installation(settings, ceremony)
+        except CarnetError as error:
+            number += 1
+            if error.code != "root_keys_exist" or options.root_keys or number > _MAX_FOLDERS:
+                raise
+        ceremony = replace(ceremony, root_keys=Path(f"{ROOT_KEYS}-{number}"))
 
 
 def _already(data: Path, out: Output) -> int:
