@@ -32,6 +32,9 @@ async def _ceremony(installation: Installation, now: Instant) -> Finding:
     if pending.was_in_force:
         message = f"Root version {version} was in force here, and the database that was put back does not know it."
         return problem("ceremony", message, "Put it in force again before anything else: carnet key ceremony finish")
+    if pending.may_be_in_force:
+        message = f"Root version {version} may have been in force: the run that was to see to that was cut off."
+        return problem("ceremony", message, "Put it in force: carnet key ceremony finish")
     message = f"One for root version {version} goes on since {when(pending.issued_at)}."
     fix = "See what to do next: carnet key ceremony status. To drop it: carnet key ceremony cancel"
     if now - pending.issued_at > FORGOTTEN_SECONDS:

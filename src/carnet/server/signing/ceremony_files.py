@@ -2,13 +2,14 @@
 Where a ceremony lies: `ceremony/pending.json` in the data directory, one file that is replaced whole (R-18).
 
 It holds the sealed private halves of the keys that the ceremony makes, so that a key and the root that names it are
-never apart. They come into `keys/` when the root is signed, and before the database knows of them. When its root is in
-force the file becomes `ceremony/root-<n>.json`: what a database that was put back has lost is finished again.
+never apart. They come into `keys/` when the root is signed, and before the database knows of them. So does a copy,
+`ceremony/root-<n>.json`, which stays: what a database that was put back has lost is finished again. While both files
+are there and the database does not know the root, nobody can tell whether it was in force.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -61,23 +62,33 @@ class CeremonyFiles:
 
     def read(self) -> Ceremony | None:
         """See `Desk`."""
-        path, kept = self._folder / PENDING, self._kept(len(self._roots()) + 1)
-        was_in_force = not path.exists() and kept.exists()
-        if was_in_force:
-            path = kept
+        following = len(self._roots()) + 1
+        lost = self._load(
+            self._kept(following),
+            f"Put it back from a copy of the data directory: clients may know root version {following} by it.",
+        )
+        pending = self._load(
+            self._folder / PENDING, "Remove it and begin the ceremony again: nothing of it is in force."
+        )
+        if lost is None:
+            return pending
+        if pending is not None and pending.draft.root == lost.draft.root:
+            return replace(pending, may_be_in_force=True)
+        return replace(lost, was_in_force=True)
+
+    def _load(self, path: Path, fix: str) -> Ceremony | None:
         if not path.exists():
             return None
         try:
-            return replace(self._read(read_file(path, max_bytes=MAX_DRAFT)), was_in_force=was_in_force)
+            return self._read(read_file(path, max_bytes=MAX_DRAFT))
         except (KeyError, TypeError, ValueError, CarnetError) as error:
-            raise StateError(
-                "bad_ceremony_file",
-                f"{path} is damaged.",
-                "Remove it and begin the ceremony again: nothing of it is in force.",
-            ) from error
+            raise StateError("bad_ceremony_file", f"{path} is damaged.", fix) from error
 
     def write(self, ceremony: Ceremony) -> None:
         """See `Desk`."""
+        self._write(self._folder / PENDING, ceremony)
+
+    def _write(self, path: Path, ceremony: Ceremony) -> None:
         content = {
             "format": _FORMAT,
             "issued_at": int(ceremony.issued_at),
@@ -87,7 +98,7 @@ class CeremonyFiles:
             "signatures": [{"keyid": s.kid, "sig": b64_encode(s.signature)} for s in ceremony.draft.signatures],
         }
         self._files.make_folder(self._folder)
-        self._files.write(self._folder / PENDING, dump_json(content) + b"\n")
+        self._files.write(path, dump_json(content) + b"\n")
 
     def put_keys(self, ceremony: Ceremony) -> None:
         """See `Desk`."""
@@ -96,12 +107,35 @@ class CeremonyFiles:
             if not path.exists():
                 self._files.write(path, file.content)
 
-    def end(self, version: int | None) -> None:
+    def keep(self, ceremony: Ceremony) -> None:
         """See `Desk`."""
-        pending = self._folder / PENDING
-        if version is not None and pending.exists():
-            self._files.write(self._kept(version), read_file(pending, max_bytes=MAX_DRAFT))
-        self._files.remove(pending)
+        if not self._is_of(self._kept(ceremony.version), ceremony):
+            self._write(self._kept(ceremony.version), ceremony)
+
+    def forget(self, ceremony: Ceremony) -> None:
+        """See `Desk`."""
+        self._files.remove(self._kept(ceremony.version))
+
+    def end(self, ceremony: Ceremony) -> None:
+        """See `Desk`."""
+        self.keep(ceremony)
+        if self._is_of(self._folder / PENDING, ceremony):
+            self._files.remove(self._folder / PENDING)
+
+    def drop(self, ceremony: Ceremony, locations: Iterable[str]) -> None:
+        """See `Desk`."""
+        known = set(locations)
+        for file in ceremony.files:
+            if f"file:{file.name}" not in known:
+                self._files.remove(self._places.folder / file.name)
+        self._files.remove(self._folder / PENDING)  # last: it says which key files there may be
+
+    def _is_of(self, path: Path, ceremony: Ceremony) -> bool:
+        try:
+            found = self._load(path, "")
+        except StateError:
+            return False
+        return found is not None and found.draft.root == ceremony.draft.root
 
     def make_key(self, roles: tuple[Role, ...], now: Instant) -> tuple[NewKey, KeyFileContent]:
         """See `Desk`."""

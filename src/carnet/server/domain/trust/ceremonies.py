@@ -3,8 +3,9 @@ From an intent to a root in force: begun, signed by the people who hold the root
 
 One ceremony goes on at a time. It is one file (`Desk`), written at once: what is wanted, the private halves of the keys
 that it makes, sealed, and the signatures so far. Nothing of it is in force before `finish`, which writes the key files,
-proves the keys, and then changes the database in one transaction. So it may be killed anywhere: before the transaction
-nothing has changed, after it everything has, and `finish` run again does what is left to do.
+proves the keys, keeps the ceremony aside, and then changes the database in one transaction. So it may be killed
+anywhere: before the transaction nothing has changed, after it everything has; `finish` run again does what is left.
+What is kept aside is forgotten only if the database refused it: no root that clients may know is replaced by another.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ class Ceremonies:
         ceremony = await asyncio.to_thread(self._desk.read)
         if ceremony is None or not await self._is_done(ceremony):
             return None
-        await asyncio.to_thread(self._desk.end, ceremony.version)
+        await asyncio.to_thread(self._desk.end, ceremony)
         return ceremony, self._installed(ceremony)
 
     # ── what begins a ceremony ───────────────────────────────────────────────────────────────────────────────────────
@@ -170,7 +171,7 @@ class Ceremonies:
             NotGenuineError: ``bad_signature``.
         """
         signed = replace(ceremony, draft=sign_draft(with_signatures(ceremony.draft, signatures), signers))
-        if signed != ceremony:
+        if signed != ceremony and not ceremony.was_in_force:
             await asyncio.to_thread(self._desk.write, signed)
         return signed
 
@@ -202,9 +203,15 @@ class Ceremonies:
                 audit = _root_entry(now, actor, ceremony, plan)
                 return TrustChange(root=change, keys=plan.keys, audit=(audit,))
 
-            await self._storage.change_trust(decide)
+            await asyncio.to_thread(self._desk.keep, ceremony)
+            try:
+                await self._storage.change_trust(decide)
+            except UsageError:  # refused under the lock, and nothing else says that it did not come to be
+                if not ceremony.may_be_known:
+                    await asyncio.to_thread(self._desk.forget, ceremony)
+                raise
         await self._live.keep_up()
-        await asyncio.to_thread(self._desk.end, ceremony.version)
+        await asyncio.to_thread(self._desk.end, ceremony)
         return self._installed(ceremony)
 
     async def cancel(self) -> Ceremony:
@@ -212,19 +219,17 @@ class Ceremonies:
         Drop the ceremony that goes on; the keys that it made are gone.
 
         Raises:
-            UsageError: ``no_ceremony``; ``conflict``: its root was in force once.
+            UsageError: ``no_ceremony``; ``conflict``: its root was in force once, or may have been.
             StateError: ``data_not_writable``.
         """
         going_on = await self.pending()
         if going_on is None:
             raise no_ceremony()
-        if going_on.was_in_force:
-            raise UsageError(
-                "conflict",
-                f"Root version {going_on.version} was in force here before the database was put back; clients know it.",
-                "Put it in force again: carnet key ceremony finish",
-            )
-        await asyncio.to_thread(self._desk.end, None)
+        if going_on.may_be_known:
+            how = "was in force before the database was put back" if going_on.was_in_force else "may have been in force"
+            message = f"Root version {going_on.version} {how}; clients may know it."
+            raise UsageError("conflict", message, "Put it in force again: carnet key ceremony finish")
+        await asyncio.to_thread(self._desk.drop, going_on, [key.location for key in await self.keys()])
         return going_on
 
     async def rotate(self, roles: tuple[Role, ...] | None, actor: Actor, *, dry: bool = False) -> Installed:
@@ -307,7 +312,7 @@ class Ceremonies:
         if facts.root_version != ceremony.draft.before.version:
             raise _overtaken(ceremony)
         before = read_root(ceremony.draft.roots[-1])
-        # What was in force knows its keys since then: nobody waits another day for one that devices need already.
+        # Of what was in force devices know the keys since then: nobody waits another day for one they need already.
         since = ceremony.issued_at if ceremony.was_in_force else now
         plan = plan_root(before, facts.keys, ceremony.intent, issued_at=ceremony.issued_at, now=since)
         if plan.root != ceremony.draft.root:
@@ -346,11 +351,13 @@ def _one_place() -> UsageError:
 
 
 def _overtaken(ceremony: Ceremony) -> UsageError:
-    return UsageError(
-        "conflict",
-        f"The keys changed since the ceremony for root version {ceremony.version} began: what was signed does not fit.",
-        "Drop it and begin again: carnet key ceremony cancel",
-    )
+    n, fix = ceremony.version, "Drop it and begin again: carnet key ceremony cancel"
+    if ceremony.may_be_known:
+        fix = (
+            f"Bring the keys to where they were: carnet key rotate. Or remove ceremony/root-{n}.json if nobody has it."
+        )
+    what = f"The keys changed since the ceremony for root version {n} began: what was signed does not fit."
+    return UsageError("conflict", what, fix)
 
 
 def _groups(keys: tuple[SigningKey, ...], roles: tuple[Role, ...] | None) -> tuple[tuple[Role, ...], ...]:

@@ -38,6 +38,8 @@ class Ceremony(Struct):
         draft: The next root, and who signed it.
         was_in_force: It came to its end once, and a database that was put back does not know of it: clients do, and
             would refuse any other root of that version. So it has to be finished again before anything else.
+        may_be_in_force: A run that was to put it in force was cut off, and the database does not know of it: it came to
+            nothing, or the database was put back since. Nobody can tell, so it is finished and not dropped, too.
     """
 
     intent: Intent
@@ -45,11 +47,17 @@ class Ceremony(Struct):
     files: tuple[KeyFileContent, ...]
     draft: RootDraft
     was_in_force: bool = False
+    may_be_in_force: bool = False
 
     @property
     def version(self) -> int:
         """Of the next root."""
         return self.draft.root.version
+
+    @property
+    def may_be_known(self) -> bool:
+        """Whether clients may know its root, so that no other may get its version."""
+        return self.was_in_force or self.may_be_in_force
 
     @property
     def needed(self) -> Needed:
@@ -76,7 +84,7 @@ class Desk(Protocol):
     """Where a ceremony lies, and where its keys come from."""
 
     def read(self) -> Ceremony | None:
-        """The ceremony that goes on, or else the one whose root a database that was put back has lost; or None."""
+        """The one whose root a database that was put back has lost, or else the ceremony that goes on; or None."""
         ...
 
     def write(self, ceremony: Ceremony) -> None:
@@ -87,8 +95,20 @@ class Desk(Protocol):
         """Write the sealed files of its keys to where they are opened; those that are there stay."""
         ...
 
-    def end(self, version: int | None) -> None:
-        """Nothing goes on any more; where it came to root *version*, the ceremony is kept aside under that number."""
+    def keep(self, ceremony: Ceremony) -> None:
+        """Keep *ceremony* aside under its root's version, from before that is in force; what is there of it stays."""
+        ...
+
+    def forget(self, ceremony: Ceremony) -> None:
+        """Undo `keep`: its root never was in force."""
+        ...
+
+    def end(self, ceremony: Ceremony) -> None:
+        """Its root is in force: it is kept aside, and goes on no more."""
+        ...
+
+    def drop(self, ceremony: Ceremony, locations: Iterable[str]) -> None:
+        """It goes on no more; its key files are gone, but for those at *locations*, which the database knows."""
         ...
 
     def make_key(self, roles: tuple[Role, ...], now: Instant) -> tuple[NewKey, KeyFileContent]:
