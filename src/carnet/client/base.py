@@ -153,13 +153,14 @@ class Client:
         return decision
 
     def _info(self) -> Info:
-        from carnet.client.info import Info
+        from carnet.client.info import Info, checks_of
         from carnet.client.schedule import newest_grant
         from carnet.formats.license_key import last_four
 
         device = self._device
         view = device.look()
-        grant = newest_grant(device.evidence(view))
+        evidence = device.evidence(view)
+        grant = newest_grant(evidence)
         key = view.state.license_key
         return Info(
             product=self._config.product_id(),
@@ -175,6 +176,7 @@ class Client:
             last_contact_at=view.state.server_time,
             trusted_at=view.trusted_at,
             prepared_until=view.state.prepared_until,
+            **checks_of(view, evidence, device.status_lists(view, evidence.grants)),
         )
 
     def _due(self) -> tuple[Decision, Callable[[], Steps] | None]:

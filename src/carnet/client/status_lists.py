@@ -96,8 +96,12 @@ def kept_after(
 
 def versions_of(tokens: Iterable[str], ring: KeyRing) -> dict[str, tuple[int, int]]:
     """The version of the newest list of each address among *tokens*, to be told to the server."""
-    lists = newest_lists(listed for _, listed in _verified(tokens, ring, None))
-    return {listed.uri: listed.version for listed in lists.values()}
+    return {listed.uri: listed.version for listed in newest_of(tokens, ring)}
+
+
+def newest_of(tokens: Iterable[str], ring: KeyRing) -> list[StatusList]:
+    """The newest list of each address among *tokens* that verifies under *ring*."""
+    return list(newest_lists(listed for _, listed in _verified(tokens, ring, None)).values())
 
 
 def refs_of(grants: Iterable[Grant]) -> list[StatusRef]:

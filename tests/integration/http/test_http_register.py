@@ -89,6 +89,17 @@ def test_sec_24_what_cannot_be_known_is_said_with_its_reason_and_worries_nobody(
     assert vendor.admin("GET", "/never-issued").text == before
 
 
+def test_sec_36_support_has_files_checked_and_who_reads_sees_the_list(vendor: Vendor) -> None:
+    token = activated(vendor)["token"]
+    may = {"support": (200, 403), "read": (403, 200), "issue": (403, 403), "keys": (403, 403)}
+    for scope, statuses in may.items():
+        bearer = vendor.made("/apikeys", {"name": scope, "scopes": [scope]})["token"]
+        headers = {"Authorization": f"Bearer {bearer}"}
+        check = vendor.http.post("/v1/admin/artifacts/check", content=token, headers=headers)
+        listed = vendor.admin("GET", "/never-issued", token=bearer)
+        assert (check.status_code, listed.status_code) == statuses, scope
+
+
 def test_a_forged_token_beside_a_file_that_stays_closed_is_never_issued(vendor: Vendor) -> None:
     token = forged(vendor, activated(vendor)["token"], id="forged-beside")
     told = judged(vendor, write_bundle(Bundle(token=token, machine_file=activated(vendor)["machine_file"]))).json()

@@ -9,7 +9,7 @@ from carnet.cli.doctor.finding import Finding, ok, problem, warning
 from carnet.client.support import symptoms_of
 from carnet.core._base import replace
 from carnet.core.errors import CarnetError
-from carnet.core.instant import DAY
+from carnet.core.instant import DAY, HOUR, MINUTE
 from carnet.formats.support_code import Symptoms, write_support_code
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def look_at_device(carnet: Carnet) -> tuple[list[Finding], str]:
     logged, logged_code = _log(info)
     server, server_code = _server(carnet)
     findings = [_identity(info), _state(info), _clock(info, decision), *_roots(info, decision), _license(decision)]
-    findings += [*logged, server]
+    findings += [*_lists(info, decision), *logged, server]
     symptoms = symptoms_of(carnet)
     code = server_code or logged_code
     return findings, write_support_code(symptoms if code is None else replace(symptoms, problem=code))
@@ -143,6 +143,35 @@ def _roots(info: Info, decision: Decision) -> list[Finding]:
             fix = "Tell the vendor." if is_vouched else "Look for a proxy between this device and the license server."
             found = [(problem if is_vouched else warning)("root", f"{told}It was refused.", fix)]
     return found
+
+
+def _lists(info: Info, decision: Decision) -> list[Finding]:
+    """How old the status lists here are, and whether the policy allows that (SEC-28); nothing without a license."""
+    if info.revocation_checked_at is None:
+        return []
+    told = "; ".join(
+        f"the list {each.uri} is of {each.issued_at}, {_age(each.age_seconds)} old"
+        + (", which is more than the policy allows" if each.is_too_old else "")
+        for each in info.status_lists
+    )
+    told = told or "no list is here"
+    if info.revocation_check_by is None:
+        return [ok("status-lists", f"{told}; the policy asks for none")]
+    told += f"; the license was last checked for revocation on {info.revocation_checked_at}"
+    if decision.checked_at < info.revocation_check_by:
+        return [ok("status-lists", f"{told}, which is enough until {info.revocation_check_by}")]
+    fix = "Connect to the license server, or bring a newer list or bundle to this device."
+    return [
+        warning("status-lists", f"{told[0].upper()}{told[1:]}, and had to be again by {info.revocation_check_by}.", fix)
+    ]
+
+
+def _age(seconds: int) -> str:
+    """A length of time, as people say it."""
+    for unit, name in ((DAY, "day"), (HOUR, "hour"), (MINUTE, "minute")):
+        if seconds >= unit:
+            return f"{seconds // unit} {name}{'' if seconds < 2 * unit else 's'}"
+    return "less than a minute"
 
 
 def _entries(info: Info) -> list[dict[str, object]]:
