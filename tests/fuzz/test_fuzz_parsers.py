@@ -13,8 +13,9 @@ import pytest
 
 from carnet.core._base import replace
 from carnet.core.errors import MalformedError
+from support.attack_judging import ACCEPTED, UndocumentedError, documented_codes, outcome_of
 from support.attack_mutators import Mutator
-from support.attack_parsers import ACCEPTED, PARSERS, UndocumentedError, documented_codes, outcome_of
+from support.attack_parsers import PARSERS
 from support.campaigns import LONG
 
 CAMPAIGN = Path(__file__).with_name("campaign.py")

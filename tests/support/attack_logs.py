@@ -27,6 +27,7 @@ from carnet.formats.root import PAYLOAD_TYPE, root_payload
 from carnet.formats.root_draft import draft_of, needed, read_draft, sign_draft, write_draft
 from carnet.formats.strict_json import dump_json
 from support import roots
+from support.attack_judging import Parser
 from support.attack_mutators import TEXTS, Mutator
 
 ORIGIN: Final = origin_of("installation-1", 0)
@@ -117,6 +118,8 @@ def _note(mutator: Mutator, text: str, signer: Ed25519Signer) -> str:
     random = mutator.random
     name = text.partition("\n")[0]
     lines = [signature_line(text, name, signer)]
+    if random.random() < 0.03:  # the right key hash under another log's name
+        lines = [lines[0].replace(f" {name} ", " example.com/log ")]
     if random.random() < 0.4:
         extra = random.choice(
             (
@@ -331,3 +334,25 @@ def proof_by_the_book(data: bytes) -> object:
 def draft_by_the_book(data: bytes) -> object:
     """`read_and_count`, by the second reader."""
     return independent_log.read_draft(data)
+
+
+PARSERS: Final = {
+    "root draft": Parser(
+        seeds=(DRAFT, DRAFT_OF_3),
+        read=read_draft,
+        craft=crafted_draft,
+        opinion=alike(draft_by_the_book, read_and_count),
+    ),
+    "checkpoint": Parser(
+        seeds=(signed_text(f"{ORIGIN}\n7\n{b64_encode(bytes(32))}\n").encode(),),
+        read=read_note,
+        craft=crafted_checkpoint,
+        opinion=alike(note_by_the_book, read_note),
+    ),
+    "log proof": Parser(
+        seeds=(PROOF, PROOF_OF_ROOT_2),
+        read=read_proof,
+        craft=crafted_proof,
+        opinion=alike(proof_by_the_book, read_proof),
+    ),
+}

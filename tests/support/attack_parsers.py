@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 import zlib
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Final
 
-from carnet.core._base import Struct
-from carnet.core.errors import DoesNotOpenError, MalformedError, NotGenuineError
 from carnet.core.instant import Instant
 from carnet.core.lease_terms import LeaseHolder
 from carnet.formats.answer import Answer, issue_answer, verify_answer
@@ -29,13 +25,13 @@ from carnet.formats.license_key import heal_license_key
 from carnet.formats.license_token import verify_license_token
 from carnet.formats.offline_token import verify_offline_token
 from carnet.formats.root import next_root, read_root
-from carnet.formats.root_draft import read_draft
 from carnet.formats.signed_key import canonical_signed_key, issue_signed_key, verify_signed_key
 from carnet.formats.status_list import StatusList, issue_status_list, verify_status_list
 from carnet.formats.strict_json import dump_json, parse_json, parse_object
 from carnet.formats.support_code import Symptoms, read_support_code, write_support_code
 from carnet.formats.time_answer import TimeAnswer, issue_time_answer, verify_time_answer
 from support import (
+    attack_files,
     attack_logs,
     machine_file_oracle,
     machine_files,
@@ -45,59 +41,11 @@ from support import (
     signed_key_oracle,
 )
 from support import signed_keys as keys
+from support.attack_judging import Parser, UndocumentedError
 from support.attack_mutators import Mutator
 from support.token_oracle import Refused, read_strictly
 from support.token_oracle import verify as verify_by_the_book
 from support.tokens import HEADER, ISSUED_AT, RING, SIGNER, TOKEN, forge, ring_of
-
-CODES_PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "reference" / "codes.md"
-ACCEPTED: Final = "accepted"
-
-
-class Parser(Struct):
-    """
-    One parser under attack.
-
-    Attributes:
-        seeds: Genuine inputs.
-        read: Calls the parser; what it returns does not matter, what it raises does.
-        craft: Makes an input that is genuine again after its content was changed.
-        opinion: Whether an input is to be accepted, by a reader written from the specification alone.
-    """
-
-    seeds: tuple[bytes, ...]
-    read: Callable[[bytes], object]
-    craft: Callable[[Mutator], bytes]
-    opinion: Callable[[bytes], bool] | None = None
-
-
-class UndocumentedError(Exception):
-    """What no parser may do."""
-
-
-def documented_codes() -> frozenset[str]:
-    """The codes of docs/reference/codes.md."""
-    return frozenset(re.findall(r"^\| `([a-z0-9_]+)` \|", CODES_PAGE.read_text("utf-8"), re.MULTILINE))
-
-
-_CODES: Final = documented_codes()
-
-
-def outcome_of(parser: Parser, data: bytes) -> str:
-    """
-    ``accepted`` or the code of the refusal.
-
-    Raises:
-        UndocumentedError: A code that the page does not list, an error without a sentence or remedy.
-        Exception: Whatever else the parser raised.
-    """
-    try:
-        parser.read(data)
-    except (MalformedError, NotGenuineError, DoesNotOpenError) as refused:
-        if refused.code not in _CODES or not refused.message or not refused.fix:
-            raise UndocumentedError(refused.code) from refused
-        return refused.code
-    return ACCEPTED
 
 
 def text_of(data: bytes) -> str:
@@ -393,24 +341,6 @@ PARSERS: Final[dict[str, Parser]] = {
         craft=_resigned_jws(_PROOF),
     ),
     "root": Parser(seeds=(_ROOT_2, roots.ROOT_FILE), read=_read_root, craft=_resigned_root),
-    "root draft": Parser(
-        seeds=(attack_logs.DRAFT, attack_logs.DRAFT_OF_3),
-        read=read_draft,
-        craft=attack_logs.crafted_draft,
-        opinion=attack_logs.alike(attack_logs.draft_by_the_book, attack_logs.read_and_count),
-    ),
-    "checkpoint": Parser(
-        seeds=(attack_logs.signed_text(f"{attack_logs.ORIGIN}\n7\n{b64_encode(bytes(32))}\n").encode(),),
-        read=attack_logs.read_note,
-        craft=attack_logs.crafted_checkpoint,
-        opinion=attack_logs.alike(attack_logs.note_by_the_book, attack_logs.read_note),
-    ),
-    "log proof": Parser(
-        seeds=(attack_logs.PROOF, attack_logs.PROOF_OF_ROOT_2),
-        read=attack_logs.read_proof,
-        craft=attack_logs.crafted_proof,
-        opinion=attack_logs.alike(attack_logs.proof_by_the_book, attack_logs.read_proof),
-    ),
     "bundle": Parser(
         seeds=(write_bundle(Bundle(roots=("r",), token=TOKEN, answer=_ANSWER)).encode(), _MACHINE_FILE),
         read=read_bundle,
@@ -489,4 +419,6 @@ PARSERS: Final[dict[str, Parser]] = {
         read=_inspect,
         craft=_crafted_bundle,
     ),
+    **attack_logs.PARSERS,
+    **attack_files.PARSERS,
 }
