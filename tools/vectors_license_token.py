@@ -318,6 +318,9 @@ def _token_claims() -> Iterator[Scenario]:
         yield claims(f"act-status-min-{name}", catches, {"act_status": own})
     both = {"status_min": [0, 17], "act_status": {"idx": 92, "min": [0, 18]}}
     yield claims("act-status-min", "Taking the license's version for the activation's own.", both)
+    same = {"idx": 92, "uri": CLAIMS["status"]["status_list"]["uri"]}
+    both = {"status_min": [0, 17], "act_status": same}
+    yield claims("act-status-same-list", "Asking an older version of a list because it is named twice.", both)
     elsewhere = {"idx": 92, "uri": "https://license.example.com/v1/status/3"}
     both = {"status_min": [0, 17], "act_status": elsewhere}
     yield claims("act-status-elsewhere", "Taking a version of one list for that of another.", both)

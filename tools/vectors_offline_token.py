@@ -168,6 +168,15 @@ def claims() -> Iterator[Scenario]:
     yield claim("unknown", "Ignoring an unknown member.", device_id="fp-7c1e40aa9d3b")
     for name in ("license_key", "product_slug", "fingerprint", "exp", "kid", "entitlements", "metadata"):
         yield claim(f"{name.replace('_', '-')}-missing", "A member that is taken for optional.", **{name: GONE})
+    for name, kid in (
+        ("null", None),
+        ("empty", ""),
+        ("hyphen-first", "-org"),
+        ("blank", "org 2026"),
+        ("not-ascii", "örg"),
+        ("long", "x" * 256),
+    ):
+        yield claim(f"kid-{name}", "Comparing the key id without looking at its form.", kid=kid)
     yield claim("schema-version-2", "Reading a newer token as an old one.", schema_version=2)
     yield claim("license-key-blank", "Keys with blanks.", license_key="KT4Q 9ZXW")
     yield claim("product-capital", "Products of another form.", product_slug="Inkwell")

@@ -106,13 +106,13 @@ ALTERATIONS: list[tuple[str, list[Any], str]] = [
     (f"{EXTRAS}.pol.term_grace", [-1, "1", None, DELETE], "bad_policy"),
     (f"{EXTRAS}.pol.refresh", [0, "1", None, DELETE], "bad_policy"),
     (f"{EXTRAS}.pol.clock", ["on", None], "bad_policy"),
-    (f"{EXTRAS}.pol.warn", [-1, "1", True], "bad_policy"),
-    (f"{EXTRAS}.pol.status_age", [0, "1", True], "bad_policy"),
-    (f"{EXTRAS}.pol.edition", ["", 1, "line\nbreak"], "bad_policy"),
-    (f"{EXTRAS}.pol.seats", [0, -1, "2", True], "bad_policy"),
+    (f"{EXTRAS}.pol.warn", [-1, "1", True, None], "bad_policy"),
+    (f"{EXTRAS}.pol.status_age", [0, "1", True, None], "bad_policy"),
+    (f"{EXTRAS}.pol.edition", ["", 1, "line\nbreak", None], "bad_policy"),
+    (f"{EXTRAS}.pol.seats", [0, -1, "2", True, None], "bad_policy"),
     (f"{EXTRAS}.pol.essential", ["open", {"open": 1}, None, ["Open"], ["open", "open"], [1]], "bad_policy"),
     (f"{EXTRAS}.pol.domains", ["example.com", [1], ["Example.com"], ["*"]], "bad_policy"),
     (f"{EXTRAS}.pol.ent", ["x", None, {}, [{"key": "A"}], ["a"]], "bad_entitlements"),
-    (f"{EXTRAS}.pol.below", ["new", "3.0-\x07", "3.0\n", 1, {}], "bad_policy"),
+    (f"{EXTRAS}.pol.below", ["new", "3.0-\x07", "3.0\n", 1, {}, None], "bad_policy"),
 ]
 """Path, values, code; for the content of `claims_of()`."""

@@ -234,6 +234,9 @@ def content() -> Iterator[Scenario]:
             name = f"claim-{slug}-{taken[slug]}"
             catches = f"Not checking {path.removeprefix('data.attributes.metadata.')} of a genuinely signed file."
             yield opened(name, section, catches, seal_claims(altered(claims_of(), path, value)).decode())
+    for member in ("warn", "seats", "edition", "below", "status_age"):
+        file = seal_claims(altered(claims_of(), f"{EXTRAS}.pol.{member}", None)).decode()
+        yield opened(f"pol-{member.replace('_', '-')}-null", "6", "Taking null for what is left out.", file)
     end = 253402300799
     for name, iat, nbf, exp in (
         ("shortest", 1, 1, 2),

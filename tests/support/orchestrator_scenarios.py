@@ -100,12 +100,29 @@ def _keys() -> Iterator[Scenario]:
 
 _WRONG: Final[dict[str, tuple[Any, ...]]] = {
     "iss": ("", "Trafficorchestrator.com", "trafficorchestrator.com.evil.net", None, ["trafficorchestrator.com"]),
-    "aud": ("license-validation", [], ["license"], ["License-Validation"], ["license-offline", 7], None, {}),
+    "aud": (
+        "license-validation",
+        [],
+        ["license"],
+        ["License-Validation"],
+        ["license-offline", 7],
+        None,
+        {},
+        ["license-offline", "a\x85"],
+    ),
     "sub": ("", 7, None, "x" * 256),
     "iat": (0, "1768003140", True, None),
     "exp": (0, "4102444800", None, 253402300800),
     "plan": ("", None, 7, "x" * 256),
-    "dom": (None, "example.com", ["example.com", ""], ["example.com", 7], {"0": "example.com"}, ["x" * 256]),
+    "dom": (
+        None,
+        "example.com",
+        ["example.com", ""],
+        ["example.com", 7],
+        {"0": "example.com"},
+        ["x" * 256],
+        ["a\nb.test"],
+    ),
     "jti": ("", None, 7),
     "nbf": (0, "1768003140", None),
 }

@@ -123,7 +123,7 @@ def read_machine_file(data: bytes) -> SealedMachineFile:
     enc, sig, kid = envelope.get("enc"), envelope.get("sig"), envelope.get("kid")
     if (
         len(envelope) != 4
-        or "alg" not in envelope
+        or type(envelope.get("alg")) is not str
         or type(enc) is not str
         or type(sig) is not str
         or type(kid) is not str

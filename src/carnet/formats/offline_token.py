@@ -10,7 +10,7 @@ The token names the license by its key, in clear, because the contract says so: 
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal, NoReturn
+from typing import Any, Final, Literal, NoReturn, TypeGuard
 
 from carnet.core.errors import MalformedError, NotGenuineError, UsageError
 from carnet.core.instant import DAY, Instant
@@ -260,18 +260,20 @@ def _grant_of(claims: dict[str, Any], kid: str, canonical: bytes) -> Grant:
         _refuse_claim("mode", " or ".join(_MODES))
     if not _is_fingerprint(claims["fingerprint"]):
         _refuse_claim("fingerprint", "8 to 255 bytes of text without control characters or blanks around it")
+    if not _is_kid(claims["kid"]):
+        _refuse_claim("kid", "a key id")
     seat_limit = claims.get("seat_limit")
     if "seat_limit" in claims and (type(seat_limit) is not int or seat_limit < 1):
         _refuse_claim("seat_limit", "a whole number from 1 on; a license without a limit has no such member")
     _check_metadata(claims["metadata"])
     issued_at, not_before, expires_at = _time(claims, "iat"), _time(claims, "nbf"), _time(claims, "exp")
     license_expires_at = _time(claims, "license_expires_at") if "license_expires_at" in claims else None
+    entitlements = _entitlements(claims["entitlements"], issued_at)
     # Step 10: the times agree with each other.
     if not issued_at <= not_before < expires_at or expires_at - issued_at > MAX_LIFETIME_SECONDS:
         _refuse("bad_times", f"{_WHAT} must have iat ≤ nbf < exp, at most 100 years apart.")
     if license_expires_at is not None and license_expires_at <= issued_at:
         _refuse("bad_times", f"{_WHAT} was issued after the end of its license.")
-    entitlements = _entitlements(claims["entitlements"], issued_at)
     # Step 11: the key that signed is the one that the signed text names.
     if claims["kid"] != kid:
         _contradict("kid_mismatch", f"{_WHAT} says that another key signed it.")
@@ -332,12 +334,20 @@ def _check_metadata(value: Any) -> None:
 
 
 def _check_kid(kid: Any) -> str:
-    """Contract §1.5: ``^[A-Za-z0-9][A-Za-z0-9._:-]{0,254}$``."""
-    if type(kid) is not str or not 0 < len(kid) <= 255 or not kid.isascii() or not kid[0].isalnum():
-        _refuse("bad_kid", f"{_WHAT}'s key id does not begin with a letter or digit, or is no key id at all.")
-    if kid.encode().translate(None, _KID):
-        _refuse("bad_kid", f"{_WHAT}'s key id holds a character that key ids do not have.")
+    if not _is_kid(kid):
+        _refuse("bad_kid", f"{_WHAT}'s key id is not one: a letter or digit, then up to 254 of A-Z a-z 0-9 . _ : -.")
     return kid
+
+
+def _is_kid(kid: Any) -> TypeGuard[str]:
+    """Contract §1.5: ``^[A-Za-z0-9][A-Za-z0-9._:-]{0,254}$``."""
+    return (
+        type(kid) is str
+        and 0 < len(kid) <= 255
+        and kid.isascii()
+        and kid[0].isalnum()
+        and not kid.encode().translate(None, _KID)
+    )
 
 
 def _is_slug(value: Any) -> bool:

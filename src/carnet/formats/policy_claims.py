@@ -19,6 +19,8 @@ from carnet.core.policies import check_policy, is_entitlement_key
 from carnet.formats.limits import MAX_ENTITLEMENTS, MAX_ID
 
 _MAX_INDEX: Final = 2**31 - 1
+_NEVER_NULL: Final = ("warn", "seats", "edition", "below", "status_age")
+"""Members of `pol` whose field may be None: in an artifact they are left out then, and have one spelling."""
 _FIX: Final = "Fetch it again; if it stays so, tell the vendor that issued it."
 
 
@@ -71,6 +73,9 @@ def policy_from_claims(value: Any, *, grace_seconds: int) -> Policy:
     essential, domains = get("essential", []), get("domains", [])
     if type(essential) is not list or type(domains) is not list:
         _refuse("bad_policy", "The policy's essential features or domains are not a list.")
+    for member in _NEVER_NULL:
+        if member in value and value[member] is None:
+            _refuse("bad_policy", f"The policy's {member} is null instead of left out.")
     try:
         policy = Policy(
             name=value["name"],
@@ -179,7 +184,12 @@ def activation_status_from_claims(value: Any, license_status: StatusRef | None) 
     Raises:
         MalformedError: ``bad_status``.
     """
-    if type(value) is dict and "uri" not in value and license_status is not None:
+    # Of one list one oldest version counts, whether or not the address stands twice (license-token.md §3.4, SEC-27).
+    if (
+        type(value) is dict
+        and license_status is not None
+        and value.get("uri", license_status.uri) == license_status.uri
+    ):
         shared: dict[str, Any] = {"uri": license_status.uri}
         if license_status.minimum is not None:
             shared["min"] = list(license_status.minimum)

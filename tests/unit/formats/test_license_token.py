@@ -296,6 +296,18 @@ def test_sec_04_status_references_have_their_form(name: str, value: Any, code: s
         assert code_of({**alone, name: {"idx": 1}}) == "bad_status"
 
 
+@pytest.mark.parametrize("uri", [None, "https://license.example.com/v1/status/0"], ids=["left out", "named again"])
+def test_sec_27_one_list_has_one_oldest_version_however_often_it_is_named(uri: str | None) -> None:
+    address = "https://license.example.com/v1/status/0"
+    listed = {"status_list": {"idx": 4711, "uri": address}}
+    seat = {"idx": 92} if uri is None else {"idx": 92, "uri": uri}
+    grant = verified({**CLAIMS, "status": listed, "status_min": [0, 17], "act_status": seat})
+    assert grant.activation_status_ref == StatusRef(uri=address, index=92, minimum=(0, 17))
+    own = verified({**CLAIMS, "status": listed, "status_min": [0, 17], "act_status": {**seat, "min": [0, 18]}})
+    assert own.activation_status_ref is not None
+    assert own.activation_status_ref.minimum == (0, 18)
+
+
 def test_unknown_claims_are_ignored_because_the_format_grows_by_addition() -> None:
     more: dict[str, Any] = {
         "x": 1,

@@ -206,12 +206,12 @@ def test_the_order_of_the_envelope_does_not_matter(order: list[str]) -> None:
 @pytest.mark.parametrize("name", ["enc", "sig", "alg", "kid"])
 @pytest.mark.parametrize("value", [None, 1, True, [], {}, ["x"]])
 def test_sec_14_every_member_of_the_envelope_is_text(name: str, value: Any) -> None:
-    assert code_of(wrapped({**ENVELOPE, name: value})) in {"bad_envelope", "bad_algorithm"}
+    assert code_of(wrapped({**ENVELOPE, name: value})) == "bad_envelope"
 
 
 @pytest.mark.parametrize("name", ["enc", "sig", "alg", "kid"])
 def test_sec_14_the_envelope_has_exactly_four_members(name: str) -> None:
-    assert code_of(wrapped({k: v for k, v in ENVELOPE.items() if k != name})) in {"bad_envelope", "bad_algorithm"}
+    assert code_of(wrapped({k: v for k, v in ENVELOPE.items() if k != name})) == "bad_envelope"
     assert code_of(wrapped({**ENVELOPE, "aad": ""})) == "bad_envelope"
     assert code_of(wrapped({k.upper() if k == name else k: v for k, v in ENVELOPE.items()})) == "bad_envelope"
     twice = json.dumps(ENVELOPE)[:-1] + f', "{name}": "{ENVELOPE[name]}"}}'

@@ -357,7 +357,8 @@ CLAIMS: list[tuple[str, Any, str]] = [
     ("exp", 1790000000 + 36600 * DAY, "ok"),
     ("exp", 1790000000 + 36600 * DAY + 1, "bad_times"),
     ("kid", "org-2026-b", "kid_mismatch"),
-    ("kid", None, "kid_mismatch"),
+    *(("kid", value, "bad_claim") for value in (None, 7, "", "-org", "org 2026", "x" * 256)),
+    ("iat", 1821536000, "bad_entitlements"),  # also after nbf: the bounds of each come before what they make together
     ("entitlements", None, "bad_entitlements"),
     ("entitlements", {}, "bad_entitlements"),
     ("entitlements", ["export-pdf"], "bad_entitlements"),

@@ -266,6 +266,8 @@ NO_TEXTS: list[Any] = ["", 1, True, None, [], {}, ["x"], "a\nb", "x" * 256]
 WRONG: list[tuple[str, list[Any]]] = [
     ("iss", [*NO_TEXTS, "trafficorchestrator.com.", "TrafficOrchestrator.com", "https://trafficorchestrator.com"]),
     ("aud", [None, "license-validation", "license-offline", [], ["other"], [1], ["license-offline", 1], {}, [""]]),
+    ("aud", [["license-offline", text] for text in ("a\x85", "a\nb", "x" * 256)]),
+    ("dom", [["example.com", text] for text in ("exam\nple.com", "\x7f", "x" * 256)]),
     ("sub", NO_TEXTS),
     ("plan", NO_TEXTS),
     ("jti", NO_TEXTS),

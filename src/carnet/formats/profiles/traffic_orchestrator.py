@@ -18,6 +18,7 @@ from carnet.core.errors import MalformedError, NotGenuineError, UsageError
 from carnet.core.instant import DAY, Instant
 from carnet.core.model import BACKDATE_SECONDS, LicenseStatus
 from carnet.core.reasons import reason
+from carnet.formats.fingerprint import has_control_characters
 from carnet.formats.jws import sign_jws, unverified_jws
 from carnet.formats.keys import KeyRing, Signer
 from carnet.formats.limits import MAX_ID, MAX_TOKEN
@@ -313,4 +314,6 @@ def _domains_of(value: Any) -> tuple[str, ...]:
 
 
 def _is_texts(value: Any) -> bool:
-    return type(value) is list and all(type(item) is str and 0 < len(item) <= MAX_ID for item in value)
+    return type(value) is list and all(
+        type(item) is str and 0 < len(item) <= MAX_ID and not has_control_characters(item) for item in value
+    )
