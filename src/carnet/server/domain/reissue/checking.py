@@ -13,7 +13,7 @@ from carnet.core._base import Struct, replace
 from carnet.core.decision import Reason
 from carnet.core.errors import CarnetError, MalformedError, NotGenuineError, StateError, UsageError
 from carnet.core.instant import Instant
-from carnet.core.model import Grant
+from carnet.core.model import BACKDATE_SECONDS, Grant
 from carnet.formats.bundle import read_bundle
 from carnet.formats.detect import detect
 from carnet.formats.encoding import read_kindly
@@ -201,13 +201,14 @@ class ArtifactChecking:
         """
         Whether the register has forgotten what was issued at *at*: it was put back from a backup since (REL-11).
 
-        What was lost lies behind the last row of the audit that came back, and before the epoch that begins then.
+        What was lost lies behind the last row of the audit that came back, and before the epoch that begins then; what
+        is issued says a minute less than it was (`BACKDATE_SECONDS`).
         """
         entries = self._storage.audit_entries
         begun = await entries(object_id=None, action="installation.epoch_begun", before=None, limit=_MOST_RESTORES)
         for epoch in begun:
             kept = await entries(object_id=None, action=None, before=epoch.seq, limit=1)
-            if max((each.at for each in kept), default=Instant(0)) <= at <= epoch.at:
+            if max((each.at for each in kept), default=Instant(0)) - BACKDATE_SECONDS <= at <= epoch.at:
                 return True
         return False
 
