@@ -190,16 +190,22 @@ def _header(members: dict[str, Any], product: str) -> Header:
         raise ValueError(slots)
     return Header(
         sequence=sequence,
-        salt=b64url_decode(members["salt"], "The salt"),
+        salt=_decoded(members["salt"]),
         slots=tuple(
             Slot(
                 anchor=str(slot["anchor"]),
-                salt=b64url_decode(slot["salt"], "A slot's salt"),
-                key=b64url_decode(slot["key"], "A slot's key"),
+                salt=_decoded(slot["salt"]),
+                key=_decoded(slot["key"]),
             )
             for slot in slots
         ),
     )
+
+
+def _decoded(value: object) -> bytes:
+    if type(value) is not str:
+        raise TypeError(value)
+    return b64url_decode(value, "A part of the state's header")
 
 
 def _unwrap(slots: tuple[Slot, ...], product: str, anchors: tuple[Anchor, ...]) -> bytes | None:
