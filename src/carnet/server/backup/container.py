@@ -207,7 +207,7 @@ def _decoded(plain: bytes) -> Part:
         if not inflate.eof or inflate.unused_data:
             raise damaged("a part is larger than any we write")
         return _decode(content)
-    except (zlib.error, msgspec.DecodeError) as error:
+    except (zlib.error, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise damaged("a part is not one we write") from error
 
 
