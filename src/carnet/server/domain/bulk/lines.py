@@ -146,7 +146,11 @@ def _csv_members(text: TextIO) -> Iterator[tuple[int, dict[str, Any] | CarnetErr
         if not any(cells):
             continue
         if len(cells) != len(header):
-            yield number, MalformedError("bad_import", f"It has {len(cells)} cells instead of {len(header)}.", "")
+            told = f"It has {len(cells)} cells instead of {len(header)}."
+            yield (
+                number,
+                MalformedError("bad_import", told, "Give each line as many cells as the first, empty ones too."),
+            )
             continue
         yield number, {name: unguarded(cell) for name, cell in zip(header, cells, strict=True) if cell != ""}
 
