@@ -24,7 +24,6 @@ from carnet.formats.lease import LeaseToken, issue_lease_token, verify_lease_tok
 from carnet.formats.license_key import heal_license_key
 from carnet.formats.license_token import verify_license_token
 from carnet.formats.offline_token import verify_offline_token
-from carnet.formats.root import next_root, read_root
 from carnet.formats.signed_key import canonical_signed_key, issue_signed_key, verify_signed_key
 from carnet.formats.status_list import StatusList, issue_status_list, verify_status_list
 from carnet.formats.strict_json import dump_json, parse_json, parse_object
@@ -33,6 +32,7 @@ from carnet.formats.time_answer import TimeAnswer, issue_time_answer, verify_tim
 from support import (
     attack_files,
     attack_logs,
+    attack_profiles,
     machine_file_oracle,
     machine_files,
     offline_token_oracle,
@@ -83,12 +83,6 @@ def _repacked_status_list(mutator: Mutator) -> bytes:
     packed = mutator.of_bytes(stream, stream, 4096) if mutator.random.random() < 0.8 else stream
     claims["status_list"]["lst"] = base64.urlsafe_b64encode(packed).decode().rstrip("=")
     return forge(header, json.dumps(claims).encode()).encode()
-
-
-def _resigned_root(mutator: Mutator) -> bytes:
-    members = mutator.of_json(json.loads(dump_json(roots.MEMBERS)))
-    text = mutator.text_of(members) if mutator.random.random() < 0.3 else _canonical(members)
-    return roots.signed_root(text)
 
 
 def _crafted_bundle(mutator: Mutator) -> bytes:
@@ -158,11 +152,6 @@ def _read_json_by_the_book(data: bytes) -> object:
 
 
 # ── parsers ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _read_root(data: bytes) -> object:
-    read_root(data)
-    return next_root(roots.ROOT, data)
 
 
 def _read_key(data: bytes) -> object:
@@ -279,7 +268,6 @@ _PUBLIC_KEYS: Final = (
     public_key_from_jwk({"kty": "RSA", "n": _RSA_MODULUS, "e": "AQAB"}),
 )
 _JWKS: Final = tuple(json.dumps(key.to_jwk()) for key in _PUBLIC_KEYS)
-_ROOT_2: Final = roots.signed_root({**roots.MEMBERS, "version": 2})
 _MACHINE_FILE: Final = machine_files.seal().encode()
 _OFFLINE: Final = json.dumps(offline_tokens.CONTRACT, ensure_ascii=False).encode()
 
@@ -340,7 +328,6 @@ PARSERS: Final[dict[str, Parser]] = {
         ),
         craft=_resigned_jws(_PROOF),
     ),
-    "root": Parser(seeds=(_ROOT_2, roots.ROOT_FILE), read=_read_root, craft=_resigned_root),
     "bundle": Parser(
         seeds=(write_bundle(Bundle(roots=("r",), token=TOKEN, answer=_ANSWER)).encode(), _MACHINE_FILE),
         read=read_bundle,
@@ -420,5 +407,6 @@ PARSERS: Final[dict[str, Parser]] = {
         craft=_crafted_bundle,
     ),
     **attack_logs.PARSERS,
+    **attack_profiles.PARSERS,
     **attack_files.PARSERS,
 }
