@@ -289,7 +289,8 @@ class Client:
         try:
             self._config.server_address()
         except UsageError as missing:
-            from carnet.client.device import is_signed_key, with_problem
+            from carnet.client.device import with_problem
+            from carnet.client.evidence import is_signed_key
 
             key = self._config.activation_key()
             if key is not None and is_signed_key(key):
@@ -306,7 +307,7 @@ class Client:
         Args:
             license_key: The key to keep; None to forget the one that is kept.
         """
-        from carnet.client.device import is_signed_key
+        from carnet.client.evidence import is_signed_key
 
         if license_key is not None and not is_signed_key(license_key):
             return None

@@ -232,7 +232,7 @@ def _lists(device: Device, view: View, trust: Trust, offered: tuple[str, ...], s
     from carnet.client.status_lists import kept_after
 
     now = replace(view, loaded=replace(view.loaded, condition="open", state=state))
-    grants = device.stored(now)
+    grants = device.listed(now)
     return kept_after(state.status_lists, offered, trust.ring(), grants, check_key=trust.check_key)
 
 

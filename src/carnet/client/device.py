@@ -24,7 +24,7 @@ from carnet.client.clock import (
     trusted_now,
 )
 from carnet.client.config import Config
-from carnet.client.evidence import gather
+from carnet.client.evidence import gather, is_signed_key
 from carnet.client.fingerprint import Identity, identify
 from carnet.client.fingerprint.machine import Machine, ThisMachine
 from carnet.client.roots import Chain, embedded, follow
@@ -45,8 +45,6 @@ if TYPE_CHECKING:
 
 
 _ACCESS = ("none", "limited", "full")
-_LEAST_CHARACTERS = 118
-"""A license key with fewer carries no signature (specs/signed-license-key.md §4)."""
 
 
 class View(Struct):
@@ -200,22 +198,26 @@ class Device:
         return by_key if allowed[1] > allowed[0] else stored
 
     def evidence_of_key(self, view: View, signed_key: str) -> Evidence:
-        """What a signed license key proves here, verified now; a kept refusal of its license counts against it."""
-        return gather(
-            ring=view.root.ring(),
-            signed_key=signed_key,
-            fingerprint=view.fingerprint,
-            refusals=view.state.refusals,
-            foreign_state=view.loaded.condition == "foreign",
-            trusted_at=view.trusted_at,
-            clock_suspect=is_suspect(view.clock, view.trusted_at, view.wall),
-            clock_suspect_at=suspect_at(view.clock, view.trusted_at, view.wall),
-            issue_times_count=True,
-        )
+        """
+        What a signed license key proves here, verified now; a kept refusal of its license counts against it, and a
+        status list where it names one.
+        """
+        is_foreign = view.loaded.condition == "foreign"
+        return self._with_lists(view, self._of_key(view, signed_key, foreign_state=is_foreign))
 
     def stored(self, view: View) -> tuple[Grant, ...]:
         """What is stored and genuine now, the token and the machine file each by itself."""
         return self._gather(view, view.state.token).grants if view.loaded.condition == "open" else ()
+
+    def listed(self, view: View) -> tuple[Grant, ...]:
+        """The grants that status lists are kept for: what is stored, and the signed license key, if there is one."""
+        key = self._signed_key(view)
+        return self.stored(view) if key is None else (*self.stored(view), *self._of_key(view, key).grants)
+
+    def _of_key(self, view: View, signed_key: str, **members: Any) -> Evidence:
+        """A key is too short to name its installation; whose key signed it is said by the root (SEC-26)."""
+        found = self._gathered(view, signed_key=signed_key, **members)
+        return replace(found, grants=tuple([replace(grant, issuer=view.root.issuer) for grant in found.grants]))
 
     def _stored(self, view: View) -> Evidence:
         if view.loaded.condition != "open":
@@ -223,6 +225,9 @@ class Device:
         evidence = self._gather(view, None)
         if not evidence.grants and view.state.token is not None:
             evidence = self._gather(view, view.state.token)
+        return self._with_lists(view, evidence)
+
+    def _with_lists(self, view: View, evidence: Evidence) -> Evidence:
         lists = self.status_lists(view, evidence.grants)
         if not lists:
             return evidence
@@ -275,17 +280,18 @@ class Device:
 
     def _gather(self, view: View, token: str | None) -> Evidence:
         state = view.state
+        return self._gathered(view, token=token, machine_file=state.machine_file, license_key=state.license_key)
+
+    def _gathered(self, view: View, **offered: Any) -> Evidence:
         return gather(
             ring=view.root.ring(),
-            token=token,
-            machine_file=state.machine_file,
-            license_key=state.license_key,
             fingerprint=view.fingerprint,
-            refusals=state.refusals,
+            refusals=view.state.refusals,
             trusted_at=view.trusted_at,
             clock_suspect=is_suspect(view.clock, view.trusted_at, view.wall),
             clock_suspect_at=suspect_at(view.clock, view.trusted_at, view.wall),
             issue_times_count=True,
+            **offered,
         )
 
     def _signed_key(self, view: View) -> str | None:
@@ -356,15 +362,6 @@ class Device:
 def remembered(state: DeviceState, root: Root) -> ClockFacts:
     """What *state* remembers of time, unless the key that vouched for it is gone from *root* (SEC-31)."""
     return believed(state.clock, [key.kid for key in root.keys])
-
-
-def is_signed_key(license_key: str) -> bool:
-    """Whether *license_key* is meant to be a signed one, perhaps mistyped. Loads its reader only for a long text."""
-    if len(license_key) < _LEAST_CHARACTERS:
-        return False
-    from carnet.formats.signed_key import looks_like_signed_key
-
-    return looks_like_signed_key(license_key)
 
 
 def with_problem(decision: Decision, problem: CarnetError) -> Decision:

@@ -115,6 +115,19 @@ def gather(
     )
 
 
+_LEAST_CHARACTERS = 118
+"""A license key with fewer carries no signature (specs/signed-license-key.md §4)."""
+
+
+def is_signed_key(license_key: str) -> bool:
+    """Whether *license_key* is meant to be a signed one, perhaps mistyped. Loads its reader only for a long text."""
+    if len(license_key) < _LEAST_CHARACTERS:
+        return False
+    from carnet.formats.signed_key import looks_like_signed_key
+
+    return looks_like_signed_key(license_key)
+
+
 _NO_DEVICE = Fault(
     code="wrong_device",
     message="This license key is for one device, and nothing identifies this one.",

@@ -8,7 +8,8 @@ every check, never because it is stored (design.md §2 rule 3). Nothing here ope
 from __future__ import annotations
 
 from carnet.client.clock import observe
-from carnet.client.device import Device, View, is_signed_key, remembered, with_problem
+from carnet.client.device import Device, View, remembered, with_problem
+from carnet.client.evidence import is_signed_key
 from carnet.client.fingerprint import with_volume_id
 from carnet.client.operations import Outcome
 from carnet.client.state import Loaded

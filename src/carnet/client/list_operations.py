@@ -84,7 +84,7 @@ def keep_lists(device: Device, view: View, offered: Iterable[str], *, lock_secon
             return None
         old = found.state
         # By the grants of this very moment: another process may have activated with another license.
-        grants = device.stored(replace(view, loaded=found))
+        grants = device.listed(replace(view, loaded=found))
         lists = kept_after(old.status_lists, texts, view.root.ring(), grants, check_key=trust.check_key)
         roots = stored_after(old.roots, view.chain)
         is_kept = lists != old.status_lists

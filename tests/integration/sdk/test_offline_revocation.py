@@ -234,6 +234,63 @@ def test_sec_27_artifacts_name_the_least_and_older_lists_are_nothing(customer: C
     assert customer.app()._device.look().state.status_lists == kept
 
 
+class Holder(Customer):
+    """Who has a signed license key, and no server."""
+
+    def __init__(self, vendor: Vendor, state: Path, **asked: Any) -> None:
+        super().__init__(vendor, state)
+        self.key = vendor.made(f"/licenses/{self.sold['id']}/signed-key", asked)["text"]
+
+    def app(self, *, online: bool = False, **settings: Any) -> Carnet:
+        return super().app(online=online, **settings)
+
+
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [("revoke", ["revoked", "license_revoked"]), ("suspend", ["suspended", "license_suspended"])],
+)
+def test_r_83_a_signed_key_is_revoked_by_a_list_and_stays_so(
+    vendor: Vendor, tmp_path: Path, what: str, told: list[str]
+) -> None:
+    holder = Holder(vendor, tmp_path)
+    with holder.app() as app:
+        assert app.activate(holder.key).state == "active"
+    before = file_of(vendor)
+    assert holder.told(status_lists=before) == ["active"]
+    holder.do(what)
+    assert holder.told() == ["active"]
+    after = file_of(vendor)
+    assert holder.told(status_lists=after) == told
+    assert holder.told(status_lists=before) == told  # rolled back: no
+    assert holder.told() == told
+
+
+def test_r_83_a_key_in_the_settings_minds_what_the_app_brings_and_a_stick(vendor: Vendor, tmp_path: Path) -> None:
+    holder = Holder(vendor, tmp_path / "one")
+    before = file_of(vendor)
+    holder.do("revoke")
+    after = file_of(vendor)
+    assert holder.told(license_key=holder.key, status_lists=before) == ["active"]
+    assert holder.told(license_key=holder.key, status_lists=after) == ["revoked", "license_revoked"]
+    kept = Holder(vendor, tmp_path / "two")
+    with kept.app() as app:
+        app.activate(kept.key)
+    kept.do("suspend")
+    lists(vendor)
+    with kept.app() as app:
+        assert app.install(exported(vendor, tmp_path / "stick")).state == "suspended"
+    assert kept.told() == ["suspended", "license_suspended"]
+    kept.do("reinstate")
+    with kept.app() as app:
+        assert app.install(exported(vendor, tmp_path / "next")).state == "active"
+
+
+def test_a_signed_key_that_names_no_list_minds_none(vendor: Vendor, tmp_path: Path) -> None:
+    holder = Holder(vendor, tmp_path, revocable=False)
+    holder.do("revoke")
+    assert holder.told(license_key=holder.key, status_lists=file_of(vendor)) == ["active"]
+
+
 def test_another_installation_s_list_says_nothing(customer: Customer, tmp_path: Path) -> None:
     with vendor_at(tmp_path / "another") as other:
         theirs = Customer(other, tmp_path / "their-state")
