@@ -25,6 +25,12 @@ PAYLOAD_TYPE: Final = "application/vnd.carnet.root+json"
 MINIMUM_FORMATS: Final[Mapping[str, int]] = {"license-token": 1, "machine-file": 1}
 """The oldest format of each artifact that a new installation accepts; both have had one format so far."""
 
+_FORMAT: Final = 1
+"""The format of every artifact that this reader knows."""
+
+_ARTIFACTS: Final[Mapping[str, str]] = {"token": "license-token"}
+"""What the keys of a role sign, where it is not called like the role."""
+
 _MAX_KEYS: Final = 64
 _MAX_FORMATS: Final = 32
 _WHAT: Final = "The root file"
@@ -71,9 +77,17 @@ class Root(Struct):
         return () if role is None else tuple(key for key in self.keys if key.kid in role.kids)
 
     def ring(self) -> KeyRing:
-        """These keys as the trusted set for verifying artifacts."""
+        """
+        These keys as the trusted set for verifying artifacts. An artifact that has to be of a newer format than this
+        reader knows has none: what the vendor has ended grants nothing any more (design.md §4, specs/root.md §5).
+        """
+        oldest = dict(self.minimum_formats)
         return KeyRing(
-            TrustedKey(role=role.role, key=key) for role in self.roles for key in self.keys if key.kid in role.kids
+            TrustedKey(role=role.role, key=key)
+            for role in self.roles
+            if role.role == "root" or oldest.get(_ARTIFACTS.get(role.role, role.role), _FORMAT) <= _FORMAT
+            for key in self.keys
+            if key.kid in role.kids
         )
 
 

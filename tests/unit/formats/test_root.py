@@ -15,6 +15,7 @@ from carnet.core.instant import DAY, Instant
 from carnet.formats.dsse import count_signers, pre_authentication_encoding, read_envelope, sign_envelope
 from carnet.formats.encoding import b64_encode, b64url_encode
 from carnet.formats.keys import ROLES, Ed25519Signer, load_ed25519
+from carnet.formats.limits import MAX_JSON_INTEGER
 from carnet.formats.root import PAYLOAD_TYPE, Root, RootRole, anchor, next_root, read_root, sign_root
 from carnet.formats.strict_json import dump_json
 from support.roots import (
@@ -64,6 +65,29 @@ def test_a_root_with_four_keys_is_about_one_kilobyte_of_ascii_on_one_line() -> N
     assert 900 < len(ROOT_FILE) < 1100
     assert ROOT_FILE.isascii()
     assert b"\n" not in ROOT_FILE
+
+
+@pytest.mark.parametrize(
+    ("formats", "ended"),
+    [
+        ({"license-token": 1, "machine-file": 1}, set()),
+        ({"license-token": 2}, {"token"}),
+        ({"machine-file": 2, "license-token": 1}, {"machine-file"}),
+        ({"status-list": MAX_JSON_INTEGER}, {"status-list"}),
+        ({"root": 2, "token": 2, "of-the-future": 7}, set()),
+        ({}, set()),
+    ],
+)
+def test_what_has_to_be_of_a_newer_format_has_no_keys(formats: dict[str, int], ended: set[str]) -> None:
+    root = read_root(sign_root(replace(ROOT, minimum_formats=tuple(sorted(formats.items()))), ROOT_SIGNERS[:1]))
+    ring = root.ring()
+    for role in root.roles:
+        for kid in role.kids:
+            if role.role in ended:
+                with pytest.raises(NotGenuineError, match="not trusted"):
+                    ring.find(role.role, kid)
+            else:
+                assert ring.find(role.role, kid).kid == kid
 
 
 def test_its_ring_trusts_each_key_for_its_roles_only() -> None:
