@@ -302,6 +302,9 @@ def _not_proven(usual: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any
     )
     larger = _proof(3, leaves=[*LEAVES, LEAVES[0]])["checkpoint"]
     yield "another-tree", "Walking without the size.", {**usual, "checkpoint": larger}
+    two = _proof(0, leaves=LEAVES[:2])
+    eight = _signed(8, b64_decode(two["checkpoint"].split("\n")[2], "It"))
+    yield "path-too-short-for-the-size", "Not looking whether the walk came to its end.", {**two, "checkpoint": eight}
     plain = [sha256(leaf) for leaf in LEAVES[:2]]
     unmarked = {**_proof(0, leaves=LEAVES[:2]), "checkpoint": _signed(2, sha256(plain[0] + plain[1]))}
     unmarked["entries"][0]["path"] = [b64_encode(plain[1])]

@@ -32,6 +32,7 @@ LARGEST: Final = 16384
 
 WATCHED: Final = [
     "carnet.formats",
+    "carnet.cli.inspection",
     "carnet.client.state_file",
     "carnet.client.attempts",
     "carnet.client.reminders",

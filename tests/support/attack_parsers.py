@@ -31,6 +31,7 @@ from carnet.formats.support_code import Symptoms, read_support_code, write_suppo
 from carnet.formats.time_answer import TimeAnswer, issue_time_answer, verify_time_answer
 from support import (
     attack_files,
+    attack_inspection,
     attack_logs,
     attack_profiles,
     machine_file_oracle,
@@ -409,4 +410,5 @@ PARSERS: Final[dict[str, Parser]] = {
     **attack_logs.PARSERS,
     **attack_profiles.PARSERS,
     **attack_files.PARSERS,
+    **attack_inspection.PARSERS,
 }
