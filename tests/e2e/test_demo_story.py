@@ -16,10 +16,11 @@ import pytest
 from carnet.cli import exits
 from carnet.cli.commands.demo import tell
 from carnet.cli.demo.show import Scene
-from carnet.cli.demo.stage import Stage, StoryError, free_port
+from carnet.cli.demo.stage import Stage, StoryError
 from carnet.cli.demo.story import Story
 from carnet.cli.output import Output
 from support.cli_runs import carnet, carnet_process, environment
+from support.ports import own_port
 
 STATES = {
     4: ("active", "full"),
@@ -50,7 +51,7 @@ def test_the_story_once_as_json(tmp_path: Path) -> None:
 
 
 def test_the_story_then_stays_up_and_stops_cleanly(tmp_path: Path) -> None:
-    port = free_port()
+    port = own_port()
     env = environment({"TMPDIR": str(tmp_path), "CARNET_PORT": str(port)})
     with subprocess.Popen(
         [sys.executable, "-m", "carnet.cli", "demo"], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -78,7 +79,7 @@ def test_the_story_then_stays_up_and_stops_cleanly(tmp_path: Path) -> None:
 
 
 def test_stopped_in_the_middle_it_leaves_no_server_and_no_files(tmp_path: Path) -> None:
-    port = free_port()
+    port = own_port()
     words = [sys.executable, "-m", "carnet.cli", "demo", "--once", "--json", "--port", str(port)]
     env = environment({"TMPDIR": str(tmp_path)})
     with subprocess.Popen(words, env=env, stdout=subprocess.PIPE, text=True) as process:
@@ -134,7 +135,7 @@ def _broken(stage: Stage, step: int, error: Exception) -> Story:
 
 @pytest.mark.parametrize("as_json", [True, False])
 def test_a_step_that_fails_is_told_and_the_exit_code_says_so(tmp_path: Path, *, as_json: bool) -> None:
-    stage = Stage(free_port(), directory=tmp_path)
+    stage = Stage(own_port(), directory=tmp_path)
     story = _broken(stage, 7, StoryError("story_failed", "It opened elsewhere.", "Report it."))
     shown = io.StringIO()
     assert tell(story, Output(json=as_json, stdout=shown, stderr=io.StringIO())) == exits.FAILED
@@ -151,7 +152,7 @@ def test_every_step_checks_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     """With devices that answer `active` to everything, the copy to another computer is caught."""
     from carnet.cli.demo.stage import Said
 
-    stage = Stage(free_port(), directory=tmp_path)
+    stage = Stage(own_port(), directory=tmp_path)
     story = Story(stage)
     always = Said(code=0, data={"state": "active", "access": "full"}, problem={})
     monkeypatch.setattr(stage, "on", lambda *_, **__: always)
@@ -166,7 +167,7 @@ def test_every_step_checks_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_the_story_does_not_touch_a_real_installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CARNET_DATA", "/srv/real")
     monkeypatch.setenv("CARNET_ADMIN_TOKEN", "real")
-    stage = Stage(free_port(), directory=tmp_path)
+    stage = Stage(own_port(), directory=tmp_path)
     own = stage.device_environment(stage.device("x", "x"))
     assert {name for name in own if name.startswith("CARNET_")} == {
         *("CARNET_PRODUCT", "CARNET_SERVER", "CARNET_ROOT", "CARNET_DEVICE_ID", "CARNET_STATE"),

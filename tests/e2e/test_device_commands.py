@@ -286,7 +286,7 @@ def test_a_machine_file_from_the_wire_verifies_on_its_device_only(shop: Shop, tm
     made, device = shop.license(), shop.device()
     fingerprint = shop.on(device, "fingerprint").out.strip()
     body = {"license_key": made["key"], "product": "hustl", "device": {"fingerprint": fingerprint}}
-    with httpx2.Client(trust_env=False) as client:
+    with httpx2.Client(trust_env=False, timeout=120) as client:
         answer = client.post(f"{shop.stage.url}/v1/activate", json=body)
     assert answer.status_code == 201
     for kind, text in (("token", answer.json()["token"]), ("machine-file", answer.json()["machine_file"])):

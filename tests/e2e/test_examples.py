@@ -119,7 +119,7 @@ def test_the_host_runs_as_a_program(studio: Studio, tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=120,
     )
     assert run.stderr == ""
     assert run.stdout.count("activate") + run.stdout.count("Activate") >= 1
@@ -165,7 +165,7 @@ class Container:
     def get(self, path: str) -> tuple[int, Any]:
         """What a request is answered."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=30) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=120) as answer:
                 return answer.status, json.load(answer)
         except urllib.error.HTTPError as error:
             with error:
@@ -174,7 +174,7 @@ class Container:
     def stop(self) -> str:
         """SIGTERM, as an orchestrator does; returns what it wrote to its log."""
         self.process.terminate()
-        _, log = self.process.communicate(timeout=30)
+        _, log = self.process.communicate(timeout=120)
         assert self.process.returncode == 0, log
         return log
 
@@ -245,7 +245,13 @@ def test_the_command_line_app_sells_one_of_its_commands(shop: Shop, tmp_path: Pa
     def flightlog(*words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         command = [sys.executable, str(EXAMPLES / "cli" / "flightlog.py"), *words]
         return subprocess.run(
-            command, input=stdin, env={**os.environ, **environ}, capture_output=True, text=True, check=False, timeout=60
+            command,
+            input=stdin,
+            env={**os.environ, **environ},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
         )
 
     assert flightlog("fly").returncode == 2

@@ -103,7 +103,13 @@ def test_r_27_a_domain_license_holds_from_the_app_to_the_server(shop: Shop, tmp_
     def app(domain: str | None) -> Carnet:
         server = f"http://127.0.0.1:{shop.stage.port}"
         return Carnet(
-            product="hustl", server=server, root=root, state=tmp_path / "state", device_id="host", domain=domain
+            product="hustl",
+            server=server,
+            root=root,
+            state=tmp_path / "state",
+            device_id="host",
+            domain=domain,
+            timeout_seconds=120,
         )
 
     for domain in (None, "example.com", "example.com.evil.example", "a.shop.example.com"):

@@ -36,7 +36,7 @@ def main(what, *words):
 
         return main(list(words))
     server, state, device = words
-    with Carnet(product="hustl", server=server, root=ROOT, state=state, device_id=device) as app:
+    with Carnet(product="hustl", server=server, root=ROOT, state=state, device_id=device, timeout_seconds=120) as app:
         if what == "activate":
             decision = app.activate(sys.stdin.readline().strip())
         elif what == "refresh":

@@ -139,7 +139,7 @@ class Network:
             at = answer.rfind(b'"proof"') + 200
             answer = answer[:at] + bytes([answer[at] ^ 1]) + answer[at + 1 :]
         if weather == "drips":
-            for byte in answer[:200]:
+            for byte in answer[:2000]:  # five minutes
                 writer.write(bytes([byte]))
                 await writer.drain()
                 await asyncio.sleep(_SLOW_SECONDS)

@@ -7,8 +7,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from carnet.cli.demo.stage import Device, Stage, free_port
+from carnet.cli.demo.stage import Device, Stage
 from support.cli_runs import Run, carnet
+from support.ports import own_port
 
 _numbers = count(1)
 
@@ -17,7 +18,7 @@ class Shop:
     """Runs vendor and device commands in this process; the server, where one is wanted, is a process of its own."""
 
     def __init__(self, directory: Path) -> None:
-        self.stage = Stage(free_port(), directory=directory)
+        self.stage = Stage(own_port(), directory=directory)
         self.vendor_env = {"CARNET_DATA": str(self.stage.data), "CARNET_PORT": str(self.stage.port)}
         self.created = self.vendor("init", "--root-keys", self.stage.root_keys)
         self.vendor("product", "create", "hustl", "--name", "Hustl")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import select
 import socket
 import threading
 import time
@@ -165,49 +167,51 @@ def test_sec_49_an_endless_body_is_cut_off(live: LiveServer, monkeypatch: pytest
 def test_sec_49_a_request_that_does_not_arrive_in_time_is_cut_off(
     live: LiveServer, monkeypatch: pytest.MonkeyPatch, start: bytes
 ) -> None:
-    monkeypatch.setattr(protocol.BoundedProtocol, "receive_seconds", 0.2)
-    with live.connect() as connection:
-        connection.sendall(start)
-        received = _read(connection)
+    with monkeypatch.context() as quick:
+        quick.setattr(protocol.BoundedProtocol, "receive_seconds", 1.0)
+        with live.connect() as connection:
+            connection.sendall(start)
+            received = _read(connection)
     assert received.startswith(b"HTTP/1.1 408")
     assert _alive(live)
 
 
 def test_sec_49_dripping_bytes_do_not_buy_more_time(live: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol.BoundedProtocol, "receive_seconds", 0.3)
-    with live.connect() as connection:
-        connection.sendall(b"GET / HTTP/1.1\r\nX-Slow: ")
-        connection.settimeout(0.02)
-        received = b""
-        for _ in range(200):  # four seconds of patience, if it had them
-            try:
+    monkeypatch.setattr(protocol.BoundedProtocol, "receive_seconds", 1.0)
+    received = b""
+    while not received:  # again where a byte crossed the answer: the system then forgets what was not read
+        with live.connect() as connection, contextlib.suppress(ConnectionError):
+            connection.sendall(b"GET / HTTP/1.1\r\nX-Slow: ")
+            for _ in range(3000):  # a minute of patience, if it had it
+                if select.select([connection], [], [], 0.02)[0]:
+                    received = connection.recv(1000)
+                    break
                 connection.sendall(b"a")
-                received = connection.recv(1000)
-                break
-            except TimeoutError:
-                continue
+            else:
+                pytest.fail("each byte buys more time")
     assert received.startswith(b"HTTP/1.1 408")
 
 
 def test_a_slow_answer_is_our_time_and_not_the_clients(
     live: LiveServer, echo: Echo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(protocol.BoundedProtocol, "receive_seconds", 0.1)
+    monkeypatch.setattr(protocol.BoundedProtocol, "receive_seconds", 2.0)
     with live.connect() as connection:
         connection.sendall(ASK.replace(b"/echo", b"/wait"))
         assert echo.waiting.wait(120)
-        threading.Timer(0.4, echo.let_go).start()
+        threading.Timer(3.0, echo.let_go).start()
         assert _answer(connection).startswith(b"HTTP/1.1 200")
 
 
-def test_sec_49_two_hundred_slow_connections_do_not_stop_service(live: LiveServer) -> None:
+def test_sec_49_two_hundred_slow_connections_do_not_stop_service(
+    live: LiveServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol.BoundedProtocol, "receive_seconds", 3600.0)  # nobody waits for their end
     slow = [live.connect() for _ in range(200)]
     try:
         for connection in slow:
             connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\na")
-        started = time.monotonic()
         assert all(_alive(live) for _ in range(20))
-        assert time.monotonic() - started < 5
     finally:
         for connection in slow:
             connection.close()

@@ -57,6 +57,7 @@ def test_sec_24_a_device_of_the_sdk_tells_of_a_forgery_and_recovers_in_one_conta
         root=vendor.installation.roots[0],
         state=tmp_path,
         device_id="line-4",
+        timeout_seconds=120,
     )
     assert app.activate(license_["key"])
     device = app._device

@@ -17,14 +17,14 @@ from typing import Any
 
 import pytest
 
-from carnet.cli.demo.stage import free_port
 from carnet.formats.jws import unverified_jws
 from carnet.server.installation import Installation, open_installation
 from carnet.server.records import OPERATOR
 from support.ceremonies import announced, installed, key_of
 from support.installations import environment_of, fingerprint, licensed, settings_in
+from support.ports import own_port
 
-ALLOWED_SECONDS = 40
+ALLOWED_SECONDS = 120
 """Of a machine that is busy with other tests; five are promised, and what it took is recorded."""
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -44,7 +44,7 @@ def ask(port: int, method: str, path: str, body: Any = None) -> tuple[int, dict[
 @contextmanager
 def serving(environment: dict[str, str]) -> Iterator[int]:
     """A `carnet serve` process of its own; its port."""
-    port = free_port()
+    port = own_port()
     given = {**environment, "CARNET_PORT": str(port), "CARNET_RATE_LIMITS": "off", "CARNET_JOBS": "off"}
     with subprocess.Popen(
         [sys.executable, "-m", "carnet.cli", "serve"],
@@ -142,8 +142,9 @@ def test_r_18_every_process_follows_and_no_request_fails_because_of_the_switch(
         follows(asyncio.run(change(rotated)), ports)
         follows(asyncio.run(change(lost)), ports)
         for port in ports:
-            until(lambda port=port: ask(port, "GET", "/v1/root")[0] == 200)  # type: ignore[misc]
-            assert ask(port, "GET", "/v1/root/4")[0] == 200
+            # The two lost keys are two roots: whoever follows the first may not have heard of the second.
+            until(lambda port=port: ask(port, "GET", "/v1/root/4")[0] == 200)  # type: ignore[misc]
+            assert ask(port, "GET", "/v1/root")[0] == 200
             assert ask(port, "GET", "/v1/root/5")[0] == 404
             kids = {each["kid"] for each in ask(port, "GET", "/.well-known/jwks.json")[1]["keys"]}
             assert signs(port) in kids

@@ -84,7 +84,7 @@ def test_in_a_pipe_it_speaks_json_lines_and_answers_where_it_says(data: Path) ->
         assert event["data"] == str(data)
         assert len(event["anchor"]) == 64
         assert event["level"] == "info"
-        answer = httpx2.get(f"{event['address']}/readyz")
+        answer = httpx2.get(f"{event['address']}/readyz", timeout=120)
         assert answer.json()["ready"] is True
         process.send_signal(signal.SIGTERM)
         assert process.stderr is not None
@@ -108,7 +108,7 @@ def test_sec_25_a_broken_compatibility_key_is_said_at_the_start_and_the_server_s
         with _serving(_environment(data), said) as (_, event):
             (line,) = [each for each in said if each["event"] == "key.broken"]
             assert (line["kid"], line["product"], line["level"]) == (key.kid, "broken", "error")
-            assert httpx2.get(f"{event['address']}/readyz").status_code == 200
+            assert httpx2.get(f"{event['address']}/readyz", timeout=120).status_code == 200
     finally:
         file.write_bytes(whole)
 
@@ -139,7 +139,7 @@ def test_rel_14_sigterm_during_requests_is_an_orderly_stop(data: Path) -> None:
         statuses: list[int] = []
 
         def ask() -> None:
-            with httpx2.Client(base_url=event["address"]) as http:
+            with httpx2.Client(base_url=event["address"], timeout=120) as http:
                 for _ in range(10_000):
                     try:
                         statuses.append(http.post("/v1/validate", json={}).status_code)
@@ -182,7 +182,7 @@ def test_a_wrong_or_missing_passphrase_is_said_in_a_sentence(tmp_path: Path) -> 
         assert "horse" not in said
     (tmp_path / "pass").write_bytes(PASSPHRASE + b"\n")
     with _serving(_environment(settings.data, CARNET_PASSPHRASE_FILE=str(tmp_path / "pass"))) as (_, event):
-        assert httpx2.get(f"{event['address']}/livez").status_code == 200
+        assert httpx2.get(f"{event['address']}/livez", timeout=120).status_code == 200
 
 
 @pytest.mark.parametrize(

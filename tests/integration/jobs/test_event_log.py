@@ -79,7 +79,7 @@ def test_what_happens_reaches_the_log_of_a_server_by_itself(tmp_path: Path) -> N
             assert runner is not None
             sold = await licensed(installation)
             pause = asyncio.Event()
-            for _ in range(600):
+            for _ in range(2000):
                 if path.exists() and path.stat().st_size:
                     break
                 with suppress(TimeoutError):

@@ -220,8 +220,17 @@ def test_a_lost_state_costs_no_second_seat(vendor: Vendor, tmp_path: Path) -> No
 
 def test_an_app_of_another_product_or_vendor_gets_nothing(vendor: Vendor, tmp_path: Path) -> None:
     key = vendor.license()["key"]
-    other = Carnet(product="inkwell", server=vendor.address, root=vendor.root, state=tmp_path, device_id="line-4")
+    other = Carnet(
+        product="inkwell",
+        server=vendor.address,
+        root=vendor.root,
+        state=tmp_path,
+        device_id="line-4",
+        timeout_seconds=120,
+    )
     assert not other.activate(key)
-    app = Carnet(product="hustl", server=vendor.address, root=ROOT_TEXT, state=tmp_path, device_id="line-4")
+    app = Carnet(
+        product="hustl", server=vendor.address, root=ROOT_TEXT, state=tmp_path, device_id="line-4", timeout_seconds=120
+    )
     assert not app.activate(key)
     assert problem(app) == "answer_not_authentic"

@@ -232,7 +232,7 @@ def test_the_flusher_calls_its_parts_every_few_seconds_and_at_the_end() -> None:
         assert called == []
         await flusher.start()
         await flusher.start()
-        await asyncio.wait_for(enough.wait(), 10)
+        await asyncio.wait_for(enough.wait(), 120)
         before = len(called)
         await flusher.stop()
         assert len(called) > before

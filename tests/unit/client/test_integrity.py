@@ -82,7 +82,7 @@ def test_in_the_background_it_tells_and_decides_nothing(carnet_lab: Lab, folder:
     told: list[Integrity] = []
     app = carnet_lab.app()
     thread = check_in_background(app, manifest, folder, told.append, version="2.1")
-    thread.join(30)
+    thread.join(120)
     assert thread.daemon
     assert [found.result for found in told] == ["changed"]
     assert app.check().access == "full"

@@ -15,7 +15,7 @@ from carnet.core.instant import DAY
 from carnet.errors import RefusedError, UsageError
 from carnet.testing import MemoryTransport
 from support.issuing import LICENSE_KEY, ROOT_TEXT
-from support.sdk import Desk
+from support.sdk import BUDGET_SECONDS, Desk
 
 
 def on_loop(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -31,6 +31,7 @@ def app_of(desk: Desk, **settings: Any) -> AsyncCarnet:
         "device_id": "line-4",
         "clock": desk.clock,
         "transport": desk.transport,
+        "timeout_seconds": BUDGET_SECONDS,
     }
     return AsyncCarnet(**{**given, **settings})
 

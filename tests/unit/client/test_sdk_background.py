@@ -184,7 +184,10 @@ def test_a_running_app_backs_off_and_comes_back_by_itself(due: Desk) -> None:
 
 def test_what_the_server_asks_for_is_kept_to_for_an_hour_at_most(due: Desk) -> None:
     asked = [40, 10**6]
-    app = due.app(transport=MemoryTransport(lambda _: HttpAnswer(status=429, body=b"", retry_after_seconds=asked[0])))
+    app = due.app(
+        transport=MemoryTransport(lambda _: HttpAnswer(status=429, body=b"", retry_after_seconds=asked[0])),
+        timeout_seconds=30,
+    )
     with app:
         app.start()
         wait_for_background(app)
@@ -269,7 +272,7 @@ class Gate(MemoryTransport):
 
     def send(self, request: HttpRequest, *, timeout_seconds: float) -> HttpAnswer:
         self.asked.set()
-        assert self.go.wait(30)
+        assert self.go.wait(120)
         return super().send(request, timeout_seconds=timeout_seconds)
 
 
@@ -298,11 +301,11 @@ def test_sixteen_threads_that_refresh_at_once_ask_once(
     threads = [threading.Thread(target=lambda app=app: said.append(app.refresh().state)) for app in apps * 4]
     for thread in threads:
         thread.start()
-    assert gate.asked.wait(30)
-    assert all_wait.wait(60), "the others wait for the one"
+    assert gate.asked.wait(120)
+    assert all_wait.wait(120), "the others wait for the one"
     gate.go.set()
     for thread in threads:
-        thread.join(60)
+        thread.join(120)
     assert said == ["active"] * 16
     keys = {dict(request.headers)["Idempotency-Key"] for request in gate.requests}
     assert len(keys) == 1
@@ -327,11 +330,11 @@ def test_a_start_without_access_takes_over_what_another_one_is_fetching(
     threads = [threading.Thread(target=lambda app=app: said.append(app.start().state)) for app in (first, second)]
     for thread in threads:
         thread.start()
-    assert gate.asked.wait(30)
-    assert waiting.wait(30)
+    assert gate.asked.wait(120)
+    assert waiting.wait(120)
     gate.go.set()
     for thread in threads:
-        thread.join(60)
+        thread.join(120)
     assert said == ["active"] * 2
     assert len(gate.requests) == 1
     first.close()
@@ -384,7 +387,7 @@ def test_closing_and_forgetting_end_the_thread(due: Desk) -> None:
     (thread,) = set(carnet_threads()) - before
     assert thread.daemon
     app.close()
-    thread.join(20)
+    thread.join(120)
     assert not thread.is_alive()
     forgotten = due.app()
     forgotten.start()
@@ -392,7 +395,7 @@ def test_closing_and_forgetting_end_the_thread(due: Desk) -> None:
     (thread,) = set(carnet_threads()) - before
     del forgotten
     gc.collect()
-    thread.join(20)
+    thread.join(120)
     assert not thread.is_alive(), "a plug-in that its host has unloaded leaves nothing behind"
 
 
@@ -415,9 +418,9 @@ def test_a_client_that_is_collected_in_the_middle_of_anything_ends_its_thread_to
 
     collector = threading.Thread(target=collected_while_locked, daemon=True)
     collector.start()
-    collector.join(20)
+    collector.join(120)
     assert not collector.is_alive()
-    thread.join(20)
+    thread.join(120)
     assert not thread.is_alive()
 
 
@@ -425,11 +428,11 @@ def test_closing_while_a_refresh_is_under_way_is_quiet(due: Desk) -> None:
     gate = Gate(due.vendor.answer)
     app = due.app(transport=gate)
     app.start()
-    assert gate.asked.wait(30)
+    assert gate.asked.wait(120)
     assert not app.settle(0.01)
     app.close()
     gate.go.set()
-    assert app.settle(20)
+    assert app.settle(120)
     assert app.check().state == "active"
 
 
@@ -443,7 +446,7 @@ def test_hung_calls_are_bounded(due: Desk) -> None:
     assert len([thread for thread in set(carnet_threads()) - before if thread.name == "carnet-contact"]) <= 8
     gate.go.set()
     for thread in app._workers:
-        thread.join(20)
+        thread.join(120)
 
 
 def test_a_disk_that_fails_in_its_own_way_is_told_and_not_raised(due: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -474,7 +477,7 @@ def test_a_forked_child_begins_anew(due: Desk) -> None:
         if child == 0:  # pragma: no cover - another process
             code = 1
             try:
-                if app.check().state == "active" and app.start().state == "active" and app.settle(20):
+                if app.check().state == "active" and app.start().state == "active" and app.settle(120):
                     code = 0 if app.last_problem is None and app.check().renew_after > due.clock.now() else 2  # type: ignore[operator]
             finally:
                 os._exit(code)

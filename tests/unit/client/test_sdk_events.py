@@ -16,7 +16,7 @@ from carnet.client.events import Listeners
 from carnet.client.upkeep import Rest
 from carnet.core.instant import DAY
 from support.issuing import LICENSE_KEY, ROOT_TEXT
-from support.sdk import Desk, wait_for_background
+from support.sdk import BUDGET_SECONDS, PATIENCE_SECONDS, Desk, wait_for_background
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +41,7 @@ class Screen:
     def told(self, count: int) -> list[str]:
         """The kinds of events, as soon as there are *count*."""
         with self._more:
-            assert self._more.wait_for(lambda: len(self.events) >= count, 20), self.kinds()
+            assert self._more.wait_for(lambda: len(self.events) >= count, PATIENCE_SECONDS), self.kinds()
             return self.kinds()
 
     def kinds(self) -> list[str]:
@@ -179,7 +179,7 @@ def test_a_slow_listener_delays_nothing_but_events(desk: Desk) -> None:
     app = desk.app()
 
     def slow(_: Event) -> None:
-        assert go.wait(30)
+        assert go.wait(120)
 
     app.subscribe(slow)
     assert app.activate(LICENSE_KEY).state == "active"
@@ -204,7 +204,7 @@ def test_a_listener_may_ask_and_may_leave(desk: Desk) -> None:
     screen = Screen()
     stop = app.subscribe(screen)
     app.activate(LICENSE_KEY)
-    assert done.wait(20)
+    assert done.wait(120)
     screen.told(1)
     stop()
     told = len(screen.events)
@@ -249,17 +249,18 @@ def test_on_an_event_loop_listeners_are_called_on_it(desk: Desk, caplog: pytest.
             server="https://license.example.com",
             root=ROOT_TEXT,
             transport=desk.transport,
+            timeout_seconds=BUDGET_SECONDS,
             **settings,
         ) as app:
             stop = app.subscribe(listen)
             await app.start()
-            await asyncio.wait_for(finished.wait(), 20)
-            assert await app.settle(20)
+            await asyncio.wait_for(finished.wait(), 120)
+            assert await app.settle(120)
             assert seen == [(here, "decision_changed"), (here, "refresh_finished")], "of 28 days it is 30 again"
             desk.vendor.status = "license_revoked"
             finished.clear()
             assert (await app.refresh()).state == "revoked"
-            await asyncio.wait_for(finished.wait(), 20)
+            await asyncio.wait_for(finished.wait(), 120)
             assert [kind for _, kind in seen[2:]] == ["decision_changed", "notice_due", "refresh_finished"]
             stop()
             desk.vendor.status = "active"
@@ -268,7 +269,7 @@ def test_on_an_event_loop_listeners_are_called_on_it(desk: Desk, caplog: pytest.
             assert len(seen) == 5
 
     with caplog.at_level(logging.ERROR, "carnet"):
-        asyncio.run(asyncio.wait_for(story(), 60))
+        asyncio.run(asyncio.wait_for(story(), 120))
     assert len(caplog.records) == 2
 
 

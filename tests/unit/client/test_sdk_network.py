@@ -17,11 +17,14 @@ from carnet import AsyncCarnet
 from carnet.client import network
 from carnet.client.aio_background import AsyncBell
 from carnet.client.background import Bell
-from carnet.client.network import NONE, NetworkWatch, local_network
+from carnet.client.network import NONE, NetworkWatch, Woken, local_network
 from carnet.client.upkeep import Rest
 from carnet.core.instant import DAY, HOUR, MINUTE
 from support.issuing import LICENSE_KEY, ROOT_TEXT
-from support.sdk import Desk
+from support.sdk import BUDGET_SECONDS, PATIENCE_SECONDS, Desk
+
+FOREVER = 3600.0
+"""Who sleeps on so long has missed what should have woken him: the test ends by its time limit."""
 
 
 @pytest.fixture(autouse=True)
@@ -102,31 +105,35 @@ def test_a_report_of_the_kernel_ends_the_sleep_and_a_ring_does_too(monkeypatch: 
     reports, kernel = socket.socketpair()
     watch = told_by(reports, NetworkWatch())
     kernel.send(b"a route has changed" * 1000)
-    assert watch.wait(20) == "changed"
+    assert watch.wait(FOREVER) == "changed"
     assert watch.wait(0.01) == "over", "it is read to its end"
     threading.Timer(0.05, watch.ring).start()
-    began = time.monotonic()
-    assert watch.wait(20) == "rung"
-    assert time.monotonic() - began < 15
+    assert watch.wait(FOREVER) == "rung"
     kernel.close()
     watch.close()
-    assert watch.wait(20) == "deaf", "closed: nobody sleeps on it"
+    assert watch.wait(FOREVER) == "deaf", "closed: nobody sleeps on it"
 
 
 def test_a_swarm_of_reports_is_one_change_and_a_ring_does_not_wait_for_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(network, "SETTLE_SECONDS", 0.3)
     reports, kernel = socket.socketpair()
     watch = told_by(reports, NetworkWatch())
+    hear = watch._hear
+
+    def settling(seconds: float, otherwise: Woken, *, listens: bool = True) -> Woken:
+        if seconds == network.SETTLE_SECONDS:
+            kernel.send(b"second")
+        return hear(seconds, otherwise, listens=listens)
+
+    monkeypatch.setattr(watch, "_hear", settling)
     kernel.send(b"first")
-    threading.Timer(0.1, kernel.send, (b"second",)).start()
-    assert watch.wait(20) == "changed"
+    assert watch.wait(FOREVER) == "changed"
     assert watch.wait(0.01) == "over", "the second was part of it"
-    monkeypatch.setattr(network, "SETTLE_SECONDS", 60)
+    monkeypatch.setattr(watch, "_hear", hear)
+    monkeypatch.setattr(network, "SETTLE_SECONDS", FOREVER)
     kernel.send(b"third")
     threading.Timer(0.05, watch.ring).start()
-    began = time.monotonic()
-    assert watch.wait(20) == "rung"
-    assert time.monotonic() - began < 15
+    assert watch.wait(FOREVER) == "rung"
     kernel.close()
     watch.close()
 
@@ -141,7 +148,7 @@ def test_users_ask_58_a_host_with_thousands_of_descriptors_is_not_kept_busy() ->
         watch = NetworkWatch()
         assert watch._bell.fileno() >= 1024
         threading.Timer(0.05, watch.ring).start()
-        assert watch.wait(20) == "rung", "it slept, and heard the ring"
+        assert watch.wait(FOREVER) == "rung", "it slept, and heard the ring"
         watch.close()
     finally:
         for each in held:
@@ -168,19 +175,19 @@ def test_users_ask_58_a_host_that_closes_every_descriptor_is_not_kept_busy(monke
     def sleep_on() -> None:
         nonlocal rounds
         while not bell.is_closed:
-            bell.rest(Rest(seconds=60, watches=True))
+            bell.rest(Rest(seconds=FOREVER, watches=True))
             rounds += 1
         bell.leave()
 
     sleeper = threading.Thread(target=sleep_on, daemon=True)
     sleeper.start()
-    assert bell.rested(20)
+    assert bell.rested(PATIENCE_SECONDS)
     sleeper.join(0.3)
     assert rounds == 0, "it sleeps by the clock"
     bell.ring()
-    assert bell.rested(20)
+    assert bell.rested(PATIENCE_SECONDS)
     bell.close()
-    sleeper.join(20)
+    sleeper.join(PATIENCE_SECONDS)
     assert not sleeper.is_alive()
     assert (rounds, Cut.made) == (2, 2)
 
@@ -189,9 +196,7 @@ def test_where_nothing_is_reported_it_looks_now_and_then(monkeypatch: pytest.Mon
     monkeypatch.setattr(network, "_reports", lambda: None)
     monkeypatch.setattr(network, "LOOK_SECONDS", 0.02)
     watch = NetworkWatch()
-    began = time.monotonic()
-    assert watch.wait(20) == "changed"
-    assert time.monotonic() - began < 15
+    assert watch.wait(FOREVER) == "changed"
     watch.close()
 
 
@@ -203,12 +208,12 @@ def test_linux_reports_to_anyone() -> None:
 
 def test_an_overdue_app_sleeps_on_the_kernels_reports_and_a_fresh_one_holds_no_descriptor() -> None:
     bell = Bell()
-    sleeper = threading.Thread(target=lambda: bell.rest(Rest(seconds=60, watches=True)), daemon=True)
+    sleeper = threading.Thread(target=lambda: bell.rest(Rest(seconds=FOREVER, watches=True)), daemon=True)
     sleeper.start()
-    assert bell.rested(20)
+    assert bell.rested(PATIENCE_SECONDS)
     assert bell._watch is not None
     bell.ring()
-    sleeper.join(20)
+    sleeper.join(PATIENCE_SECONDS)
     assert not sleeper.is_alive()
     bell.rest(Rest(seconds=0.01))
     assert bell._watch is None
@@ -217,9 +222,7 @@ def test_an_overdue_app_sleeps_on_the_kernels_reports_and_a_fresh_one_holds_no_d
 def test_a_ring_that_comes_before_the_sleep_is_not_lost() -> None:
     bell = Bell()
     bell.ring()
-    began = time.monotonic()
-    bell.rest(Rest(seconds=60))
-    assert time.monotonic() - began < 20
+    bell.rest(Rest(seconds=FOREVER))
 
 
 # ── on an event loop ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -238,6 +241,7 @@ def app_of(desk: Desk) -> AsyncCarnet:
         device_id="line-4",
         clock=desk.clock,
         transport=desk.transport,
+        timeout_seconds=BUDGET_SECONDS,
     )
 
 
@@ -249,33 +253,33 @@ def test_on_a_loop_an_overdue_refresh_is_tried_when_the_network_is_back(desk: De
         desk.transport.online = False
         async with app_of(desk) as app:
             await app.start()
-            assert await app.settle(20)
+            assert await app.settle(PATIENCE_SECONDS)
             assert problem_of(app) == "server_unreachable"
             assert app._upkeep is not None
             app._upkeep.chance = lambda: 0.0
             for _ in range(6):
                 desk.pass_time(2 * HOUR)
                 app.network_changed()
-                assert await app.settle(20)
+                assert await app.settle(PATIENCE_SECONDS)
             desk.transport.online = True
             desk.pass_time(MINUTE)
             app.network_changed()
-            assert await app.settle(20)
+            assert await app.settle(PATIENCE_SECONDS)
             assert problem_of(app) is None
             plan = app._upkeep.next()
             assert isinstance(plan, Rest)
             assert not plan.watches
 
-    asyncio.run(asyncio.wait_for(story(), 60))
+    asyncio.run(asyncio.wait_for(story(), PATIENCE_SECONDS))
 
 
 def test_on_a_loop_the_kernels_reports_wake_the_task() -> None:
     async def story() -> None:
         bell = AsyncBell()
-        task = asyncio.create_task(bell.rest(Rest(seconds=60, watches=True)))
-        assert await bell.rested(20)
+        task = asyncio.create_task(bell.rest(Rest(seconds=FOREVER, watches=True)))
+        assert await bell.rested(PATIENCE_SECONDS)
         bell.ring()
-        await asyncio.wait_for(task, 20)
+        await asyncio.wait_for(task, PATIENCE_SECONDS)
 
     asyncio.run(story())
 
@@ -288,16 +292,16 @@ def test_on_a_loop_a_swarm_of_reports_is_one_change(monkeypatch: pytest.MonkeyPa
 
     async def story() -> float:
         bell = AsyncBell()
-        task = asyncio.create_task(bell.rest(Rest(seconds=60, watches=True)))
-        assert await bell.rested(20)
+        task = asyncio.create_task(bell.rest(Rest(seconds=FOREVER, watches=True)))
+        assert await bell.rested(PATIENCE_SECONDS)
         began = time.monotonic()
         for _ in range(100):
             kernel.send(b"a route has changed")
-        await asyncio.wait_for(task, 20)
+        await asyncio.wait_for(task, PATIENCE_SECONDS)
         assert not bell._rung.is_set()
         return time.monotonic() - began
 
-    assert 0.19 < asyncio.run(story()) < 15
+    assert asyncio.run(story()) > 0.19
     kernel.close()
 
 
@@ -307,11 +311,11 @@ def test_on_a_loop_a_forgotten_client_ends_its_task(desk: Desk) -> None:
     async def story() -> None:
         app = app_of(desk)
         await app.start()
-        assert await app.settle(20)
+        assert await app.settle(PATIENCE_SECONDS)
         (task,) = [task for task in asyncio.all_tasks() if task.get_name() == "carnet"]
         del app
         gc.collect()
-        await asyncio.wait_for(task, 20)
+        await asyncio.wait_for(task, PATIENCE_SECONDS)
 
     asyncio.run(story())
 
@@ -323,7 +327,7 @@ def test_a_client_may_be_started_on_one_loop_after_another(desk: Desk) -> None:
     async def story() -> None:
         desk.pass_time(2 * DAY)
         assert (await app.start()).state == "active"
-        assert await app.settle(20)
+        assert await app.settle(PATIENCE_SECONDS)
         assert app.last_problem is None
 
     asyncio.run(story())

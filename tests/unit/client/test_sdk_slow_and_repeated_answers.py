@@ -18,7 +18,7 @@ from carnet.formats.strict_json import parse_object
 from carnet.testing import MemoryTransport
 from support.hostile_answers import FOR_GRANTS, HOSTILE, Twist
 from support.issuing import LICENSE_KEY, ROOT_TEXT
-from support.sdk import Desk
+from support.sdk import BUDGET_SECONDS, Desk
 
 IN_FLIGHT = HttpAnswer(status=409, body=b'{"code":"request_in_flight","status":409,"retryable":true}')
 
@@ -37,6 +37,7 @@ def async_app(desk: Desk, answer: Callable[[HttpRequest], HttpAnswer]) -> AsyncC
         device_id="line-4",
         clock=desk.clock,
         transport=MemoryTransport(answer),
+        timeout_seconds=BUDGET_SECONDS,
     )
 
 
@@ -64,11 +65,11 @@ def test_rel_16_on_an_event_loop_a_hostile_answer_leaves_the_grant_as_it_was(
                 continue  # an answer to it carries no artifacts
             async with async_app(desk, lambda request: twist(desk.vendor, request)) as app:
                 assert await call(app) == decision, call_name
-                assert await app.settle(20)
+                assert await app.settle(120)
                 assert app.last_problem is not None, call_name
                 assert desk.files() == before, call_name
 
-    asyncio.run(asyncio.wait_for(story(), 60))
+    asyncio.run(asyncio.wait_for(story(), 120))
 
 
 @pytest.mark.parametrize("name", HOSTILE)

@@ -173,12 +173,12 @@ def test_sec_10_too_long_a_text_is_refused_before_it_is_read() -> None:
     "text", ["0" * 512, "".join(random.Random(1).choices(ALPHABET, k=512)), TEXT[1:] + TEXT, "7-" * 256]
 )
 def test_sec_10_locating_errors_is_bounded_work(text: str) -> None:
-    spent = []
-    for _ in range(3):
-        start = time.process_time()
+    def spend() -> float:
+        start = time.thread_time()
         assert locate_typing_errors(text[:512]) != ()
-        spent.append(time.process_time() - start)
-    assert min(spent) < 0.05
+        return time.thread_time() - start
+
+    assert any(spend() < 0.05 for _ in range(50)), "it takes a fifth of that; a busy machine spoils some tries"
 
 
 def test_all_that_is_said_of_a_mistyped_key_are_group_numbers() -> None:
