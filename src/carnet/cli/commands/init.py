@@ -12,7 +12,7 @@ from carnet.cli import exits
 from carnet.cli.output import Output, facts, when
 from carnet.cli.parser import Parser
 from carnet.cli.secrets import passphrase
-from carnet.cli.vendor import add_installation_options, settings_of
+from carnet.cli.vendor import add_installation_options, server_extra, settings_of
 from carnet.cli.words import whole
 from carnet.core._base import replace
 from carnet.core.errors import CarnetError
@@ -88,7 +88,8 @@ def _founded(settings: Settings, options: argparse.Namespace) -> InitReport:
     The new installation. Where nobody said where its root keys go, those of another one are in nobody's way: two
     installations are often made from one folder, in tests and in scripts (users-ask 3).
     """
-    from carnet.server.installation import InitOptions, create_installation
+    with server_extra():
+        from carnet.server.installation import InitOptions, create_installation
 
     ceremony = InitOptions(
         root_keys=Path(options.root_keys or ROOT_KEYS),
