@@ -40,12 +40,24 @@ def opinion(read: Callable[[bytes], object]) -> Callable[[bytes], bool]:
     return accepts
 
 
+def _kinds_of(claims: dict[str, Any]) -> tuple[bytes, ...]:
+    """*claims*, and where they are Keyforge's also with every state and type of a license."""
+    if "license" not in claims:
+        return (dump_json(claims),)
+    return tuple(
+        dump_json({**claims, "status": status, "license": {**claims["license"], "type": kind, "expiresAt": end}})
+        for status in ("active", "fallbacked")
+        for kind in ("perpetual", "timed")
+        for end in (None, 4102444800)
+    )
+
+
 def _signed_again(token: str, signer: Signer, beside: dict[str, Any]) -> Callable[[Mutator], bytes]:
     header, claims = unverified_jws(token, max_bytes=8192, what="It")
-    head, said = dump_json(header), dump_json({**claims, **beside})
+    head, kinds = dump_json(header), (*_kinds_of({**claims, **beside}), dump_json({**claims, **beside}))
 
     def craft(mutator: Mutator) -> bytes:
-        payload = mutator.text_of(mutator.of_json(json.loads(said)))
+        payload = mutator.text_of(mutator.of_json(json.loads(mutator.random.choice(kinds))))
         signed = f"{b64url_encode(head)}.{b64url_encode(payload)}"
         return f"{signed}.{b64url_encode(signer.sign(signed.encode()))}".encode()
 
