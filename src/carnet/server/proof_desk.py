@@ -34,7 +34,7 @@ from carnet.server.ports.proof import ProofReader
 from carnet.server.settings import Settings
 from carnet.server.signing.file_store import read_file
 
-_NO_PROOF_FIX: Final = "Name a license id or a jti of what was issued; carnet license show LICENSE lists them."
+_NO_PROOF_FIX: Final = "Name a license id, as carnet license list shows it, or a jti, as carnet inspect FILE shows it."
 
 
 class ProofDesk:

@@ -183,7 +183,7 @@ class FakeServer:
         policy: Policy | None = None,
         starts_at: Instant | None = None,
         expires_at: Instant | None = None,
-        entitlements: tuple[str, ...] = (),
+        entitlements: tuple[str | Entitlement, ...] = (),
     ) -> FakeLicense:
         """
         Sell a license.
@@ -192,10 +192,11 @@ class FakeServer:
             policy: Its rules; the server's `policy` when not given.
             starts_at: Before it nobody activates.
             expires_at: First second after the term; None for a perpetual license.
-            entitlements: Keys of features it grants, beside those of the policy.
+            entitlements: What it grants beside those of the policy: keys of features, or entitlements with an end or
+                a version of their own.
         """
         rules = policy or self.policy
-        rules = replace(rules, entitlements=rules.entitlements + tuple(Entitlement(key=key) for key in entitlements))
+        rules = replace(rules, entitlements=rules.entitlements + _granted(entitlements))
         made = FakeLicense(
             f"license-{next(self._numbers)}",
             generate_license_key(os.urandom),
@@ -211,7 +212,7 @@ class FakeServer:
         *,
         starts_at: Instant | None = None,
         expires_at: Instant | None = None,
-        entitlements: tuple[str, ...] = (),
+        entitlements: tuple[str | Entitlement, ...] = (),
         product: str | None = None,
     ) -> str:
         """
@@ -220,7 +221,7 @@ class FakeServer:
         Args:
             starts_at: First second of the term.
             expires_at: First second after it; None for a perpetual one.
-            entitlements: Keys of features it grants.
+            entitlements: As of `license`.
             product: Another product, for tests of mix-ups.
 
         Raises:
@@ -235,7 +236,7 @@ class FakeServer:
             kid=signer.kid,
             starts_at=starts_at,
             expires_at=expires_at,
-            entitlements=tuple(Entitlement(key=key) for key in entitlements),
+            entitlements=_granted(entitlements),
         )
         return issue_signed_key(grant, signer)
 
@@ -408,3 +409,7 @@ class FakeServer:
 def activation_id(fingerprint: str) -> str:
     """The id of the seat that a fake server gives to the device with *fingerprint*."""
     return f"activation-{fingerprint[:12]}"
+
+
+def _granted(entitlements: tuple[str | Entitlement, ...]) -> tuple[Entitlement, ...]:
+    return tuple(Entitlement(key=each) if isinstance(each, str) else each for each in entitlements)

@@ -15,7 +15,7 @@ from carnet.client.wire import HttpRequest
 from carnet.core.decision import State
 from carnet.core.errors import UsageError
 from carnet.core.instant import DAY, HOUR, Instant
-from carnet.core.model import Policy
+from carnet.core.model import Entitlement, Policy
 from carnet.testing import Lab
 from carnet.testing.states import BY_LIST, STATES
 
@@ -173,6 +173,19 @@ def test_a_term_can_be_renewed_while_the_app_runs(carnet_lab: Lab) -> None:
     assert carnet_lab.app().check().reasons[0].code == "license_expired"
     license_.renew(None)
     assert carnet_lab.app().refresh().state == "active"
+
+
+def test_features_have_ends_and_versions_of_their_own(carnet_lab: Lab) -> None:
+    ends = Instant(carnet_lab.now + HOUR)
+    sold = ("open", Entitlement(key="pro", expires_at=ends), Entitlement(key="sync", below_version="2.0"))
+    app = carnet_lab.app(app_version="1.9", license_key=carnet_lab.server.signed_key(entitlements=sold))
+    assert [app.check().allows(key) for key in ("open", "pro", "sync")] == [True, True, True]
+    assert app.activate(carnet_lab.server.license(entitlements=sold).key).allows("pro")
+    assert not carnet_lab.app(app_version="2.0").check().allows("sync")
+    carnet_lab.pass_time(hours=1, seconds=-1)
+    assert app.check().allows("pro")
+    carnet_lab.pass_time(seconds=1)
+    assert [app.check().allows(key) for key in ("open", "pro", "sync")] == [True, False, True]
 
 
 def test_prepared_for_a_long_flight(carnet_lab: Lab) -> None:
