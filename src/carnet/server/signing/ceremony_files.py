@@ -62,27 +62,31 @@ class CeremonyFiles:
 
     def read(self) -> Ceremony | None:
         """See `Desk`."""
-        following = len(self._roots()) + 1
-        lost = self._load(
-            self._kept(following),
-            f"Put it back from a copy of the data directory: clients may know root version {following} by it.",
-        )
-        pending = self._load(
-            self._folder / PENDING, "Remove it and begin the ceremony again: nothing of it is in force."
-        )
+        lost = self._load(self._kept(len(self._roots()) + 1))
+        pending = self._load(self._folder / PENDING)
         if lost is None:
             return pending
         if pending is not None and pending.draft.root == lost.draft.root:
             return replace(pending, may_be_in_force=True)
         return replace(lost, was_in_force=True)
 
-    def _load(self, path: Path, fix: str) -> Ceremony | None:
+    def _load(self, path: Path) -> Ceremony | None:
         if not path.exists():
             return None
         try:
             return self._read(read_file(path, max_bytes=MAX_DRAFT))
         except (KeyError, TypeError, ValueError, CarnetError) as error:
-            raise StateError("bad_ceremony_file", f"{path} is damaged.", fix) from error
+            if path.name == PENDING:
+                raise StateError(
+                    "bad_ceremony_file",
+                    f"{path} is damaged.",
+                    "Remove it and begin the ceremony again: nothing of it is in force.",
+                ) from error
+            raise StateError(
+                "bad_ceremony_file",
+                f"{path} is damaged.",
+                "Put it back from a copy of the data directory: clients may know the root that is in it.",
+            ) from error
 
     def write(self, ceremony: Ceremony) -> None:
         """See `Desk`."""
@@ -132,7 +136,7 @@ class CeremonyFiles:
 
     def _is_of(self, path: Path, ceremony: Ceremony) -> bool:
         try:
-            found = self._load(path, "")
+            found = self._load(path)
         except StateError:
             return False
         return found is not None and found.draft.root == ceremony.draft.root
