@@ -59,7 +59,7 @@ class Vendor:
     def on_the_servers_loop(self, work: Coroutine[Any, Any, _T]) -> _T:
         """Run *work* where the server runs, beside its requests."""
         assert self.live.loop is not None
-        return asyncio.run_coroutine_threadsafe(work, self.live.loop).result(30)
+        return asyncio.run_coroutine_threadsafe(work, self.live.loop).result(120)
 
     # ── the vendor's side ────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -74,6 +74,8 @@ def test_sec_24_a_device_of_the_sdk_tells_of_a_forgery_and_recovers_in_one_conta
 
     assert app.refresh()
     assert long_id not in app.check().evidence_ids
-    vendor.on_the_servers_loop(vendor.installation.seen.flush())
-    found = vendor.on_the_servers_loop(vendor.installation.store.strangers(kid=None, limit=10))
+    found: tuple[Any, ...] = ()
+    while not found:  # the server's own flush may be about it already, and this one then finds nothing to do
+        vendor.on_the_servers_loop(vendor.installation.seen.flush())
+        found = tuple(vendor.on_the_servers_loop(vendor.installation.store.strangers(kid=None, limit=10)))
     assert [(each.jti, each.license_id, each.proved) for each in found] == [(long_id, license_["id"], False)]

@@ -94,7 +94,7 @@ def test_rel_02_a_license_made_again_is_the_same_license_and_shows_its_key(vendo
 def test_rel_02_a_license_key_is_shown_again_only_for_a_while(vendor: Vendor) -> None:
     key, body = a_key(), {"product": vendor.product(), "policy": "consumer"}
     made = admin(vendor, "/licenses", body, key).json()
-    with vendor.later(KEY_SHOWN_SECONDS - 5):
+    with vendor.later(KEY_SHOWN_SECONDS - 120):
         assert admin(vendor, "/licenses", body, key).json()["key"] == made["key"]
     with vendor.later(KEY_SHOWN_SECONDS + 5):
         late = admin(vendor, "/licenses", body, key)
@@ -165,7 +165,7 @@ def test_rel_02_a_key_is_forgotten_after_a_day(vendor: Vendor) -> None:
     product, key = vendor.product(), a_key()
     first = admin(vendor, "/customers", {"name": product}, key).json()
     admin(vendor, "/customers", {"name": product}, a_key())  # its key will be due, too
-    with vendor.later(KEEP_SECONDS - 5):
+    with vendor.later(KEEP_SECONDS - 120):
         assert admin(vendor, "/customers", {"name": product}, key).json() == first
     with vendor.later(KEEP_SECONDS + 5):
         again = admin(vendor, "/customers", {"name": product}, key)

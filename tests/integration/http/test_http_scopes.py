@@ -143,10 +143,10 @@ def test_a_revoked_and_an_expired_token_work_no_more(vendor: Vendor) -> None:
     assert revoked["revoked_at"]
     assert vendor.admin("GET", "/products", token=made["token"]).json()["code"] == "admin_token_refused"
     assert vendor.made(f"/apikeys/{made['id']}/revoke", None) == revoked
-    soon = str(type(vendor.clock.now())(vendor.clock.now() + 50))
+    soon = str(type(vendor.clock.now())(vendor.clock.now() + 600))
     short = token_for(vendor, "read", expires_at=soon)
     assert vendor.admin("GET", "/products", token=short["token"]).status_code == 200
-    with vendor.later(60):
+    with vendor.later(610):
         assert vendor.admin("GET", "/products", token=short["token"]).json()["code"] == "admin_token_refused"
 
 
@@ -179,8 +179,9 @@ def test_last_use_is_shown_and_written_only_when_statistics_are(vendor: Vendor) 
 
     assert made["last_used_at"] is None
     assert shown() is None
+    before = vendor.clock.now()
     vendor.admin("GET", "/products", token=made["token"])
-    used_at = vendor.clock.now()
-    vendor.on_the_servers_loop(vendor.installation.flusher.flush())
-    assert shown() is not None
-    assert str(type(used_at)(used_at - 2)) <= shown() <= str(used_at)
+    after = vendor.clock.now()
+    while shown() is None:  # the server's own flush may be about it already, and this one then finds nothing to do
+        vendor.on_the_servers_loop(vendor.installation.flusher.flush())
+    assert str(before) <= shown() <= str(after)
