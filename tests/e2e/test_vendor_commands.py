@@ -50,6 +50,18 @@ def test_users_ask_03_two_installations_are_made_from_one_folder(
     assert (named.code, named.problem["code"]) == (exits.CONFLICT, "root_keys_exist")
 
 
+def test_users_ask_03_the_data_directory_may_be_the_folder_one_is_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data").mkdir()
+    monkeypatch.chdir(tmp_path / "data")
+    made = carnet("init", "--json", env={"CARNET_DATA": "."}).json
+    assert made["root_key_paths"] == [str(tmp_path / "data-root" / "root-key-1-of-1.json")]
+    assert (tmp_path / "data" / "carnet.db").is_file()
+    inside = carnet("init", "--data", tmp_path, "--root-keys", tmp_path / "root", "--json")
+    assert (inside.code, inside.problem["code"]) == (exits.USAGE, "root_keys_inside_data")
+
+
 def test_init_makes_two_of_three_root_keys(tmp_path: Path, empty: dict[str, str]) -> None:
     words = ("init", "--root-keys", tmp_path / "root", "--root-count", "3", "--root-threshold", "2", "--json")
     made = carnet(*words, env=empty).json

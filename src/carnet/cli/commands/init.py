@@ -33,7 +33,8 @@ def configure(parser: Parser) -> None:
     parser.add_argument(
         "--root-keys",
         metavar="DIR",
-        help=f"where the root keys go (default: {ROOT_KEYS}, numbered where that holds those of another installation)",
+        help=f"where the root keys go (default: {ROOT_KEYS}, or beside the data directory where that is this folder; "
+        "numbered where there are those of another installation)",
     )
     parser.add_argument(
         "--root-count", type=whole(1, MAX_ROOT_KEYS), default=1, metavar="N", help="how many root keys (default 1)"
@@ -85,8 +86,9 @@ def _init(options: argparse.Namespace, out: Output) -> int:
 
 def _founded(settings: Settings, options: argparse.Namespace) -> InitReport:
     """
-    The new installation. Where nobody said where its root keys go, those of another one are in nobody's way: two
-    installations are often made from one folder, in tests and in scripts (users-ask 3).
+    The new installation. Where nobody said where its root keys go, they are in nobody's way: not in the data directory,
+    where that is this folder, and not among those of another installation; two of them are often made from one folder,
+    in tests and in scripts (users-ask 3).
     """
     with server_extra():
         from carnet.server.installation import InitOptions, create_installation
@@ -97,15 +99,20 @@ def _founded(settings: Settings, options: argparse.Namespace) -> InitReport:
         root_threshold=options.root_threshold,
         root_passphrase=passphrase(options.root_passphrase_file) if options.root_passphrase_file else None,
     )
-    number = 1
+    folder, number = ROOT_KEYS, 1
     while True:
         try:
             return create_installation(settings, ceremony)
         except CarnetError as error:
-            number += 1
-            if error.code != "root_keys_exist" or options.root_keys or number > _MAX_FOLDERS:
+            if options.root_keys or number == _MAX_FOLDERS:
                 raise
-        ceremony = replace(ceremony, root_keys=Path(f"{ROOT_KEYS}-{number}"))
+            if error.code == "root_keys_inside_data" and folder == ROOT_KEYS:
+                folder = f"{settings.data.resolve()}-root"
+            elif error.code == "root_keys_exist":
+                number += 1
+            else:
+                raise
+        ceremony = replace(ceremony, root_keys=Path(folder if number == 1 else f"{folder}-{number}"))
 
 
 def _already(data: Path, out: Output) -> int:
