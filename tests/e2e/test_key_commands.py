@@ -83,7 +83,7 @@ def test_a_key_that_apps_know_is_imported_with_its_id(office: Shop, old_key: Pat
     office.vendor("product", "create", "moved")
     words = ("key", "import", "--product", "moved", "--pem-file", old_key, "--kid", "vendor_2019")
     without = office.run(*words, "--json")
-    assert (without.code, without.problem["code"]) == (exits.AUTH, "wrong_passphrase")
+    assert (without.code, without.problem["code"]) == (exits.AUTH, "passphrase_needed")
     wrong = office.run(*words, "--pem-passphrase-file", old_key.with_name("wrong"), "--json")
     assert (wrong.code, wrong.problem["code"]) == (exits.AUTH, "wrong_passphrase")
     assert office.vendor("key", "list", "--product", "moved")["items"] == []

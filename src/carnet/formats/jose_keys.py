@@ -12,6 +12,7 @@ through `generate_private_pem` and `private_pem`, whose caller seals what they g
 
 from __future__ import annotations
 
+import binascii
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -43,6 +44,12 @@ RSA_NEW_BITS: Final = 3072
 
 _P256_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 _HALF: Final = 32
+_RSASSA_PSS: Final = bytes.fromhex("06092a864886f70d01010a")
+"""The object identifier of RSA keys that sign with PSS and with nothing else, in DER (RFC 4055 §1.2)."""
+
+_LONGEST_PREFIX: Final = 32
+"""Where that stands at the latest: behind a version and the heads of three structures (RFC 5280 §4.1, RFC 5208 §5)."""
+
 _FIX_KEY: Final = "Use the vendor's key exactly as published."
 
 
@@ -128,7 +135,8 @@ def public_key_from_pem(pem: str | bytes, kid: str | None = None) -> PublicKey:
         kid: The key's id where it is not the thumbprint.
 
     Raises:
-        MalformedError: ``bad_key``: not such a key; ``private_key``: the PEM holds a private key; ``bad_kid``.
+        MalformedError: ``bad_key``: not such a key, several of them, or one for PSS only; ``private_key``: the PEM
+            holds a private key; ``bad_kid``.
     """
     data = _pem_bytes(pem)
     if b"PRIVATE KEY" in data:
@@ -137,6 +145,7 @@ def public_key_from_pem(pem: str | bytes, kid: str | None = None) -> PublicKey:
             "This is a private key; a public one is wanted here.",
             "Consider that key leaked, replace it, and use the public part of the new one.",
         )
+    _check_blocks(data, b"PUBLIC KEY-----")
     try:
         key = load_pem_public_key(data)
     except (ValueError, UnsupportedAlgorithm):
@@ -253,8 +262,10 @@ def signer_from_pem(pem: str | bytes, *, kid: str | None = None, passphrase: byt
         passphrase: For a PEM that is encrypted.
 
     Raises:
-        MalformedError: ``bad_key``: not such a key, or one that SEC-06 refuses; ``bad_kid``.
-        UsageError: ``wrong_passphrase``: it is encrypted, and this does not open it.
+        MalformedError: ``bad_key``: not such a key, several of them, or one that SEC-06 refuses; ``bad_kid``.
+        UsageError: ``passphrase_needed``: it is encrypted; ``wrong_passphrase``: this does not open it.
+
+    Does not notice that an *encrypted* RSA key is for PSS only: the library does not tell.
     """
     private = _private_of(pem, passphrase)
     if isinstance(private, Ed25519PrivateKey):
@@ -267,7 +278,7 @@ def private_pem(pem: str | bytes, *, passphrase: bytes | None = None) -> str:
     The private key in *pem* as unencrypted PKCS #8 PEM, the one form in which private keys are sealed for rest.
 
     Raises:
-        MalformedError: ``bad_key``; UsageError: ``wrong_passphrase``; as `signer_from_pem`.
+        MalformedError, UsageError: As `signer_from_pem`.
     """
     private = _private_of(pem, passphrase)
     return private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode("ascii")
@@ -288,6 +299,13 @@ def _private_of(
 ) -> Ed25519PrivateKey | ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey:
     data = _pem_bytes(pem)
     is_encrypted = b"ENCRYPTED" in data
+    _check_blocks(data, b"PRIVATE KEY-----")
+    if is_encrypted and not passphrase:
+        raise UsageError(
+            "passphrase_needed",
+            "This private key is encrypted, and no passphrase was given.",
+            "Give the passphrase of the key itself; carnet key import takes it with --pem-passphrase-file.",
+        )
     try:
         private = load_pem_private_key(data, passphrase if is_encrypted else None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
@@ -299,6 +317,25 @@ def _private_of(
     if isinstance(private, Ed25519PrivateKey | ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
         return private
     raise MalformedError("bad_key", "Only Ed25519, P-256 and RSA keys sign for Carnet.", _FIX_KEY)
+
+
+def _check_blocks(data: bytes, label_end: bytes) -> None:
+    """
+    Refuse PEM with several keys, of which somebody would have meant another one, and an RSA key whose owner said that
+    it signs with PSS only: the library reads it as any other, and it would sign as RS256.
+    """
+    blocks = [
+        block for block in data.split(b"-----BEGIN ")[1:] if block.split(b"\n", 1)[0].rstrip().endswith(label_end)
+    ]
+    if len(blocks) > 1:
+        raise MalformedError("bad_key", "This PEM holds more than one key.", "Give one key in a file of its own.")
+    for block in blocks:
+        try:
+            der = binascii.a2b_base64(block.partition(label_end)[2].partition(b"-----END ")[0])
+        except binascii.Error:
+            continue  # not one that the library reads either
+        if _RSASSA_PSS in der[:_LONGEST_PREFIX]:
+            raise MalformedError("bad_key", "This RSA key signs with PSS only, which nobody here verifies.", _FIX_KEY)
 
 
 def _record_of(key: object, kid: str | None) -> PublicKey:

@@ -227,6 +227,8 @@ def public_key_from_jwk(jwk: Any) -> PublicKey:
     """
     if type(jwk) is not dict:
         raise MalformedError("bad_key", "A JSON Web Key must be an object.", _FIX_KEY)
+    if "keys" in jwk and "kty" not in jwk:
+        raise MalformedError("bad_key", "This is a set of keys, not one JSON Web Key.", "Give one member of its keys.")
     if not _PRIVATE_MEMBERS.isdisjoint(jwk):
         raise MalformedError(
             "private_key",

@@ -267,7 +267,7 @@ def test_sec_06_keys_that_must_not_be_used_are_refused_and_leave_nothing(tmp_pat
         (MalformedError, "bad_kid", {"pem": good, "kid": "../../carnet"}),
         (MalformedError, "bad_kid", {"pem": good, "kid": ""}),
         (MalformedError, "bad_kid", {"pem": good, "kid": "k" * 65}),
-        (UsageError, "wrong_passphrase", {"pem": sealed}),
+        (UsageError, "passphrase_needed", {"pem": sealed}),
         (UsageError, "wrong_passphrase", {"pem": sealed, "passphrase": b"wrong"}),
         (UsageError, "product_not_found", {"pem": good, "product": "nothing"}),
         (UsageError, "invalid_argument", {"pem": good, "product": "../x"}),

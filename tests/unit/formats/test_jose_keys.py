@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 from typing import Any
 
@@ -13,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
     PublicFormat,
+    load_pem_private_key,
 )
 
 from carnet.core._base import replace
@@ -121,7 +123,45 @@ def test_an_encrypted_private_key_opens_with_its_passphrase_only() -> None:
     pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"right"))
     assert signer_from_pem(pem, passphrase=b"right").public_key == JoseSigner(private).public_key
     assert code_of(signer_from_pem, pem, passphrase=b"wrong") == "wrong_passphrase"
-    assert code_of(signer_from_pem, pem) == "wrong_passphrase"
+    assert code_of(signer_from_pem, pem) == "passphrase_needed"
+    assert code_of(signer_from_pem, pem, passphrase=b"") == "passphrase_needed"
+
+
+def for_pss_only(der: bytes) -> str:
+    """The RSA key *der*, PKCS #8 or SubjectPublicKeyInfo, as its owner writes it who signs with PSS (RFC 4055 §1.2)."""
+    usual = bytes.fromhex("300d06092a864886f70d0101010500")
+    assert usual in der
+    rest = der[4:].replace(usual, bytes.fromhex("300b06092a864886f70d01010a"))
+    body = base64.encodebytes(der[:2] + len(rest).to_bytes(2, "big") + rest).decode()
+    return f"-----BEGIN {{}} KEY-----\n{body}-----END {{}} KEY-----\n"
+
+
+def test_sec_06_a_key_that_signs_with_pss_only_does_not_become_one_for_rs256() -> None:
+    private = rsa.generate_private_key(65537, 2048)
+    public = private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    pem = for_pss_only(private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()))
+    assert isinstance(load_pem_private_key(pem.format(*2 * ["PRIVATE"]).encode(), None), rsa.RSAPrivateKey)
+    assert code_of(signer_from_pem, pem.format(*2 * ["PRIVATE"])) == "bad_key"
+    assert code_of(public_key_from_pem, for_pss_only(public).format(*2 * ["PUBLIC"])) == "bad_key"
+
+
+@pytest.mark.parametrize("alg", ALGORITHMS)
+def test_sec_06_of_two_keys_in_one_pem_none_is_taken_for_the_one_that_was_meant(alg: Algorithm) -> None:
+    private, other = generate_private_pem(alg), generate_private_pem("Ed25519")
+    public = public_pem(signer_from_pem(private).public_key)
+    assert code_of(signer_from_pem, private + other) == "bad_key"
+    assert code_of(signer_from_pem, f"{private}\r\n{private}") == "bad_key"
+    assert code_of(public_key_from_pem, public + public_pem(signer_from_pem(other).public_key)) == "bad_key"
+    parameters = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n"
+    assert signer_from_pem(parameters + private).public_key == signer_from_pem(private).public_key
+
+
+def test_a_set_of_keys_is_no_key_and_says_so() -> None:
+    jwk = signer_of("ES256").public_key.to_jwk()
+    for keys in ([], [jwk], [jwk, jwk]):
+        with pytest.raises(CarnetError, match="a set of keys") as refused:
+            public_key_from_jwk({"keys": keys})
+        assert refused.value.code == "bad_key"
 
 
 @pytest.mark.parametrize("alg", ["ES256", "RS256"])
