@@ -26,8 +26,6 @@ DEFAULT_TIMEOUT_SECONDS = 3.0
 """For all of one contact: connecting, waiting, retrying (design.md §8, REL-17)."""
 
 _DAY = 86400
-_LEAST_CONTENT = 200
-"""Characters; no artifact has fewer, and a text that does is a path."""
 
 
 class Client:
@@ -322,12 +320,9 @@ class Client:
 
     def _installed(self, data: bytes | str | os.PathLike[str], license_key: str | None) -> Decision:
         """What `install` does, on whatever thread it is called."""
-        from carnet.client.bundles import install
+        from carnet.client.bundles import content_of, install
 
-        if isinstance(data, str) and (len(data) >= _LEAST_CONTENT or "\n" in data):
-            data = data.encode("utf-8", "surrogateescape")
-        content = data if isinstance(data, bytes) else _content(data)
-        outcome = install(self._device, content, license_key)
+        outcome = install(self._device, content_of(data), license_key)
         self.last_problem = outcome.problem
         if self._listeners is not None:
             self._listeners.see(outcome.decision)
@@ -360,26 +355,6 @@ class Memory:
 
             self._file = AttemptsFile(self._device.store.directory)
         return self._file
-
-
-def _content(path: str | os.PathLike[str]) -> bytes:
-    """
-    What is in the file *path*, as far as a bundle may be long.
-
-    Raises:
-        UsageError: ``file_unreadable``.
-    """
-    from carnet.formats.limits import MAX_BUNDLE
-
-    try:
-        with open(path, "rb") as file:
-            return file.read(MAX_BUNDLE + 1)
-    except OSError as error:
-        raise UsageError(
-            "file_unreadable",
-            f"The file {os.fspath(path)} cannot be read: {error.strerror or error}.",
-            "Check the path, and that this user may read it.",
-        ) from error
 
 
 def is_same_key(typed: str, stored: str | None) -> bool:

@@ -8,6 +8,7 @@ stops no other. Nothing here opens a socket, and nothing that is taken in grants
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from carnet.client.clock import observe, trusted_now
@@ -31,7 +32,11 @@ from carnet.formats.bundle import Bundle, read_bundle
 from carnet.formats.detect import detect
 from carnet.formats.encoding import read_kindly
 from carnet.formats.license_token import verify_license_token
+from carnet.formats.limits import MAX_BUNDLE
 from carnet.formats.machine_file import read_machine_file
+
+_LEAST_CONTENT = 200
+"""Characters; no artifact has fewer, and a text that does is a path."""
 
 _FIX = "Ask the vendor for one that was made for this device and this app."
 
@@ -61,6 +66,28 @@ class _Taken(Struct):
     lists: tuple[str, ...]
     seat: _Seat | None
     refusal: str | None
+
+
+def content_of(data: bytes | str | os.PathLike[str]) -> bytes:
+    """
+    What is to be taken in: *data* itself, or what is in the file of that name, as far as a bundle may be long.
+
+    Raises:
+        UsageError: ``file_unreadable``.
+    """
+    if isinstance(data, bytes):
+        return data
+    if isinstance(data, str) and (len(data) >= _LEAST_CONTENT or "\n" in data):
+        return data.encode("utf-8", "surrogateescape")
+    try:
+        with open(data, "rb") as file:
+            return file.read(MAX_BUNDLE + 1)
+    except OSError as error:
+        raise UsageError(
+            "file_unreadable",
+            f"The file {os.fspath(data)} cannot be read: {error.strerror or error}.",
+            "Check the path, and that this user may read it.",
+        ) from error
 
 
 def install(device: Device, data: bytes, license_key: str | None = None) -> Outcome:
