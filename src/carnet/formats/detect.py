@@ -24,7 +24,7 @@ from carnet.formats import (
 )
 from carnet.formats.encoding import read_kindly
 from carnet.formats.jws import unverified_jws
-from carnet.formats.license_key import canonical_license_key
+from carnet.formats.license_key import canonical_license_key, heal_license_key
 from carnet.formats.limits import MAX_BUNDLE, MAX_LICENSE_KEY_TYPED, MAX_ROOT, MAX_STATUS_LIST_TOKEN, MAX_TOKEN
 from carnet.formats.signed_key import looks_like_signed_key
 from carnet.formats.strict_json import parse_object
@@ -72,7 +72,7 @@ def detect(data: bytes) -> Kind:
         data: A file's content, of any size and kind.
 
     Raises:
-        MalformedError: ``unknown_artifact``: none of ours.
+        MalformedError: ``unknown_artifact``: none of ours. Its fix says so where it may be a mistyped license key.
 
     Verifies nothing.
     """
@@ -98,7 +98,9 @@ def detect(data: bytes) -> Kind:
     raise MalformedError(
         "unknown_artifact",
         "This is none of Carnet's artifacts: no token, machine file, bundle, root file, answer or license key.",
-        "Check that it is the right file, and that it was copied completely.",
+        "As a license key it has a typing error: let carnet key heal propose the key that was meant."
+        if _is_mistyped_key(text)
+        else "Check that it is the right file, and that it was copied completely.",
     )
 
 
@@ -133,6 +135,14 @@ def _kind_of_jws(text: bytes) -> Kind | None:
     if typ == _PROFILE_TYP:
         return profile_of(claims)
     return _TYPES.get(typ) if isinstance(typ, str) else None
+
+
+def _is_mistyped_key(text: bytes) -> bool:
+    """Whether healing would propose a key. The key itself is not shown: what is refused may be logged (SEC-33)."""
+    try:
+        return len(text) <= _MAX_KEY_BYTES and heal_license_key(text.decode()) is not None
+    except UnicodeDecodeError:
+        return False
 
 
 def _kind_of_key(text: str) -> Kind | None:

@@ -177,3 +177,26 @@ def test_anything_else_is_unknown(data: bytes) -> None:
     with pytest.raises(MalformedError) as raised:
         detect(data)
     assert raised.value.code == "unknown_artifact"
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "01234-56789-ABCDE-FGHJK-DF2MN",
+        "0I234-56789-ABCDE-FGHJK-DF2M",
+        "01234-56789-ABCDE-FGHJK-DF2MMX",
+        "\ufeff 0123 456789 ABCDE FGHJ* DF2MM\r\n",
+    ],
+)
+def test_sec_33_a_mistyped_license_key_is_named_as_one_and_not_shown(typed: str) -> None:
+    with pytest.raises(MalformedError) as raised:
+        detect(typed.encode())
+    assert "carnet key heal" in raised.value.fix
+    assert "6789" not in raised.value.message + raised.value.fix
+
+
+@pytest.mark.parametrize("other", [b"", b"hello", b"11111-11111-ABCDE-FGHJK-DF2MM", b"\xff" * 29, b"A" * 2049])
+def test_what_is_far_from_every_license_key_is_not_called_one(other: bytes) -> None:
+    with pytest.raises(MalformedError) as raised:
+        detect(other)
+    assert "heal" not in raised.value.fix
