@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from carnet.client.flows import Flow
 from carnet.client.lease_flows import LeaseVerdict, Seeker, ask_for_seat
+from carnet.client.names import label
 from carnet.client.root_keeping import trust_of
 from carnet.core._base import replace
 from carnet.core.decision import Reason
@@ -78,7 +79,7 @@ class SeatCore:
         self._holder_id = holder_id
         self._ttl_seconds = ttl_seconds
         self._borrow = borrow
-        self._name = name
+        self._name = label(name) or ""
         self._license_key = license_key
         self._running = running
         self._token: LeaseToken | None = None

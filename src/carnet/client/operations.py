@@ -24,6 +24,7 @@ from carnet.client.flows import deactivate as ask_to_deactivate
 from carnet.client.flows import refresh as ask_to_refresh
 from carnet.client.journal import note
 from carnet.client.judging import Caller, Verdict, key_of
+from carnet.client.names import check_user, label
 from carnet.client.root_keeping import trust_of
 from carnet.client.roots import stored_after
 from carnet.client.schedule import newest_grant
@@ -72,9 +73,13 @@ def activate(device: Device, license_key: str, *, device_name: str | None = None
     Args:
         device: This device.
         license_key: As typed; tried as it is first (R-80).
-        device_name: For people, at most 64 characters.
+        device_name: For people; what is more than the server takes is left out.
         user: Who uses the device, for licenses whose seats belong to users (R-28).
+
+    Raises:
+        UsageError: ``bad_user``.
     """
+    check_user(user)
     view = device.look()
     typed = license_key.strip()
     if not 0 < len(typed) <= _MAX_KEY or not typed.isprintable():
@@ -84,7 +89,7 @@ def activate(device: Device, license_key: str, *, device_name: str | None = None
     except StateError as problem:
         return _left_as_it_was(device, problem)
     platform = _PLATFORMS.get(sys.platform)
-    steps = ask_to_activate(caller, typed, device_name=device_name, platform=platform, user=user)
+    steps = ask_to_activate(caller, typed, device_name=label(device_name), platform=platform, user=user)
     verdict = yield from _guarded(steps)
     if isinstance(verdict, CarnetError):
         return _left_as_it_was(device, verdict, "activate")

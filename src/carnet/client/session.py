@@ -147,7 +147,7 @@ class Carnet(Running):
         Args:
             license_key: As typed. It is tried as it is; where the server does not know it and a small typing error
                 explains it, the decision's first reason proposes the key that was meant.
-            device_name: What people should see this device as, at most 64 characters; nothing is sent without it.
+            device_name: What people should see this device as; 64 characters of it are sent, and nothing without it.
             user: Who uses it, opaque, at most 255 characters; for licenses whose seats belong to users (R-28): the
                 same user on a new device, or after a reinstall, takes the seat along.
 
@@ -156,7 +156,7 @@ class Carnet(Running):
             of that one. Without an authentic answer, the decision from disk with the reason why, and `last_problem`.
 
         Raises:
-            UsageError: A setting is missing or wrong.
+            UsageError: A setting is missing or wrong; ``bad_user``.
         """
         license_key = key_text(license_key)
         alone = self._alone(license_key) if self._transport is None else None
@@ -254,7 +254,7 @@ class Carnet(Running):
             ttl_seconds: A wanted time between renewals and end, at least 1; the vendor bounds it.
             borrow: Take it along for travel: leaving the `with` keeps it, also without a network; `release()` returns
                 it early.
-            name: What people should see the holder as, e.g. a host name, at most 64 characters.
+            name: What people should see the holder as, e.g. a host name; 64 characters of it.
             license_key: The pool's key, where it is not this device's own.
             on_lost: Called in the background when the seat ends against our will.
 

@@ -447,6 +447,32 @@ def test_what_is_no_text_is_no_license_key(desk: Desk, nothing: Any) -> None:
     assert desk.transport.requests == []
 
 
+@pytest.mark.parametrize(
+    ("name", "sent"),
+    [
+        ("Studio", "Studio"),
+        (" host\nname\t", "host name"),
+        ("x" * 64, "x" * 64),
+        ("x" * 65, "x" * 64),
+        ("x" * 63 + " y", "x" * 63),
+        ("\U0001f469\u200d\U0001f680 Büro", "\U0001f469 \U0001f680 Büro"),
+        ("   ", ""),
+    ],
+)
+def test_a_name_for_people_is_sent_as_the_server_takes_it(desk: Desk, name: str, sent: str) -> None:
+    assert desk.app().activate(LICENSE_KEY, device_name=name).state == "active"
+    assert desk.vendor.bodies[-1]["device"].get("name", "") == sent
+
+
+@pytest.mark.parametrize("user", ["", " bob", "bob\n", "x" * 256])
+def test_r_28_what_cannot_be_a_user_is_said_before_anything_is_sent(desk: Desk, user: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        desk.app().activate(LICENSE_KEY, user=user)
+    assert caught.value.code == "bad_user"
+    assert desk.transport.requests == []
+    assert desk.app().activate(LICENSE_KEY, user="x" * 255).state == "active"
+
+
 def test_refreshing_without_a_seat_asks_nothing(desk: Desk) -> None:
     assert desk.app().refresh().state == "not_activated"
     assert desk.transport.requests == []

@@ -1,0 +1,37 @@
+"""
+What an app calls its device and its user, before it is sent: the server refuses what it could not store or show, and a
+request that it cannot read has no signed answer.
+"""
+
+from __future__ import annotations
+
+from carnet.core.errors import UsageError
+
+MAX_LABEL = 64
+MAX_USER = 255
+
+
+def label(name: str | None) -> str | None:
+    """
+    *name*, which people will see, as the server takes it (specs/http-api.md §4.1): printable, without blanks around it,
+    at most `MAX_LABEL` characters. A host name or an emoji that is too much must not look like a broken server.
+    """
+    if name is None:
+        return None
+    text = "".join(character if character.isprintable() else " " for character in name)
+    return text.strip()[:MAX_LABEL].rstrip()
+
+
+def check_user(user: str | None) -> None:
+    """
+    Check who is said to use the device: opaque to us, and never changed, because it holds a seat (R-28).
+
+    Raises:
+        UsageError: ``bad_user``: not 1 to `MAX_USER` printable characters, or blanks around them.
+    """
+    if user is not None and not (0 < len(user) <= MAX_USER and user.isprintable() and user == user.strip()):
+        raise UsageError(
+            "bad_user",
+            "What is given as the user cannot be one.",
+            f"Give 1 to {MAX_USER} printable characters, without blanks around them.",
+        )
