@@ -236,8 +236,8 @@ def crafted_backup(mutator: Mutator) -> bytes:
     if random.random() < 0.5:
         plain[at] = mutator.of_bytes(plain[at], plain[0], 4096)
     elif random.random() < 0.5:
-        value: Any = mutator.of_json([["rows", "t", ["a"], [[1], [None]]], ["end", {"t": 2}], ["file", "f", "x"]])
-        plain = [_packed(each) for each in value] if isinstance(value, list) else plain
+        value: Any = mutator.of_json([["rows", "t", ["a", "b"], [[1, 2], [None, "x"]]], ["end", {"t": 2}]])
+        plain = [plain[0], *(_packed(each) for each in value)] if isinstance(value, list) else plain
     elif random.random() < 0.5:
         random.shuffle(plain)
     data = head
@@ -259,7 +259,11 @@ def _packed(value: Any) -> bytes:
 def read_backup(data: bytes) -> object:
     """Read a backup to its end."""
     stream = io.BytesIO(data)
-    return tuple(read_parts(stream, read_head(stream), _SECRET))
+    parts = tuple(read_parts(stream, read_head(stream), _SECRET))
+    rows = [(part, row) for part in parts if isinstance(part, RowsPart) for row in part.rows]
+    if any(len(row) != len(part.columns) for part, row in rows) or not isinstance(parts[-1], EndPart):
+        raise AssertionError("a backup that cannot be restored")
+    return parts
 
 
 # ── what a server is sent ────────────────────────────────────────────────────────────────────────────────────────────
