@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from carnet.client.flows import Flow
 from carnet.client.lease_flows import LeaseVerdict, Seeker, ask_for_seat
-from carnet.client.names import label
+from carnet.client.names import is_id, label
 from carnet.client.root_keeping import trust_of
 from carnet.core._base import replace
 from carnet.core.decision import Reason
@@ -68,11 +68,11 @@ class SeatCore:
         license_key: str | None,
         running: Callable[[], float] = time.monotonic,
     ) -> None:
-        if kind not in HOLDER_KINDS or (kind == "user" and not holder_id):
+        if kind not in HOLDER_KINDS or not (kind != "user" if holder_id is None else is_id(holder_id)):
             raise UsageError(
                 "bad_holder",
                 "Who shall hold the seat is not clear.",
-                "Give kind= device, process or user, a user's id.",
+                "Give kind= device, process or user; and for a user an id of 1 to 255 printable characters.",
             )
         self._device = device
         self._kind = kind

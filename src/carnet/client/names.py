@@ -22,6 +22,11 @@ def label(name: str | None) -> str | None:
     return text.strip()[:MAX_LABEL].rstrip()
 
 
+def is_id(text: str) -> bool:
+    """Whether *text* can be the id of a user, or of who holds a floating seat."""
+    return 0 < len(text) <= MAX_USER and text.isprintable() and text == text.strip()
+
+
 def check_user(user: str | None) -> None:
     """
     Check who is said to use the device: opaque to us, and never changed, because it holds a seat (R-28).
@@ -29,7 +34,7 @@ def check_user(user: str | None) -> None:
     Raises:
         UsageError: ``bad_user``: not 1 to `MAX_USER` printable characters, or blanks around them.
     """
-    if user is not None and not (0 < len(user) <= MAX_USER and user.isprintable() and user == user.strip()):
+    if user is not None and not is_id(user):
         raise UsageError(
             "bad_user",
             "What is given as the user cannot be one.",
