@@ -105,10 +105,10 @@ def test_sec_35_limits_survive_a_restart(folder: Path, kind: Kind) -> None:
 
 def test_sec_35_each_limit_is_answered_as_the_contract_says(folder: Path) -> None:
     limits = RateLimits(
-        address=Limit(name="address", count=60, seconds=60),
+        address=Limit(name="address", count=60, seconds=3600),
         misses=None,
-        key=Limit(name="key", count=3, seconds=60),
-        product=Limit(name="product", count=8, seconds=60),
+        key=Limit(name="key", count=3, seconds=3600),
+        product=Limit(name="product", count=8, seconds=3600),
     )
     with served(folder, rate_limits=limits) as vendor:
         made, other = vendor.license(), vendor.license()
@@ -123,15 +123,15 @@ def test_sec_35_each_limit_is_answered_as_the_contract_says(folder: Path) -> Non
         problem = refused.json()
         assert refused.headers["content-type"] == "application/problem+json"
         assert (problem["code"], problem["retryable"]) == ("rate_limited", True)
-        assert 1 <= int(refused.headers["retry-after"]) <= 20
-        assert refused.headers["ratelimit-policy"] == '"key";q=3;w=60'
+        assert 1 <= int(refused.headers["retry-after"]) <= 1200
+        assert refused.headers["ratelimit-policy"] == '"key";q=3;w=3600'
         assert refused.headers["ratelimit"].startswith('"key";r=0;t=')
         assert refused.headers["x-request-id"] == problem["instance"]
         assert made["key"] not in refused.text
         assert ask(other).status_code == 200
         while (last := vendor.http.get("/v1/root")).status_code == 200:
             continue
-        assert last.headers["ratelimit-policy"] == '"address";q=60;w=60'
+        assert last.headers["ratelimit-policy"] == '"address";q=60;w=3600'
         assert vendor.http.head("/v1/root").status_code == 429
         metrics = vendor.http.get("/livez")
         assert metrics.status_code == 200
@@ -146,7 +146,7 @@ def test_sec_35_guessing_an_admin_token_is_guessing(folder: Path) -> None:
 
 def test_one_who_is_limited_writes_nothing_for_each_request(folder: Path) -> None:
     """design.md §2 rule 9: nothing shared is written per request."""
-    with served(folder, rate_limits=rate_limits_from_text("misses=5/1000"), flush_seconds=60) as vendor:
+    with served(folder, rate_limits=rate_limits_from_text("misses=5/1000"), flush_seconds=3600) as vendor:
         product = vendor.product()
         before = vendor.installation.storage_stats().jobs
         for _ in range(200):

@@ -111,9 +111,13 @@ def test_rel_14_one_scrape_shows_all_processes_also_after_one_was_killed(install
 
         for _ in range(60):  # a connection each, so that they come to different processes
             httpx2.get(f"{address}/v1/root", timeout=120)
-        until(lambda: sum(asked().values()) == 60)
-        assert len(asked()) > 1, "one process answered everything"
-        assert [sum(asked().values()) for _ in range(8)] == [60] * 8  # whoever answers
+        total = 60
+        until(lambda: sum(asked().values()) == total)
+        while len(asked()) == 1:  # on a busy machine the one that runs may take them all
+            httpx2.get(f"{address}/v1/root", timeout=120)
+            total += 1
+        until(lambda: sum(asked().values()) == total)
+        assert [sum(asked().values()) for _ in range(8)] == [total] * 8  # whoever answers
         texts = [scrape(address) for _ in range(4)]
         assert all(len(samples(text, "process_resident_memory_bytes")) == WORKERS for text in texts)
         assert all(set(samples(text, "carnet_job_late_seconds")) >= {("hand-out",), ("terms",)} for text in texts)
@@ -123,8 +127,12 @@ def test_rel_14_one_scrape_shows_all_processes_also_after_one_was_killed(install
         until(lambda: len(pids) == WORKERS + 1 and samples(scrape(address), "carnet_worker_up") == up)
         numbers = {key[-1] for key in samples(scrape(address), "carnet_build_info")}
         assert numbers == {"0", "1", "2"}  # the new one took the number of the dead one
-        checks = httpx2.get(f"{address}/readyz", timeout=120).json()
-        assert {part["name"] for part in checks["parts"] if part["ok"]} >= {"jobs", "outbox", "replica"}
+
+        def well() -> set[str]:
+            checks = httpx2.get(f"{address}/readyz", timeout=120).json()
+            return {part["name"] for part in checks["parts"] if part["ok"]}
+
+        until(lambda: well() >= {"jobs", "outbox", "replica"})
 
 
 def test_a_process_that_does_not_answer_is_shown_as_down() -> None:
