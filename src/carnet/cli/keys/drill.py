@@ -177,11 +177,23 @@ def check_artifact(options: argparse.Namespace, out: Output) -> int:
     out.data({"items": [checked_json(each) for each in checked]}, "\n\n".join(map(_checked_text, checked)))
     if all(each.verdict == "as_issued" for each in checked):
         return exits.OK
-    if all(each.verdict in {"as_issued", "cannot_know"} for each in checked):
-        out.say("The register was put back from a backup, and has lost that time. Look at what else you know of it.")
+    strange = [each for each in checked if each.verdict in {"unknown", "differs"}]
+    if strange:
+        out.say(_what_to_do(strange[0]))
         return exits.FAILED
-    out.say("Somebody else has the key that signed this. End it at once: carnet key compromise KID")
+    for reason in dict.fromkeys(each.reason for each in checked if each.reason is not None):
+        out.say(f"{reason.message} {reason.fix}")
     return exits.FAILED
+
+
+def _what_to_do(checked: CheckedArtifact) -> str:
+    product, kid = checked.key_product, str(checked.grant.kid)
+    if product is None:
+        return "Somebody else has the key that signed this. End it at once: carnet key compromise KID"
+    return (
+        "Somebody else has the key that signed this. It is in no root: make the next one, have the apps that pin it pin"
+        f" that one, and end it: carnet key create --product {product}, carnet key retire {_word(kid)}"
+    )
 
 
 def never_issued(options: argparse.Namespace, out: Output) -> int:
@@ -232,17 +244,17 @@ def _checked_text(checked: CheckedArtifact) -> str:
         "as_issued": "issued here, exactly as it is",
         "unknown": "NEVER ISSUED HERE, though a key of ours signed it",
         "differs": f"NOT AS ISSUED: it differs in {', '.join(checked.differs)}",
-        "cannot_know": "nobody can know: it says that it was issued in a time which was lost with a restore",
+        "cannot_know": "nobody can know whether it was issued",
     }[checked.verdict]
     return facts(
         [
-            ("Artifact", f"{grant.kind} {grant.id}"),
+            ("Artifact", f"{checked.kind} {grant.id}"),
             ("Register", said),
             ("Key", f"{grant.kid}, {checked.key_state}"),
-            ("License", grant.license_id),
+            ("License", checked.license_id or "of a license key that no license here has"),
             ("Activation", grant.activation_id),
             ("Says issued", when(grant.issued_at)),
-            ("Says until", when(grant.offline_until)),
+            ("Says until", when(checked.expires_at)),
         ]
     )
 

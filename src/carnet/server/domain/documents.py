@@ -276,13 +276,13 @@ def checked_json(checked: CheckedArtifact) -> dict[str, Any]:
     return {
         "verdict": checked.verdict,
         "differs": list(checked.differs),
-        "kind": grant.kind,
+        "kind": checked.kind,
         "jti": grant.id,
         "kid": grant.kid,
         "key_state": checked.key_state,
         "product": grant.product,
-        "license_id": grant.license_id,
+        "license_id": checked.license_id,
         "activation_id": grant.activation_id,
         "issued_at": str(grant.issued_at),
-        "expires_at": text_of(grant.offline_until),
+        "expires_at": text_of(checked.expires_at),
     }

@@ -9,7 +9,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from carnet.core._base import Struct
 from carnet.core.instant import Instant
-from carnet.server.records import AuditEntry, Event, Issuance
+from carnet.server.records import ArtifactKind, AuditEntry, Event, Issuance
 
 Strangeness: TypeAlias = Literal["unknown", "differs"]
 """No line of the register has its id; or one has, and says something else: another end, another key."""
@@ -23,7 +23,7 @@ class Stranger(Struct):
         jti: Its id, as it says.
         kid: The key that it names.
         expires_at: Its end, as it says.
-        kind: What it is, as it says: ``token``, ``machine-file``.
+        kind: What it is, as it says: ``token``, ``machine-file``; of what we saw ourselves, any kind of the register.
         issued_at: When it was issued, as it says; a thief can write any time.
         reason: What the register says.
         proved: We saw it, and its signature verifies; else a device told that it holds it.
@@ -79,6 +79,10 @@ class NeverIssuedStore(Protocol):
 
     async def issuances_of(self, jtis: tuple[str, ...]) -> tuple[Issuance, ...]:
         """The lines of the register with these ids, at most 500; without their claims."""
+        ...
+
+    async def issuances_at(self, license_id: str, kind: ArtifactKind, issued_at: Instant) -> tuple[Issuance, ...]:
+        """The lines of the register of a license's artifacts of a kind that say this second, with their claims."""
         ...
 
     async def add_strangers(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 from litestar import Request, Response, get, post
@@ -20,6 +20,7 @@ from carnet.server.domain import documents
 from carnet.server.domain.reissue.checking import ArtifactChecking, Judgement, Verdict
 from carnet.server.domain.reissue.listing import MAX_CURSOR, NeverIssued
 from carnet.server.ports.never_issued import Strangeness, Stranger
+from carnet.server.records import ArtifactKind
 
 _TAGS: Final = ["Admin"]
 _TEXT: Final = "text/plain"
@@ -35,19 +36,21 @@ class CheckedArtifactReply(msgspec.Struct, kw_only=True):
     """
     What an artifact says, and what the register says of it.
 
-    `unknown`: there is no line with its id. `differs`: there is one, and the members in `differs` are others.
-    `cannot_know`: it says that it was issued in a time that was lost when a backup was put back. `expires_at` is the
-    end of its offline window; null means never.
+    `unknown`: there is no line of it. `differs`: there is one, and the members in `differs` are others. `cannot_know`:
+    it says that it was issued in a time that was lost when a backup was put back, or before its key was imported from
+    another system. `jti` is its id in the register; of what names none and was never issued, one that is made of its
+    content. `license_id` is null where it names a license key that no license of its product has. `expires_at` is the
+    end of its offline window, and of a signed license key that of its license; null means never.
     """
 
     verdict: Verdict
     differs: list[str]
-    kind: Literal["token", "machine-file"]
+    kind: ArtifactKind
     jti: str
     kid: str
     key_state: KeyState
     product: str
-    license_id: str
+    license_id: str | None
     activation_id: str | None
     issued_at: Time
     expires_at: Time | None
@@ -110,9 +113,10 @@ async def check_artifact(
     request: Request[Any, Any, Any], checking: NamedDependency[ArtifactChecking]
 ) -> Response[JudgedReply]:
     """
-    Hold a license token, or the token and the machine file of a bundle, against the register of everything issued.
+    Hold an artifact, or the token and the machine file of a bundle, against the register of everything issued.
 
-    The body is the file as it is, up to 8 MiB. It is looked at under every signing key there ever was, lost ones among
+    The body is the file as it is, up to 8 MiB: a license token, a bundle with one, a signed license key, an offline
+    token, or a token for other clients. It is looked at under every signing key there ever was, lost ones among
     them. What was never issued is recorded, audited, and told as `artifact.never_issued`.
     """
     if request.headers.get("content-encoding", "identity").strip().lower() not in _PLAIN:

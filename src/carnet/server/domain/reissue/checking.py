@@ -14,19 +14,15 @@ from carnet.core.decision import Reason
 from carnet.core.errors import CarnetError, MalformedError, NotGenuineError, StateError, UsageError
 from carnet.core.instant import Instant
 from carnet.core.model import BACKDATE_SECONDS, Grant
-from carnet.formats.bundle import read_bundle
-from carnet.formats.detect import detect
-from carnet.formats.encoding import read_kindly
-from carnet.formats.keys import KeyRing, KeyState, TrustedKey
-from carnet.formats.license_token import token_policy, verify_license_token
-from carnet.formats.machine_file import open_machine_file
-from carnet.server.domain.activations.issuing import grant_from_json
+from carnet.formats.keys import KeyState
 from carnet.server.domain.licenses.vault import KeyVault
 from carnet.server.domain.products.service import product_not_found
+from carnet.server.domain.reissue.comparing import Compared, Comparing
+from carnet.server.domain.reissue.reading import ArtifactReading, ReadArtifact
 from carnet.server.domain.reissue.seen import SeenArtifacts, stranger_of
-from carnet.server.domain.trust.live import public_key_of
 from carnet.server.ports import Clock, Storage
 from carnet.server.ports.never_issued import Strangeness
+from carnet.server.records import ArtifactKind
 
 Verdict = Literal["as_issued", "unknown", "differs", "cannot_know"]
 Judgement = Literal["issued", "never_issued", "cannot_know"]
@@ -36,9 +32,15 @@ _MOST_RESTORES: Final = 100
 
 _RESTORED: Final = StateError(
     "register_incomplete",
-    "It says that it was issued in a time of which the register knows nothing: between a backup and the moment when it"
-    " was put back. It may be yours, or dated into that time by somebody who has the key.",
+    "It says that it was issued in a time of which the register knows nothing, because it was put back from a backup"
+    " since. It may be yours, or dated into that time by somebody who has the key.",
     "Compare it with what else you know of that time, or with another backup.",
+)
+_ELSEWHERE: Final = StateError(
+    "signed_elsewhere",
+    "It says that it was issued before its key was imported: another system had that key then, and what that one issued"
+    " is not in this register. It may be of that system, or dated back by somebody who has the key.",
+    "Ask the system that the key came from, or compare it with what that one has on record.",
 )
 _CLOSED: Final = UsageError(
     "machine_file_closed",
@@ -52,18 +54,31 @@ class CheckedArtifact(Struct):
     What the register says of an artifact.
 
     Attributes:
-        grant: What the artifact says.
+        kind: What the register calls it.
+        grant: What the artifact says, under the id of its line where it names none.
+        license_id: Its license; None where it names a license key that no license of its product has.
         key_state: Where its key stands.
-        verdict: It is what was issued; or the register does not know its id; or says something else of it. Or nobody
-            can know: the register was put back from a backup, and what it says of itself falls into the time that was
-            lost.
+        key_product: The product whose compatibility key signed it; None: the installation's own key did.
+        verdict: It is what was issued; or the register does not know it; or says something else of it. Or nobody can
+            know, and `reason` says why.
         differs: The members that differ, by name.
+        reason: The register was put back from a backup, and what the artifact says of itself falls into the time that
+            was lost; or it is from before its key came here from another system.
     """
 
+    kind: ArtifactKind
     grant: Grant
+    license_id: str | None
     key_state: KeyState
+    key_product: str | None
     verdict: Verdict
     differs: tuple[str, ...] = ()
+    reason: Reason | None = None
+
+    @property
+    def expires_at(self) -> Instant | None:
+        """When it ends, as it says; None: never."""
+        return self.grant.license_expires_at if self.grant.offline_until is None else self.grant.offline_until
 
 
 class Judged(Struct):
@@ -89,30 +104,32 @@ class ArtifactChecking:
     Args:
         storage: The register, and the keys.
         clock: What time it is.
-        vault: Opens the license key that a machine file opens with.
+        vault: Opens the license keys that machine files open with, and that tokens of others hold.
         seen: Records what was never issued.
     """
 
     def __init__(self, *, storage: Storage, clock: Clock, vault: KeyVault, seen: SeenArtifacts) -> None:
         self._storage = storage
         self._clock = clock
-        self._vault = vault
+        self._reading = ArtifactReading(storage, vault)
+        self._comparing = Comparing(storage, vault)
         self._seen = seen
 
     async def check(self, data: bytes) -> tuple[CheckedArtifact, ...]:
         """
-        Check a license token, or the token and the machine file of a bundle. What was never issued is recorded.
+        Hold what is in a file against the register. What was never issued is recorded.
 
         Args:
-            data: The file's content, at most 8 MiB.
+            data: The file's content, at most 8 MiB: a license token, a bundle with one, a signed license key, an
+                offline token, or a token in a profile of others.
 
         Raises:
             MalformedError, NotGenuineError: No key of ours signed it, or it is not whole: nobody has to worry about it.
             UsageError: ``artifact_unreadable``: of a kind that cannot be held against the register alone.
             StateError: ``key_does_not_open``, ``storage_unavailable``, ``storage_busy``.
         """
-        grants, _, states = await self._read(data)
-        return await self._hold(grants, states)
+        found, _ = await self._reading.read(data)
+        return await self._hold(found)
 
     async def judge(self, data: bytes, *, within: tuple[str, ...] | None = None) -> Judged:
         """
@@ -123,79 +140,66 @@ class ArtifactChecking:
             within: Other products are as if they were not there: what is theirs is neither judged nor recorded.
 
         Raises:
-            UsageError: ``product_not_found``: it is of a product that *within* does not hold.
+            UsageError: ``product_not_found``: it is of a product that *within* does not hold, or signed with the
+                compatibility key of one.
             StateError: As `check`.
         """
         try:
-            grants, is_closed, states = await self._read(data)
+            found, is_closed = await self._reading.read(data)
         except (MalformedError, NotGenuineError, UsageError) as error:
             return Judged(verdict="cannot_know", items=(), reasons=(_reason(error),))
-        for grant in grants:
-            if within is not None and grant.product not in within:
-                raise product_not_found(grant.product)
-        items = await self._hold(grants, states)
-        is_lost = any(each.verdict == "cannot_know" for each in items)
-        reasons = (*((_reason(_RESTORED),) if is_lost else ()), *((_reason(_CLOSED),) if is_closed else ()))
+        for read in found:
+            _check_reach(read, within)
+        items = await self._hold(found)
+        reasons = (
+            *dict.fromkeys(each.reason for each in items if each.reason is not None),
+            *((_reason(_CLOSED),) if is_closed else ()),
+        )
         if any(each.verdict in {"unknown", "differs"} for each in items):
             return Judged(verdict="never_issued", items=items, reasons=reasons)
         return Judged(verdict="cannot_know" if reasons else "issued", items=items, reasons=reasons)
 
-    async def _read(self, data: bytes) -> tuple[tuple[Grant, ...], bool, dict[str, KeyState]]:
-        """What is in a file, whether something in it stays closed, and where each of our keys stands."""
-        facts = await self._storage.trust_facts()
-        ring = KeyRing(TrustedKey(role=role, key=public_key_of(key)) for key in facts.keys for role in key.roles)
-        states = {key.kid: key.state for key in facts.keys}
-        kind = detect(data)
-        if kind == "token":
-            return (verify_license_token(read_kindly(data), ring),), False, states
-        bundle = read_bundle(data) if kind == "bundle" else None
-        if bundle is None or bundle.token is None:
-            raise UsageError(
-                "artifact_unreadable",
-                "Only a license token, or a bundle with one, can be held against the register.",
-                "A machine file says nothing without its license key: carnet verify opens it.",
-            )
-        token = verify_license_token(bundle.token, ring)
-        by_file = None if bundle.machine_file is None else await self._open(bundle.machine_file, token, ring)
-        grants = (token,) if by_file is None else (token, by_file)
-        return grants, bundle.machine_file is not None and by_file is None, states
-
-    async def _hold(self, grants: tuple[Grant, ...], states: dict[str, KeyState]) -> tuple[CheckedArtifact, ...]:
-        """Hold *grants* against the register, and record those that were never issued."""
+    async def _hold(self, found: tuple[ReadArtifact, ...]) -> tuple[CheckedArtifact, ...]:
+        """Hold *found* against the register, and record those that were never issued."""
         now = self._clock.now()
         checked = []
-        for grant in grants:
-            each = await self._check(grant, states[str(grant.kid)])
+        for read in found:
+            each = await self._check(read)
             if each.verdict not in {"as_issued", "cannot_know"}:
                 reason: Strangeness = "unknown" if each.verdict == "unknown" else "differs"
-                await self._seen.record((stranger_of(grant, now, reason),))
+                stranger = stranger_of(each.grant, now, reason, kind=each.kind, license_id=each.license_id)
+                await self._seen.record((stranger,))
             checked.append(each)
         return tuple(checked)
 
-    async def _open(self, machine_file: str, token: Grant, ring: KeyRing) -> Grant | None:
-        """The machine file beside a token, with the license key of the license that the token names."""
-        license_ = await self._storage.license(token.license_id)
-        if license_ is None or token.device is None:
-            return None
-        license_key = self._vault.open(license_.key_sealed, license_.id)
-        try:
-            return open_machine_file(machine_file.encode(), ring, license_key=license_key, fingerprint=token.device)
-        except CarnetError:  # of another license or device, or sealed for an enrolment token
-            return None
-
-    async def _check(self, grant: Grant, state: KeyState) -> CheckedArtifact:
-        line = await self._storage.issuance(grant.id)
-        verdict: Verdict
-        if line is None:
-            verdict = "cannot_know" if await self._was_lost(grant.issued_at) else "unknown"
-            return CheckedArtifact(grant=grant, key_state=state, verdict=verdict)
-        issued = grant_from_json(line.claims)
-        if grant.kind == "token":  # a token keeps of its policy what a device decides by
-            issued = replace(issued, policy=token_policy(issued.policy))
-        differs = tuple(name for name in grant.__fields__ if getattr(grant, name) != getattr(issued, name))
+    async def _check(self, read: ReadArtifact) -> CheckedArtifact:
+        compared = await self._comparing.compare(read)
+        verdict: Verdict = "unknown" if compared.line is None else "differs" if compared.differs else "as_issued"
+        reason = await self._why_unknowable(read, compared)
+        grant, line = read.grant, compared.line
+        if verdict == "as_issued" and line is not None:
+            grant = replace(grant, id=line.jti, activation_id=line.activation_id)
         return CheckedArtifact(
-            grant=grant, key_state=state, verdict="differs" if differs else "as_issued", differs=differs
+            kind=read.kind,
+            grant=replace(grant, license_id=compared.license_id or grant.license_id),
+            license_id=compared.license_id,
+            key_state=read.key_state,
+            key_product=read.key_product,
+            verdict=verdict if reason is None else "cannot_know",
+            differs=compared.differs if reason is None else (),
+            reason=reason,
         )
+
+    async def _why_unknowable(self, read: ReadArtifact, compared: Compared) -> Reason | None:
+        """Why it may have been issued although the register does not know it; None: it was, or it never was."""
+        issued_at = read.grant.issued_at
+        if compared.line is not None and (not compared.differs or not compared.may_be_another):
+            return None
+        if await self._was_lost(issued_at):
+            return _reason(_RESTORED)
+        if read.imported_at is not None and issued_at <= read.imported_at:
+            return _reason(_ELSEWHERE)
+        return None
 
     async def _was_lost(self, at: Instant) -> bool:
         """
@@ -215,3 +219,12 @@ class ArtifactChecking:
 
 def _reason(error: CarnetError) -> Reason:
     return Reason(code=error.code, message=error.message, fix=error.fix)
+
+
+def _check_reach(read: ReadArtifact, within: tuple[str, ...] | None) -> None:
+    """Refuse what is of a product out of reach, in words that tell nothing but what the artifact says itself."""
+    if within is None or (read.grant.product in within and read.key_product in {None, *within}):
+        return
+    if read.profile == "traffic-orchestrator":  # it names no product; only its key tells whose it is
+        raise UsageError("product_not_found", "There is no product here that this is of.", "Check where it is from.")
+    raise product_not_found(read.grant.product)

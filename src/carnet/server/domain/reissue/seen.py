@@ -18,7 +18,7 @@ from typing import Final
 
 from carnet.core._base import Struct, replace
 from carnet.core.errors import CarnetError, MalformedError
-from carnet.core.instant import Instant, parse_instant
+from carnet.core.instant import MAX_INSTANT, Instant, parse_instant
 from carnet.core.model import Grant
 from carnet.server.domain.audit.entries import entry
 from carnet.server.domain.events import event
@@ -26,7 +26,7 @@ from carnet.server.domain.ids import Ids
 from carnet.server.domain.reissue.held import HeldArtifact
 from carnet.server.ports import Storage
 from carnet.server.ports.never_issued import Strangeness, Stranger
-from carnet.server.records import SYSTEM, AuditEntry, Event, Issuance
+from carnet.server.records import SYSTEM, ArtifactKind, AuditEntry, Event, Issuance
 
 MAX_BUFFERED: Final = 20_000
 MAX_RECORDED: Final = 10_000
@@ -194,18 +194,21 @@ def strangeness(seen: Stranger, line: Issuance | None) -> Strangeness | None:
     return None if same else "differs"
 
 
-def stranger_of(grant: Grant, now: Instant, reason: Strangeness) -> Stranger:
-    """An artifact that we saw ourselves, and whose signature verifies."""
+def stranger_of(
+    grant: Grant, now: Instant, reason: Strangeness, *, kind: ArtifactKind, license_id: str | None
+) -> Stranger:
+    """An artifact that we saw ourselves, and whose signature verifies; *license_id* where its license is known."""
     return Stranger(
         jti=grant.id,
         kid=str(grant.kid),
-        expires_at=grant.offline_until or grant.license_expires_at or now,
-        kind=grant.kind,
+        # What has no end says the same each time: the end is a part of what it is known again by.
+        expires_at=grant.offline_until or grant.license_expires_at or Instant(MAX_INSTANT),
+        kind=kind,
         issued_at=grant.issued_at,
         reason=reason,
         proved=True,
         product=grant.product,
-        license_id=grant.license_id,
+        license_id=license_id,
         activation_id=grant.activation_id,
         first_seen_at=now,
         last_seen_at=now,

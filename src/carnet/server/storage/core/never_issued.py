@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from carnet.core._base import replace
 from carnet.core.instant import Instant
 from carnet.server.ports.never_issued import Stranger, StrangerFilter, StrangerPlace
-from carnet.server.records import AuditEntry, Event, Issuance
+from carnet.server.records import ArtifactKind, AuditEntry, Event, Issuance
 from carnet.server.storage import rows
 from carnet.server.storage.core.unit import CoreUnits, add_audit, add_events
 from carnet.server.storage.tables import installation, issuances, never_issued
@@ -26,6 +26,13 @@ class NeverIssuedPart(CoreUnits):
         """See `ports.NeverIssuedStore`."""
         columns = [column if column.name != "claims" else sa.literal("") for column in issuances.c]
         return await self._all(sa.select(*columns).where(issuances.c.jti.in_(jtis)), rows.issuance_from)
+
+    async def issuances_at(self, license_id: str, kind: ArtifactKind, issued_at: Instant) -> tuple[Issuance, ...]:
+        """See `ports.NeverIssuedStore`."""
+        table = issuances
+        of_license = sa.select(table).where(table.c.license_id == license_id, table.c.kind == kind)
+        query = of_license.where(table.c.issued_at == int(issued_at)).order_by(table.c.jti)
+        return await self._all(query, rows.issuance_from)
 
     async def add_strangers(
         self,
