@@ -191,7 +191,7 @@ def proof_of(leaves: Sequence[bytes], indices: Sequence[int], signer: Ed25519Sig
     }
 
 
-PROOF: Final = dump_json(proof_of(LEAVES, [0, 13, 20]))
+PROOF: Final = dump_json(proof_of(LEAVES[:5], [0, 4]))
 PROOF_OF_ROOT_2: Final = dump_json({**proof_of(LEAVES[:8], [7], NEXT_SIGNER), "roots": [ROOT_2_FILE]})
 
 
@@ -252,7 +252,6 @@ def read_proof(data: bytes) -> dict[str, Any]:
 # ── drafts of root files ─────────────────────────────────────────────────────────────────────────────────────────────
 
 DRAFT: Final = write_draft(sign_draft(draft_of((FIRST,), ROOT_2), roots.ROOT_SIGNERS[:2]))
-DRAFT_OF_3: Final = write_draft(draft_of((FIRST, ROOT_2_FILE), ROOT_3))
 _PAYLOADS: Final = {FIRST: root_payload(ROOT_2), ROOT_2_FILE: root_payload(ROOT_3)}
 
 
@@ -338,7 +337,7 @@ def draft_by_the_book(data: bytes) -> object:
 
 PARSERS: Final = {
     "root draft": Parser(
-        seeds=(DRAFT, DRAFT_OF_3),
+        seeds=(DRAFT,),
         read=read_draft,
         craft=crafted_draft,
         opinion=alike(draft_by_the_book, read_and_count),
