@@ -9,6 +9,8 @@ from carnet.core.errors import UsageError
 
 MAX_LABEL = 64
 MAX_USER = 255
+MAX_VERSION = 64
+MAX_DOMAIN = 255
 
 
 def label(name: str | None) -> str | None:
@@ -20,6 +22,16 @@ def label(name: str | None) -> str | None:
         return None
     text = "".join(character if character.isprintable() else " " for character in name)
     return text.strip()[:MAX_LABEL].rstrip()
+
+
+def told(text: str | None, most: int) -> str | None:
+    """
+    *text*, what an app says of itself, as the server takes it: without blanks around it; None where it says nothing, or
+    more than *most* characters or what cannot be shown. An app that reads its version from a file, or has none, goes
+    online all the same; where the server has to know, its own refusal says so.
+    """
+    value = "" if text is None else text.strip()
+    return value if 0 < len(value) <= most and value.isprintable() else None
 
 
 def is_id(text: str) -> bool:

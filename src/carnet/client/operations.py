@@ -24,7 +24,7 @@ from carnet.client.flows import deactivate as ask_to_deactivate
 from carnet.client.flows import refresh as ask_to_refresh
 from carnet.client.journal import note
 from carnet.client.judging import Caller, Verdict, key_of
-from carnet.client.names import check_user, label
+from carnet.client.names import MAX_DOMAIN, MAX_VERSION, check_user, label, told
 from carnet.client.root_keeping import trust_of
 from carnet.client.roots import stored_after
 from carnet.client.schedule import newest_grant
@@ -203,8 +203,8 @@ def _new_caller(device: Device, view: View, seed: bytes) -> Caller:
         seed=seed,
         trust=trust_of(device, view),
         entropy=os.urandom,
-        domain=config.domain,
-        app_version=config.app_version,
+        domain=told(config.domain, MAX_DOMAIN),
+        app_version=told(config.app_version, MAX_VERSION),
         parts=parts_of(view.identity, device.machine),
         held=tuple(each for each in device.evidence(view).grants if each.activation_id is not None),
         list_versions=_list_versions(device, view),
