@@ -10,7 +10,7 @@ from carnet.core.errors import UsageError
 MAX_LABEL = 64
 MAX_USER = 255
 MAX_VERSION = 64
-MAX_DOMAIN = 255
+MAX_DOMAIN = 253
 
 
 def label(name: str | None) -> str | None:
