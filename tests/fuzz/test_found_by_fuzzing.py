@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from carnet.client.state_file import peek
+from carnet.client.state_file import open_copy, peek, state_from_json
+from carnet.client.state_sealing import seal_copy
 from carnet.core.errors import MalformedError, NotGenuineError
 from carnet.formats.checkpoint import read_checkpoint
 from carnet.formats.encoding import sha256
@@ -33,6 +34,12 @@ def test_a_state_whose_header_holds_something_else_than_texts_is_damaged(place: 
         header["slots"][0][place.removeprefix("slot ")] = value
     payload = b"carnet-state 1\n" + dump_json(header) + b"\n" + bytes(60)
     assert peek(payload + sha256(payload), files.PRODUCT).condition == "damaged"
+
+
+def test_a_state_whose_unknown_members_are_in_another_order_can_be_written_again() -> None:
+    state = state_from_json({"zeal": 1, "": [2], "iat": {"a": None}, "contacts": 3})
+    sealed = seal_copy(state, product="p", sequence=1, key=bytes(32), anchors=files.ANCHORS, kept=(), entropy=bytes(32))
+    assert open_copy(sealed, peek(sealed, "p"), "p", files.ANCHORS).state == state
 
 
 def test_a_part_of_a_backup_whose_texts_are_none_is_damaged() -> None:

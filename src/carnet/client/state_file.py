@@ -266,7 +266,7 @@ def state_from_json(members: dict[str, Any]) -> DeviceState:
             signed_by=_text(clock.get("signed_by")),
             falls=_count(clock.get("falls")),
         ),
-        others=tuple(rest.items()),
+        others=tuple(sorted(rest.items())),
     )
 
 
