@@ -28,7 +28,7 @@ from carnet.formats.status_list import StatusList, issue_status_list, verify_sta
 from carnet.formats.strict_json import dump_json, parse_object
 from carnet.formats.time_answer import TimeAnswer, issue_time_answer, verify_time_answer
 from support import machine_files, offline_tokens, roots, signed_keys
-from support.attack_parsers import documented_codes
+from support.attack_judging import documented_codes
 from support.tokens import GRANT, ISSUED_AT, SIGNER, ring_of
 
 RING = ring_of(*ROLES)

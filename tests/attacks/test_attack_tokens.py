@@ -11,7 +11,7 @@ from carnet.core.errors import CarnetError, MalformedError, NotGenuineError
 from carnet.formats.encoding import b64url_decode, b64url_encode
 from carnet.formats.license_token import verify_license_token
 from support.attack_corpus import P256_ORDER, attacks, genuine, ring, signers
-from support.attack_parsers import documented_codes
+from support.attack_judging import documented_codes
 
 
 def test_sec_01_to_13_every_attack_token_is_refused_with_its_documented_code() -> None:
