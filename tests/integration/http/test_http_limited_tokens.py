@@ -13,6 +13,7 @@ import httpx2
 import pytest
 
 from carnet.core._base import replace
+from carnet.formats.jws import sign_jws, unverified_jws
 from carnet.formats.license_token import issue_license_token, verify_license_token
 from carnet.server.domain.apikeys.commands import SCOPES
 from carnet.server.records import ApiKey
@@ -313,6 +314,60 @@ def test_sec_36_a_file_of_another_product_is_neither_judged_nor_recorded_nor_lis
     unknown = vendor.admin("GET", "/never-issued?product=no-such-product", token=token)
     hidden = vendor.admin("GET", f"/never-issued?product={foreign.product}", token=token)
     assert told(hidden, foreign.ids) == told(unknown, NOTHING)
+
+
+def test_sec_36_signed_keys_offline_tokens_and_tokens_for_others_are_judged_within_reach_only(vendor: Vendor) -> None:
+    mine, theirs = vendor.product(), vendor.product()
+    headers = {"Authorization": f"Bearer {token_of(vendor, mine, scopes=('support',))}"}
+
+    def judge(text: str) -> httpx2.Response:
+        return vendor.http.post("/v1/admin/artifacts/check", content=text, headers=headers)
+
+    def made(product: str, what: str, **body: Any) -> str:
+        license_, device = vendor.license(product), fingerprint()
+        vendor.ask("activate", license_, device)
+        if body.get("profile") != "traffic-orchestrator" and what != "signed-key":
+            body["device"] = device
+        return str(vendor.made(f"/licenses/{license_['id']}/{what}", body)["text"])
+
+    before = vendor.admin("GET", "/never-issued").text
+    kinds: tuple[tuple[str, dict[str, Any]], ...] = (
+        ("signed-key", {}),
+        ("offline-token", {}),
+        ("token", {"profile": "native-jwt"}),
+        ("token", {"profile": "keyforge"}),
+        ("token", {"profile": "traffic-orchestrator"}),
+    )
+    for what, body in kinds:
+        if body.get("profile") in ("native-jwt", "traffic-orchestrator"):
+            keys = [vendor.made("/keys", {"product": each, "alg": "EdDSA"}) for each in (mine, theirs)]
+        assert judge(made(mine, what, **body)).json()["verdict"] == "issued", body
+        hidden = judge(made(theirs, what, **body))
+        assert (hidden.status_code, hidden.json()["code"]) == (404, "product_not_found"), body
+    # Nothing in the last of them names its product; only its key does, and the answer does not.
+    assert theirs not in hidden.text
+
+    # My product under their key: neither judged nor recorded, and whoever may see both is told.
+    _, claims = unverified_jws(made(mine, "token", profile="traffic-orchestrator"), max_bytes=10_000, what="It")
+    record = vendor.on_the_servers_loop(vendor.installation.keys.get(keys[1]["kid"]))
+    keyforge = {
+        **{name: claims[name] for name in ("iat", "exp")},
+        "status": "active",
+        "jti": "of-their-key",
+        "license": {"key": "X", "productId": mine, "type": "perpetual", "expiresAt": None, "createdAt": 1,
+                    "maxDevices": 1, "email": None},
+        "device": {"identifier": "d", "name": "d", "activationDate": 1},
+    }  # fmt: skip
+    forged = sign_jws(keyforge, typ="JWT", signer=vendor.installation.keys._private.signer(record))
+    assert (judge(forged).status_code, judge(forged).json()["code"]) == (404, "product_not_found")
+    assert vendor.admin("GET", "/never-issued").text == before
+    everywhere = {"Authorization": f"Bearer {vendor.admin_token}"}
+    told = vendor.http.post("/v1/admin/artifacts/check", content=forged, headers=everywhere).json()
+    assert (told["verdict"], told["items"][0]["kind"], told["items"][0]["license_id"]) == (
+        "never_issued",
+        "compatibility-token",
+        None,
+    )
 
 
 def test_sec_36_a_change_of_many_leaves_other_products_alone(vendor: Vendor, token: str) -> None:
