@@ -326,6 +326,14 @@ def test_sec_39_what_a_file_says_cannot_move_the_cursor(desk: Desk) -> None:
     assert "\r" not in out
 
 
+@pytest.mark.parametrize("member", ["alg", "kid", "x\n\nProduct  everything"])
+def test_sec_39_what_a_header_says_cannot_pass_for_a_line_of_ours(desk: Desk, member: str) -> None:
+    header = {"alg": "EdDSA", "kid": "k", "typ": "carnet-time+jwt", member: "none\n\nProduct  everything"}
+    out = desk.inspect(forge(header, {"iss": "x\n\nProduct  everything"})).out
+    assert "everything" in out
+    assert not any(line.startswith("Product") for line in out.splitlines())
+
+
 def test_a_claim_with_thousands_of_members_does_not_scroll_the_rest_away(desk: Desk) -> None:
     claims = {f"m{number}": number for number in range(700)}
     lines = claim_lines("token", claims, None)

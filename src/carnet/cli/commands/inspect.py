@@ -56,16 +56,21 @@ def _text(explained: Explained, out: Output, indent: str = "  ") -> str:
     width = max((len(plain(line.name)) for line in explained.lines), default=0)
     rows: list[str] = []
     for line in explained.lines:
-        rows.append(f"{indent}{plain(line.name):<{width}}  {plain(line.value)}".replace("\n", " "))
+        rows.append(_one_line(f"{indent}{plain(line.name):<{width}}  {plain(line.value)}"))
         rows.append(f"{indent}{'':<{width}}  {out.style(plain(line.meaning), 'dim')}")
     if not explained.parts:
         rows += [
-            f"{indent}{out.style('Would be refused:', 'yellow')} {plain(problem.message)} ({problem.code})"
+            _one_line(f"{indent}{out.style('Would be refused:', 'yellow')} {plain(problem.message)} ({problem.code})")
             for problem in explained.problems
         ]
     for name, part in explained.parts:
         rows += ["", f"{indent}{out.style(plain(name), 'bold')}", _text(part, out, indent + "  ")]
     return "\n".join(rows)
+
+
+def _one_line(text: str) -> str:
+    """What a file says about itself must not look like a line that we wrote (SEC-39)."""
+    return text.replace("\n", " ")
 
 
 def _clock() -> Instant:
