@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ settings.load_profile("long" if LONG else "ci")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    _reach_this_machine_without_a_proxy()
     config.addinivalue_line("markers", "sqlite_file: is about the file carnet.db itself; runs once, on SQLite")
 
 
@@ -35,6 +37,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for each in sorted(counted, key=lambda report: report.nodeid):
         said = "; ".join(f"{name}: {value}" for name, value in each.user_properties)
         terminalreporter.write_line(f"{each.nodeid.rpartition('/')[2]}: {said}")
+
+
+def _reach_this_machine_without_a_proxy() -> None:
+    """Where the environment names a proxy, for the internet: the servers that tests start are not behind it."""
+    if any(name.lower() in {"http_proxy", "https_proxy", "all_proxy"} for name in os.environ):
+        for name in ("NO_PROXY", "no_proxy"):
+            os.environ[name] = ",".join(filter(None, (os.environ.get(name), "127.0.0.1", "localhost")))
 
 
 def _is_on(item: pytest.Item, kind: Kind) -> bool:

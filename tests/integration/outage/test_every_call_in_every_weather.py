@@ -18,7 +18,9 @@ from carnet.testing import FakeClock
 from support.outage_network import WEATHERS, Weather, weathered
 from support.outages import Server
 
-BUDGET_SECONDS = 0.3
+BUDGETS = (0.3, 3.0, 12.0)
+"""On a busy machine the first may be over before there is a connection."""
+
 HANGS_SECONDS = 60
 """Where nothing ends by itself a call without a limit takes minutes: an answer that drips takes five."""
 
@@ -51,7 +53,7 @@ class Laptop:
     def settings(self, address: str, **settings: Any) -> dict[str, Any]:
         """For a client of either face."""
         given = {"product": "hustl", "root": self.server.root, "device_id": "laptop", "clock": self.clock, "proxy": ""}
-        return {**given, "server": address, "timeout_seconds": BUDGET_SECONDS, **settings}
+        return {**given, "server": address, "timeout_seconds": BUDGETS[0], **settings}
 
     def restored(self) -> Path:
         """The state as it was, in a place of its own: a call that is late may still write into the last one."""
@@ -83,19 +85,24 @@ def test_rel_16_no_call_in_any_weather_changes_a_grant_or_takes_long(laptop: Lap
     with weathered(laptop.server.port) as network:
         network.weather = weather
         for name, call in CALLS.items():
-            app = Carnet(**laptop.settings(network.address, state=laptop.restored()))
-            before, decision = laptop.files(), app.check()
-            began = time.monotonic()
-            assert call(app, laptop.key) == decision, name
-            assert app.settle(120)
-            assert time.monotonic() - began < HANGS_SECONDS, name
-            assert app.last_problem is not None, name
-            assert laptop.files() == before, name
-            app.close()
+            for seconds in BUDGETS:
+                met = network.met[weather]
+                app = Carnet(**laptop.settings(network.address, state=laptop.restored(), timeout_seconds=seconds))
+                before, decision = laptop.files(), app.check()
+                began = time.monotonic()
+                assert call(app, laptop.key) == decision, name
+                assert app.settle(120)
+                assert time.monotonic() - began < HANGS_SECONDS, name
+                assert app.last_problem is not None, name
+                assert laptop.files() == before, name
+                app.close()
+                if network.met[weather] > met:
+                    break
+            else:
+                pytest.fail(f"{name} never came to the network")
         with Carnet(**laptop.settings(network.address, state=laptop.restored())) as app, app.lease() as seat:
             assert not seat
             assert seat.last_problem is not None
-        assert network.met[weather] >= len(CALLS)
 
 
 @pytest.mark.parametrize("weather", BAD)

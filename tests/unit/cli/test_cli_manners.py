@@ -209,7 +209,7 @@ def test_a_reader_that_leaves_early_causes_no_complaint() -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=120,
     )
     assert done.stderr == ""
 
