@@ -75,7 +75,7 @@ def _add_drill_commands(group: argparse._SubParsersAction[Parser]) -> None:
     check = leaf(
         group,
         "check-artifact",
-        "hold a token or a bundle from anywhere against the register of what was issued",
+        "hold a token, a bundle or a signed key from anywhere against the register of what was issued",
         _check,
     )
     check.add_argument("file", metavar="FILE", help="the artifact")

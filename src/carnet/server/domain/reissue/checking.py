@@ -225,6 +225,5 @@ def _check_reach(read: ReadArtifact, within: tuple[str, ...] | None) -> None:
     """Refuse what is of a product out of reach, in words that tell nothing but what the artifact says itself."""
     if within is None or (read.grant.product in within and read.key_product in {None, *within}):
         return
-    if read.profile == "traffic-orchestrator":  # it names no product; only its key tells whose it is
-        raise UsageError("product_not_found", "There is no product here that this is of.", "Check where it is from.")
-    raise product_not_found(read.grant.product)
+    # A Traffic Orchestrator token names no product: only its key tells whose it is, and the answer does not.
+    raise product_not_found("…" if read.profile == "traffic-orchestrator" else read.grant.product)

@@ -130,12 +130,12 @@ class ArtifactReading:
             trust = await self._trust()
             grant = verify_offline_token(data, trust.ring)
             return _of_ours("offline-token", grant, trust, has_id=False, claims=unverified_offline_token(data))
-        raise _unreadable(kind)
+        raise _unreadable()
 
     async def _bundle(self, data: bytes) -> tuple[tuple[ReadArtifact, ...], bool]:
         bundle = read_bundle(data)
         if bundle.token is None:
-            raise _unreadable("machine-file" if bundle.machine_file is not None else "bundle")
+            raise _unreadable()
         token = await self._token(bundle.token)
         if bundle.machine_file is None:
             return (token,), False
@@ -163,11 +163,7 @@ class ArtifactReading:
         kid = _kid_of(text)
         named = None if kid is None else await self._storage.compatibility_key(kid)
         keys = await self._every_key() if kid is None else () if named is None else (named,)
-        refused = NotGenuineError(
-            "unknown_key",
-            "It is signed with a key that is no compatibility key of this installation.",
-            "If it is of a product of yours, look for the key's owner: carnet key list.",
-        )
+        refused = _unknown_key(kid)
         for key in keys:
             try:
                 return replace(read(text, key), names_key=kid is not None)
@@ -257,16 +253,20 @@ def _single(key: CompatibilityKey) -> KeyRing:
     return KeyRing.single("token", compatibility_public_key(key))
 
 
-def _unreadable(kind: Kind) -> UsageError:
-    if kind == "machine-file":
-        fix = "A machine file says nothing without its license key: carnet verify opens it."
-    elif kind == "license-key":
-        fix = "A short license key has no signature; carnet license show says whether it is one of yours."
-    else:
-        fix = "Nothing is registered of other kinds: they are made on the spot, or grant nothing."
+def _unknown_key(kid: str | None) -> NotGenuineError:
+    """As the formats say it, of a key that is not here."""
+    try:
+        KeyRing(()).find("token", kid or "without a name")
+    except NotGenuineError as unknown:
+        return unknown
+    raise AssertionError("an empty ring has a key")
+
+
+def _unreadable() -> UsageError:
     return UsageError(
         "artifact_unreadable",
         "Only a license token, a bundle with one, a signed license key, an offline token or a token for other clients"
         " can be held against the register.",
-        fix,
+        "A machine file says nothing without its license key: carnet verify opens it. carnet license show finds a"
+        " short license key. Nothing is registered of what is made on the spot.",
     )
