@@ -16,7 +16,7 @@ from typing import Literal, Self
 from carnet.client.aio_background import AsyncBell, start
 from carnet.client.aio_leases import AsyncSeat
 from carnet.client.background import failure
-from carnet.client.base import DEFAULT_TIMEOUT_SECONDS, Client, key_text, offline_seconds, required
+from carnet.client.base import DEFAULT_TIMEOUT_SECONDS, Client, offline_seconds, required
 from carnet.client.device import with_problem
 from carnet.client.driving import adrive, out_of_time
 from carnet.client.events import Listener, Listeners
@@ -118,6 +118,8 @@ class AsyncCarnet(Client):
 
     async def activate(self, license_key: str, *, device_name: str | None = None, user: str | None = None) -> Decision:
         """As `Carnet.activate`."""
+        from carnet.client.names import key_text
+
         license_key = key_text(license_key)
         alone = await asyncio.to_thread(self._alone, license_key) if self._transport is None else None
         if alone is not None:

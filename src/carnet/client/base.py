@@ -378,11 +378,6 @@ def required(decision: Decision) -> Decision:
     raise RefusedError(main.code, main.message, main.fix, decision=decision)
 
 
-def key_text(license_key: object) -> str:
-    """*license_key* as text. Anything else, such as None out of a variable that is not set, is no key: nothing."""
-    return license_key if isinstance(license_key, str) else ""
-
-
 def offline_seconds(days: int | None, ttl_seconds: int | None) -> int:
     """
     The wanted offline window in seconds.

@@ -13,6 +13,11 @@ MAX_VERSION = 64
 MAX_DOMAIN = 253
 
 
+def key_text(license_key: object) -> str:
+    """*license_key* as text. Anything else, such as None out of a variable that is not set, is no key: nothing."""
+    return license_key if isinstance(license_key, str) else ""
+
+
 def label(name: str | None) -> str | None:
     """
     *name*, which people will see, as the server takes it (specs/http-api.md §4.1): printable, without blanks around it,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Literal
 
-from carnet.client.base import DEFAULT_TIMEOUT_SECONDS, key_text, offline_seconds, required
+from carnet.client.base import DEFAULT_TIMEOUT_SECONDS, offline_seconds, required
 from carnet.client.running import Running
 from carnet.core.errors import CarnetError
 
@@ -158,6 +158,8 @@ class Carnet(Running):
         Raises:
             UsageError: A setting is missing or wrong; ``bad_user``.
         """
+        from carnet.client.names import key_text
+
         license_key = key_text(license_key)
         alone = self._alone(license_key) if self._transport is None else None
         if alone is not None:
