@@ -341,12 +341,16 @@ def test_a_start_without_access_takes_over_what_another_one_is_fetching(
     second.close()
 
 
-def test_who_crashed_while_asking_keeps_nobody_for_long(due: Desk) -> None:
+def test_who_crashed_while_asking_keeps_nobody_for_long(due: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     crashed = AttemptsFile(str(due.state / "hustl"))
-    crashed.claim(due.clock.now(), "", is_start=True, is_nudged=False, is_asked_for=False, busy_seconds=5, chance=0.0)
-    app = due.app(timeout_seconds=1)
-    assert app.refresh().state == "active", "a person waits for half of the budget at most"
+    crashed.claim(due.clock.now(), "", is_start=True, is_nudged=False, is_asked_for=False, busy_seconds=200, chance=0.0)
+    waited: list[float] = []
+    with monkeypatch.context() as quick:
+        quick.setattr("carnet.client.driving.time.sleep", waited.append)
+        app = due.app(timeout_seconds=50)
+        assert app.refresh().state == "active"
     assert app.last_problem is None
+    assert 24 < sum(each for each in waited if each == 0.05) < 26, "a person waits for half of the budget at most"
     due.pass_time(2 * DAY)
     crashed.claim(due.clock.now(), "", is_start=True, is_nudged=False, is_asked_for=False, busy_seconds=5, chance=0.0)
     due.pass_time(6)
