@@ -209,7 +209,7 @@ class History:
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-@pytest.mark.timeout(7200 if LONG else 300)
+@pytest.mark.timeout(7200 if LONG else 1200)
 def test_rel_01_any_history_of_a_license_model_agrees_with_the_model(
     database: Kind, part: int, record_property: Any
 ) -> None:
