@@ -134,6 +134,8 @@ class _Document:
             operation["x-carnet-limited-tokens"] = is_open_to_limited(handler)
             codes += () if is_open_to_limited(handler) else (_LIMITED,)
         parameters = list(self._parameters(handler))
+        if any(parameter["name"] == "cursor" for parameter in parameters):
+            codes.append("invalid_argument")
         if handler.operation_id in self._idempotent:
             parameters.append(_IDEMPOTENCY_KEY)
             codes += _REPEATED

@@ -7,6 +7,7 @@ So lists page by id, new rows land at the end of every index, and the wire contr
 from __future__ import annotations
 
 import threading
+from typing import Final
 
 from carnet.core.instant import Instant
 from carnet.formats.encoding import b64url_encode
@@ -16,6 +17,9 @@ _IDS_PER_SECOND = 1000 * 4096
 """1,000 milliseconds, 12 bits behind each."""
 
 _RANDOM_BYTES = 12
+
+ID_PATTERN: Final = "[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+"""What `Ids.new` makes."""
 
 
 class Ids:

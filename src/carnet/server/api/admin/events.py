@@ -119,7 +119,7 @@ async def list_deliveries(
     operation_id="retryDelivery",
     tags=_TAGS,
     response_description="The delivery, waiting again.",
-    opt={"problems": ("invalid_argument", "delivery_not_found", "unavailable")},
+    opt={"problems": ("delivery_not_found", "unavailable")},
 )
 async def retry_delivery(
     request: Request[Any, Any, Any], delivery_id: DeliveryPath, outbox: NamedDependency[Outbox]

@@ -14,7 +14,7 @@ from carnet.server.domain.activations.deciding import Freed, SeatDecisions
 from carnet.server.domain.activations.requests import check_device, seat_request
 from carnet.server.domain.checks import check_optional_text, check_page, check_text, invalid
 from carnet.server.domain.licenses.service import license_not_found
-from carnet.server.domain.pages import page_of
+from carnet.server.domain.pages import after_id, page_of
 from carnet.server.ports import Clock, NextIndex, SeatChanges, SeatFacts, SeatQuery, Storage
 from carnet.server.records import Activation, Actor, Page
 
@@ -54,6 +54,7 @@ class VendorSeats:
             UsageError: ``license_not_found``, ``invalid_argument``.
         """
         check_page(limit)
+        after_id(after)
         if await self._storage.license(license_id) is None:
             raise license_not_found()
         found = await self._storage.activations(

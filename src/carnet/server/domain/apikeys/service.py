@@ -14,7 +14,7 @@ from carnet.server.domain.audit.entries import entry
 from carnet.server.domain.checks import check_instant, check_page, check_text, invalid
 from carnet.server.domain.ids import Ids
 from carnet.server.domain.licenses.vault import KeyVault
-from carnet.server.domain.pages import page_of
+from carnet.server.domain.pages import after_id, page_of
 from carnet.server.domain.products.service import product_not_found
 from carnet.server.domain.statistics.service import Statistics
 from carnet.server.ports import ApiKeyChange, Clock, Random, Storage
@@ -81,8 +81,13 @@ class ApiKeyService:
         return CreatedApiKey(api_key=api_key, token=token)
 
     async def list(self, *, after: str | None = None, limit: int = 50) -> Page[ApiKey]:
-        """Tokens' records, newest first, at most *limit* (1 to 500) older than the id *after*."""
-        found = await self._storage.api_keys(after=after, limit=check_page(limit) + 1)
+        """
+        Tokens' records, newest first, at most *limit* (1 to 500) older than the id *after*.
+
+        Raises:
+            UsageError: ``invalid_argument``.
+        """
+        found = await self._storage.api_keys(after=after_id(after), limit=check_page(limit) + 1)
         return page_of(found, limit, lambda api_key: api_key.id)
 
     async def last_used(self, api_keys: Iterable[ApiKey]) -> dict[str, Instant]:

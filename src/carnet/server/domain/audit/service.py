@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from carnet.server.domain.audit.commands import AuditFilter
-from carnet.server.domain.checks import check_page, invalid
-from carnet.server.domain.pages import page_of
+from carnet.server.domain.checks import check_page
+from carnet.server.domain.pages import after_number, page_of
 from carnet.server.ports import Storage
 from carnet.server.records import AuditEntry, Page
-
-_MAX_DIGITS = 18
 
 
 class AuditService:
@@ -27,12 +25,10 @@ class AuditService:
             UsageError: ``invalid_argument``.
         """
         which = which or AuditFilter()
-        if after is not None and not (after.isascii() and after.isdigit() and len(after) <= _MAX_DIGITS):
-            raise invalid("after", "the sequence number that the page before ended with")
         found = await self._storage.audit_entries(
             object_id=which.object_id,
             action=which.action,
-            before=None if after is None else int(after),
+            before=after_number(after),
             limit=check_page(limit) + 1,
         )
         return page_of(found, limit, lambda each: str(each.seq))

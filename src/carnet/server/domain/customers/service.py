@@ -7,7 +7,7 @@ from carnet.server.domain.audit.entries import entry
 from carnet.server.domain.checks import check_email, check_metadata, check_page, check_text
 from carnet.server.domain.customers.commands import CreateCustomer
 from carnet.server.domain.ids import Ids
-from carnet.server.domain.pages import page_of
+from carnet.server.domain.pages import after_id, page_of
 from carnet.server.ports import Clock, Storage
 from carnet.server.records import Actor, Customer, Page
 
@@ -57,8 +57,11 @@ class CustomerService:
         """
         Customers, newest first, at most *limit* (1 to 500) older than the id *after*; with *within*, those who hold a
         license of one of these products or were recorded for one.
+
+        Raises:
+            UsageError: ``invalid_argument``.
         """
-        found = await self._storage.customers(after=after, limit=check_page(limit) + 1, within=within)
+        found = await self._storage.customers(after=after_id(after), limit=check_page(limit) + 1, within=within)
         return page_of(found, limit, lambda customer: customer.id)
 
 

@@ -13,7 +13,7 @@ from carnet.server.domain.enrolment.tokens import new_enrolment_token
 from carnet.server.domain.ids import Ids
 from carnet.server.domain.licenses.service import license_not_found
 from carnet.server.domain.licenses.vault import KeyVault
-from carnet.server.domain.pages import page_of
+from carnet.server.domain.pages import after_id, page_of
 from carnet.server.ports import Clock, EnrolmentChange, Random, Storage
 from carnet.server.records import Actor, Enrolment, Page
 
@@ -99,6 +99,7 @@ class EnrolmentService:
             UsageError: ``license_not_found``, ``invalid_argument``.
         """
         check_page(limit)
+        after_id(after)
         if await self._storage.license(license_id) is None:
             raise license_not_found()
         found = await self._storage.enrolments(license_id, after=after, limit=limit + 1)

@@ -23,7 +23,7 @@ from carnet.server.domain.audit.entries import entry
 from carnet.server.domain.checks import MAX_PAGE, check_page, check_slug, invalid
 from carnet.server.domain.ids import Ids
 from carnet.server.domain.keys.commands import ALGORITHMS, AddedKey, BrokenKey, CreateKey, ImportKey
-from carnet.server.domain.pages import page_of
+from carnet.server.domain.pages import after_id, page_of
 from carnet.server.domain.products.service import product_not_found
 from carnet.server.ports import Clock, KeyChange, KeyContext, PrivateKeys, Storage
 from carnet.server.records import (
@@ -118,12 +118,12 @@ class KeyService:
         With *within*, other products are as if they were not there.
 
         Raises:
-            UsageError: ``product_not_found``.
+            UsageError: ``product_not_found``, ``invalid_argument``.
         """
         if product is not None and within is not None and product not in within:
             raise product_not_found(product)
         wanted = within if product is None else (product,)
-        found = await self._storage.compatibility_keys(wanted, after=after, limit=check_page(limit) + 1)
+        found = await self._storage.compatibility_keys(wanted, after=after_id(after), limit=check_page(limit) + 1)
         if product is not None and not found and await self._storage.product(product) is None:
             raise product_not_found(product)
         return page_of(found, limit, lambda key: key.id)

@@ -14,7 +14,7 @@ from carnet.server.domain.checks import check_optional_text, check_page
 from carnet.server.domain.leases.commands import LeaseView, TermsView
 from carnet.server.domain.leases.deciding import Forcing
 from carnet.server.domain.licenses.service import license_not_found
-from carnet.server.domain.pages import page_of
+from carnet.server.domain.pages import after_id, page_of
 from carnet.server.ports import Clock, Storage
 from carnet.server.ports.leases import LeaseQuery
 from carnet.server.records import Actor, Page
@@ -37,6 +37,7 @@ class VendorLeases:
             UsageError: ``license_not_found``, ``invalid_argument``.
         """
         check_page(limit)
+        after_id(after)
         if await self._storage.license(license_id) is None:
             raise license_not_found()
         found = await self._storage.leases(license_id, at=self._clock.now(), after=after, limit=limit + 1)

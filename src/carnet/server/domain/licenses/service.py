@@ -32,7 +32,7 @@ from carnet.server.domain.licenses.drafting import Identity, draw_up
 from carnet.server.domain.licenses.terms import Wanted, check_wanted
 from carnet.server.domain.licenses.transitions import renewal_change, status_change
 from carnet.server.domain.licenses.vault import KeyVault
-from carnet.server.domain.pages import page_of
+from carnet.server.domain.pages import after_id, page_of
 from carnet.server.ports import (
     Clock,
     LicenseChange,
@@ -244,9 +244,14 @@ class LicenseService:
         limit: int = 50,
         within: tuple[str, ...] | None = None,
     ) -> Page[LicenseView]:
-        """Licenses, newest first, at most *limit* (1 to 500) older than the id *after*; with *within*, of these."""
+        """
+        Licenses, newest first, at most *limit* (1 to 500) older than the id *after*; with *within*, of these.
+
+        Raises:
+            UsageError: ``invalid_argument``.
+        """
         which = LicenseFilter(product=product, customer=customer, status=status, within=within)
-        found = await self._storage.licenses(which, after=after, limit=check_page(limit) + 1)
+        found = await self._storage.licenses(which, after=after_id(after), limit=check_page(limit) + 1)
         return page_of(tuple(license_view(each) for each in found), limit, lambda view: view.id)
 
     async def renew(self, command: RenewLicense, actor: Actor) -> LicenseView:

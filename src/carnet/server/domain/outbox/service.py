@@ -8,9 +8,9 @@ from typing import Final
 
 from carnet.core.errors import UsageError
 from carnet.server.domain.audit.entries import entry
-from carnet.server.domain.checks import check_page, invalid
+from carnet.server.domain.checks import check_page
 from carnet.server.domain.outbox.holding import hold_down
-from carnet.server.domain.pages import page_of
+from carnet.server.domain.pages import after_number, number_of, page_of
 from carnet.server.ports import (
     Clock,
     Delivery,
@@ -25,8 +25,6 @@ from carnet.server.records import Actor, Event, Page
 
 HAND_OUT: Final = 500
 """Events in one transaction."""
-
-_MAX_DIGITS: Final = 18
 
 
 class Outbox:
@@ -51,7 +49,7 @@ class Outbox:
         Raises:
             UsageError: ``invalid_argument``.
         """
-        before, most = _number(after), check_page(limit) + 1
+        before, most = after_number(after), check_page(limit) + 1
         found = await self._store.events(which or EventFilter(), before=before, limit=most)
         return page_of(found, limit, lambda each: str(each.seq))
 
@@ -73,7 +71,7 @@ class Outbox:
         Raises:
             UsageError: ``invalid_argument``.
         """
-        before, most = _number(after), check_page(limit) + 1
+        before, most = after_number(after), check_page(limit) + 1
         found = await self._store.deliveries(state, destination=destination, before=before, limit=most)
         return page_of(found, limit, lambda each: str(each.seq))
 
@@ -86,9 +84,9 @@ class Outbox:
             actor: Who asks, for the audit.
 
         Raises:
-            UsageError: ``invalid_argument``; ``delivery_not_found``: there is none, or it was not given up.
+            UsageError: ``delivery_not_found``: there is none of exactly that number, or it was not given up.
         """
-        seq, now = _number(delivery_id), self._clock.now()
+        seq, now = number_of(delivery_id), self._clock.now()
         audit = entry(now, actor, "delivery.retried", delivery_id)
         found = None if seq is None else await self._store.retry_delivery(seq, at=now, entry=audit)
         if found is None:
@@ -131,11 +129,3 @@ class Outbox:
         """Give every destination its deliveries of the oldest events that have none; whether there were as many."""
         handed = await self._store.hand_out(at=self._clock.now(), limit=HAND_OUT, judge=hold_down)
         return handed == HAND_OUT
-
-
-def _number(text: str | None) -> int | None:
-    if text is None:
-        return None
-    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
-        raise invalid("cursor", "the number that the page before ended with")
-    return int(text)

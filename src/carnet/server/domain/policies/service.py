@@ -14,7 +14,7 @@ from carnet.server.domain.audit.entries import entry
 from carnet.server.domain.checks import MAX_DURATION_SECONDS, check_page, check_seconds, invalid
 from carnet.server.domain.ids import Ids
 from carnet.server.domain.keys.commands import ALGORITHMS
-from carnet.server.domain.pages import page_of
+from carnet.server.domain.pages import after_name, page_of
 from carnet.server.domain.policies.commands import CreatePolicy, TokenAlgorithm, UpdatePolicy
 from carnet.server.domain.products.service import product_not_found
 from carnet.server.ports import Clock, OwnValues, PolicyChange, Storage
@@ -93,6 +93,7 @@ class PolicyService:
             UsageError: ``product_not_found``, ``invalid_argument``.
         """
         check_page(limit)
+        after_name(after)
         if await self._storage.product(product) is None:
             raise product_not_found(product)
         found = await self._storage.policies(product, after=after, limit=limit + 1)

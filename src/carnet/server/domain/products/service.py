@@ -7,7 +7,7 @@ from carnet.core.policies import PRESETS
 from carnet.server.domain.audit.entries import entry
 from carnet.server.domain.checks import check_metadata, check_page, check_slug, check_text
 from carnet.server.domain.ids import Ids
-from carnet.server.domain.pages import page_of
+from carnet.server.domain.pages import after_slug, page_of
 from carnet.server.domain.products.commands import CreateProduct
 from carnet.server.ports import Clock, Storage
 from carnet.server.records import Actor, Page, Product, StoredPolicy
@@ -67,8 +67,13 @@ class ProductService:
     async def list(
         self, *, after: str | None = None, limit: int = 50, within: tuple[str, ...] | None = None
     ) -> Page[Product]:
-        """Products (of *within*) in the order of their slugs, at most *limit* (1 to 500) after the slug *after*."""
-        found = await self._storage.products(after=after, limit=check_page(limit) + 1, within=within)
+        """
+        Products (of *within*) in the order of their slugs, at most *limit* (1 to 500) after the slug *after*.
+
+        Raises:
+            UsageError: ``invalid_argument``.
+        """
+        found = await self._storage.products(after=after_slug(after), limit=check_page(limit) + 1, within=within)
         return page_of(found, limit, lambda product: product.id)
 
 
