@@ -101,3 +101,34 @@ def _walk(vendor: Vendor, path: str, *, most: int) -> None:
             break
         cursor = f"&cursor={quote(page['next_cursor'], safe='')}"
     assert len(set(seen)) == len(seen) > 0
+
+
+@pytest.mark.parametrize("spelling", ["01", "+1", "%2B1", "1_", "0_1", "\u0661", "%201", "1%20", "-0", "00"])
+def test_a_root_file_and_a_status_list_have_one_address(vendor: Vendor, spelling: str) -> None:
+    for called, code in (("root", "root_not_found"), ("status", "status_list_not_found")):
+        answer = vendor.http.get(f"/v1/{called}/{spelling}")
+        assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json"), answer.text
+        assert answer.json()["code"] in {code, "not_found"}
+    assert vendor.http.get("/v1/root/1").status_code == vendor.http.get("/v1/root/1/").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "//v1/root"),
+        ("GET", "/v1//root"),
+        ("GET", "/v1/root//1"),
+        ("GET", "/v1/root//"),
+        ("HEAD", "//livez"),
+        ("GET", "//"),
+        ("POST", "//v1/validate"),
+        ("POST", "/v1//activate"),
+        ("PUT", "/v1/leases//x"),
+    ],
+)
+def test_an_empty_step_in_a_path_leads_nowhere(vendor: Vendor, method: str, path: str) -> None:
+    answer = vendor.http.request(method, f"{vendor.live.url}{path}")
+    assert answer.status_code == 404
+    assert answer.headers["x-request-id"]
+    if method != "HEAD":
+        assert answer.json()["code"] == "not_found"

@@ -8,8 +8,8 @@ metrics) is one for both.
 
 Only the ordinary form of a request is taken: exactly that method and path, with a length within the limit, without an
 encoding or an idempotency key, each header at most once. Everything else goes through the framework, as if this module
-did not exist; so there is nothing here that refuses a request by its form. What a handler's signature says remains what
-`/openapi.json` says, because it is the handler's own.
+did not exist. So nothing is refused here by its form, but for one thing that the framework forgives: empty steps in a
+path. What a handler's signature says remains what `/openapi.json` says, because it is the handler's own.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 from litestar import Litestar, Request, Response
+from litestar.exceptions import NotFoundException
 
 from carnet.core.errors import CarnetError, MalformedError
 from carnet.formats.device_proof import MAX_DEVICE_PROOF
 from carnet.formats.limits import MAX_PUBLIC_BODY
 from carnet.server.api.body import read_body
-from carnet.server.api.problems import from_carnet_error, from_unknown
+from carnet.server.api.problems import from_carnet_error, from_http_exception, from_unknown
 
 Outcome: TypeAlias = "tuple[int, msgspec.Struct] | Response[Any]"
 """A status and its body, or a problem."""
@@ -99,6 +100,9 @@ class HotApp(Litestar):
                     scope["path_template"] = call.path
                     await _send(send, await self._answer(call, proof, name, scope, receive))
                     return
+        if scope["type"] == "http" and "//" in scope["path"]:  # the router would look away
+            await _send(send, from_http_exception(self._request(scope, receive), NotFoundException()))
+            return
         await super().__call__(scope, receive, send)
 
     async def _answer(self, call: HotCall, proof: str | None, name: str, scope: Any, receive: Any) -> Outcome:

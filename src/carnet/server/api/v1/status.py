@@ -11,6 +11,7 @@ from litestar.params import PathParameter
 from carnet.core.errors import CarnetError
 from carnet.server.api.caching import Cacheable
 from carnet.server.api.openapi import reply
+from carnet.server.api.paths import is_spelled
 from carnet.server.domain.status.building import LIFETIME_SECONDS, TTL_SECONDS
 from carnet.server.domain.status.lists import StatusLists
 
@@ -59,7 +60,7 @@ async def status_list(
     It says, signed, which of 131,072 licenses and activations are revoked or suspended. A change is in it within 60
     seconds. Any CDN may stand in front.
     """
-    found = served.of(shard)
+    found = served.of(shard) if is_spelled(request, shard) else None
     if found is None:
         raise CarnetError(
             "status_list_not_found",

@@ -13,6 +13,7 @@ from carnet.core.errors import CarnetError
 from carnet.formats.strict_json import dump_json
 from carnet.server.api.caching import FOREVER, SHORT, Cacheable
 from carnet.server.api.openapi import reply
+from carnet.server.api.paths import is_spelled
 from carnet.server.api.wire import Time
 from carnet.server.domain.trust.service import TrustService
 
@@ -82,7 +83,7 @@ async def root(
     published: NamedDependency[Published],
 ) -> Response[dict[str, Any]]:
     """Get one version of the root file, byte for byte. It never changes."""
-    if not 1 <= version <= len(published.roots):
+    if not (1 <= version <= len(published.roots) and is_spelled(request, version)):
         raise CarnetError(
             "root_not_found", "There is no root file of that version.", f"Versions are 1 to {len(published.roots)}."
         )
