@@ -74,7 +74,7 @@ def test_sec_24_the_first_hour_in_words(words: Shop, tmp_path: Path) -> None:
 
     run = shop.run("key", "reissue", kid, "--bundles", tmp_path / "bundles")
     assert run.code == exits.OK, run.err
-    assert "1 artifacts of 1 activations" in run.out
+    assert "1 artifact of 1 activation" in run.out
     assert "Seen under this key and never issued here: 1" in run.out
     assert f"1 written to {tmp_path / 'bundles'}" in run.out
     assert len(list((tmp_path / "bundles" / "hustl").iterdir())) == 1

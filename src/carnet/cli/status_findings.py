@@ -12,6 +12,7 @@ from carnet.cli.findings import Finding
 from carnet.cli.output import when
 from carnet.core.decision import Reason
 from carnet.core.errors import CarnetError
+from carnet.core.quantities import how_many
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,7 +55,8 @@ def find_list(data: bytes | str, trust: Trust, grants: Iterable[Grant] = ()) -> 
         "ended": ended,
         "suspended": suspended,
     }
-    told = f"Of {listed.size} licenses and seats {ended} have ended and {suspended} are suspended"
+    told = f"Of {listed.size} licenses and seats {how_many(ended, 'has', 'have')} ended"
+    told += f" and {how_many(suspended, 'is', 'are')} suspended"
     told += f", as of {when(listed.issued_at)}."
     for grant in grants:
         for name, ref in (("license", grant.license_status_ref), ("seat", grant.activation_status_ref)):

@@ -16,6 +16,7 @@ from carnet.cli.output import Output
 from carnet.cli.parser import leaf
 from carnet.cli.vendor import add_installation_options, administer, only_product
 from carnet.core.errors import UsageError
+from carnet.core.quantities import how_many
 
 if TYPE_CHECKING:
     from carnet.server.domain.bulk.commands import Imported
@@ -130,7 +131,7 @@ def _export(options: argparse.Namespace, out: Output) -> int:
             return written
 
         written = administer(options, out, work)
-    out.data({"exported": written, "output": options.output}, f"{written:,} licenses in {options.output}")
+    out.data({"exported": written, "output": options.output}, f"{how_many(written, 'license')} in {options.output}")
     if options.with_keys:
         out.say("The file holds keys in clear: hand it on safely, then remove it.")
     return exits.OK

@@ -178,7 +178,7 @@ def test_the_export_is_the_chain_and_its_tail_and_goes_on_from_a_position(tmp_pa
         hash_ = chain_link(hash_, AuditRow(**dict(zip(AuditRow.__fields__, stored, strict=True))).digest())
         assert line["row"]["details"] == stored[7]
     assert (lines[-1]["position"], lines[-1]["hash"], lines[-1]["row"]["object_id"]) == (None, None, "late")
-    assert "1 behind them are not sealed yet" in run.err
+    assert "1 behind them is not sealed yet" in run.err
     rest = [json.loads(line) for line in carnet("audit", "export", "--after", "20", env=env).out.splitlines()]
     assert rest == lines[20:]
 

@@ -27,6 +27,7 @@ from carnet.cli.vendor import (
 from carnet.cli.views import audit_json
 from carnet.cli.words import whole
 from carnet.core.errors import StateError, UsageError
+from carnet.core.quantities import how_many
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -137,7 +138,10 @@ def _check_proof(options: argparse.Namespace, out: Output) -> int:
         "size": checkpoint.size,
         "entries": list(proven.entries),
     }
-    rows: list[tuple[str, object]] = [("Log", checkpoint.origin), ("Checkpoint over", f"{checkpoint.size} entries")]
+    rows: list[tuple[str, object]] = [
+        ("Log", checkpoint.origin),
+        ("Checkpoint over", how_many(checkpoint.size, "entry", "entries")),
+    ]
     rows += [
         ("Issued", f"{entry.get('kind')} {entry.get('jti')} for license {entry.get('license_id')}")
         for entry in proven.entries
@@ -153,7 +157,8 @@ def _export(options: argparse.Namespace, out: Output) -> int:
 
     sealed, unsealed = _at_the_desk(options, out, lambda desk: desk.export(write, after=options.after))
     out.stdout.flush()
-    out.say(f"{sealed:,} sealed changes; {unsealed:,} behind them are not sealed yet and prove nothing so far.")
+    behind = how_many(unsealed, "behind them is", "behind them are")
+    out.say(f"{how_many(sealed, 'sealed change')}; {behind} not sealed yet and no proof so far.")
     return exits.OK
 
 
@@ -205,9 +210,12 @@ def _verdict_text(verdict: Verdict, out: Output) -> str:
     good = verdict.is_sound
     heading = "As it was sealed" if good else "CHANGED AFTER IT WAS SEALED"
     rows: list[tuple[str, object]] = [
-        ("Audit", f"{verdict.rows:,} rows sealed, {verdict.unsealed:,} not yet"),
-        ("Log", f"{verdict.leaves:,} entries, {verdict.unlogged:,} issued and not there yet"),
-        ("Checkpoints", f"{verdict.checkpoints:,} compared; the newest covers {verdict.covered:,} entries"),
+        ("Audit", f"{how_many(verdict.rows, 'row')} sealed, {verdict.unsealed:,} not yet"),
+        ("Log", f"{how_many(verdict.leaves, 'entry', 'entries')}, {verdict.unlogged:,} issued and not there yet"),
+        (
+            "Checkpoints",
+            f"{verdict.checkpoints:,} compared; the newest covers {how_many(verdict.covered, 'entry', 'entries')}",
+        ),
     ]
     rows += [("Restored", each) for each in verdict.restores]
     lines = [out.style(heading, "bold", "green" if good else "red"), facts(rows)]

@@ -17,6 +17,7 @@ from carnet.cli.output import Output, facts, when
 from carnet.cli.parser import Parser, leaf
 from carnet.cli.vendor import add_installation_options, administer, server_extra, settings_of
 from carnet.core.errors import UsageError
+from carnet.core.quantities import how_many
 
 if TYPE_CHECKING:
     from carnet.server.backup.service import BackupReport
@@ -49,7 +50,7 @@ def _create(options: argparse.Namespace, out: Output) -> int:
 
     def progress(table: str, rows: int) -> None:
         if rows % _PROGRESS_ROWS == 0:
-            out.say(f"{table}: {rows:,} rows …")
+            out.say(f"{table}: {how_many(rows, 'row')} …")
 
     report = administer(
         options, out, lambda installation: installation.backups.create(path, OPERATOR, progress=progress)

@@ -13,6 +13,7 @@ from carnet.cli.parser import Parser, leaf
 from carnet.cli.vendor import add_installation_options, administer
 from carnet.cli.words import add_name, name
 from carnet.core.errors import UsageError
+from carnet.core.quantities import how_many
 
 if TYPE_CHECKING:
     from carnet.client.integrity import Integrity
@@ -60,7 +61,7 @@ def _create(options: argparse.Namespace, out: Output) -> int:
         {"product": product, "version": options.app_version, "files": len(files), "path": options.output},
         options.output,
     )
-    out.say(f"{len(files)} files. Ship it with the app, outside the folder or excluded from the list.")
+    out.say(f"{how_many(len(files), 'file')}. Ship it with the app, outside the folder or excluded from the list.")
     return exits.OK
 
 

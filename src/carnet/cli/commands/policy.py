@@ -15,6 +15,7 @@ from carnet.cli.words import add_name, duration, members, name, whole
 from carnet.core._base import replace
 from carnet.core.errors import UsageError
 from carnet.core.instant import DAY, HOUR, MINUTE
+from carnet.core.quantities import how_many
 
 if TYPE_CHECKING:
     from carnet.core.model import Policy
@@ -171,4 +172,4 @@ def span(seconds: int) -> str:
         if seconds >= unit and seconds % unit == 0:
             count = seconds // unit
             return f"{count} {word}{'' if count == 1 else 's'}"
-    return f"{seconds} seconds"
+    return how_many(seconds, "second")

@@ -11,6 +11,7 @@ from carnet.cli.output import Output, table, when
 from carnet.cli.parser import Parser, leaf
 from carnet.cli.vendor import add_installation_options, administer
 from carnet.core.errors import UsageError
+from carnet.core.quantities import how_many
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +70,8 @@ def _export(options: argparse.Namespace, out: Output) -> int:
         ) from error
     out.data({"folder": options.folder, "lists": len(lists), "files": written}, options.folder)
     out.say(
-        f"{len(lists)} lists. Serve what is below v1/ at the address of your server; give {BUNDLE} to the app."
+        f"{how_many(len(lists), 'list')}."
+        f" Serve what is below v1/ at the address of your server; give {BUNDLE} to the app."
         if lists
         else "No list is published yet: there is no license."
     )

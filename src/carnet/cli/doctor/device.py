@@ -10,6 +10,7 @@ from carnet.client.support import symptoms_of
 from carnet.core._base import replace
 from carnet.core.errors import CarnetError
 from carnet.core.instant import DAY, HOUR, MINUTE
+from carnet.core.quantities import how_many
 from carnet.formats.support_code import Symptoms, write_support_code
 
 if TYPE_CHECKING:
@@ -196,7 +197,11 @@ def _log(info: Info) -> tuple[list[Finding], str | None]:
         fix = "See what this code means in docs/reference/codes.md."
         code = last.get("code")
         return [warning("log", f"{told}, on {last.get('at')}.", fix)], code if isinstance(code, str) else None
-    return ([ok("log", f"the last {len(entries)} entries end well")] if entries else []), None
+    return (
+        [ok("log", "the last entry ends well" if len(entries) == 1 else f"the last {len(entries)} entries end well")]
+        if entries
+        else []
+    ), None
 
 
 def _server(carnet: Carnet) -> tuple[Finding, str | None]:
@@ -226,5 +231,7 @@ def _server(carnet: Carnet) -> tuple[Finding, str | None]:
     off = abs(int(told.at) - _now())
     if off > 5 * 60:
         fix = "Set date, time and time zone of this device."
-        return warning("server", f"{address} answers, and says that this clock is off by {off} seconds.", fix), None
+        return warning(
+            "server", f"{address} answers, and says that this clock is off by {how_many(off, 'second')}.", fix
+        ), None
     return ok("server", f"{address} answers, and is the vendor's"), None

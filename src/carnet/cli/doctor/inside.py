@@ -10,6 +10,7 @@ from carnet.cli.doctor.keys import look_at_keys
 from carnet.cli.output import when
 from carnet.core.clock_guard import MAX_BEHIND_SECONDS
 from carnet.core.instant import DAY, Instant
+from carnet.core.quantities import how_many
 
 if TYPE_CHECKING:
     from carnet.server.installation import Installation
@@ -65,7 +66,7 @@ async def _jobs(installation: Installation) -> list[Finding]:
     for name, count in state.dead.items():
         if count:
             fix = "Look at them: carnet events deliveries; try one again: carnet events retry ID"
-            findings.append(warning("outbox", f"{count} events could not be delivered to {name}.", fix))
+            findings.append(warning("outbox", f"{how_many(count, 'event')} could not be delivered to {name}.", fix))
     doing = sum(bool(row.holder) for row in kept.held)
     return findings or [ok("jobs", f"{doing} of {len(kept.held)} have somebody who does them now")]
 

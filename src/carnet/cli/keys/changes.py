@@ -57,7 +57,7 @@ def retire_signing_key(options: argparse.Namespace, out: Output, kid: str) -> in
         if alive and not options.even_if_needed:
             raise UsageError(
                 "key_still_needed",
-                f"{alive} artifacts that the key {kid} signed are not over yet; they would grant nothing any more.",
+                f"Artifacts that the key {kid} signed are not over yet, {alive} of them; they would grant nothing.",
                 "Wait: devices that come get others, under the key of now. Or say --even-if-needed.",
             )
         return ceremony

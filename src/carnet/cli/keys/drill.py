@@ -14,6 +14,7 @@ from carnet.cli import exits
 from carnet.cli.output import Output, facts, table, when
 from carnet.cli.vendor import administer
 from carnet.core._base import Struct
+from carnet.core.quantities import how_many
 
 if TYPE_CHECKING:
     from carnet.server.domain.reissue.checking import CheckedArtifact
@@ -87,10 +88,16 @@ class Drilled(Struct):
             facts(
                 [
                     ("Lost key", done.kid),
-                    ("Signed anew", f"{done.artifacts} artifacts of {done.activations} activations"),
+                    (
+                        "Signed anew",
+                        f"{how_many(done.artifacts, 'artifact')} of {how_many(done.activations, 'activation')}",
+                    ),
                     ("Time", f"{done.seconds:.1f} seconds, {done.per_second:.0f} activations a second"),
-                    ("New already", f"{done.already} activations: their device was faster, or an earlier run"),
-                    ("Ended", f"{done.ended} activations: nothing is owed to them"),
+                    (
+                        "New already",
+                        f"{how_many(done.already, 'activation')}: the device was faster, or an earlier run",
+                    ),
+                    ("Ended", f"{how_many(done.ended, 'activation')}: nothing is owed"),
                     ("Bundles", None if self.folder is None else f"{done.bundles} written to {self.folder}"),
                 ]
             ),
@@ -111,7 +118,8 @@ class Drilled(Struct):
                 customers = ", ".join(part.silent_customers[:_SHOWN])
                 of = f", of the customers {customers}" if customers else ""
                 todo.append(
-                    f"{part.product}: {part.silent} devices have not come for long{of}. Send them their bundles."
+                    f"{part.product}: {how_many(part.silent, 'device has', 'devices have')} not come for long{of}."
+                    " Send them their bundles."
                 )
         if any(part.silent for part in done.products) and self.folder is None:
             todo.append(f"Make the bundles: carnet key reissue {_word(done.kid)} --bundles DIR")
@@ -132,7 +140,7 @@ async def drill(installation: Installation, kid: str, folder: Path | None, say: 
         nonlocal said
         if done - said >= _SAY_EVERY:
             said = done
-            say(f"{done} of {total} activations …")
+            say(f"{done} of {how_many(total, 'activation')} …")
 
     sink = None if folder is None else BundleFolder(folder)
     reissued = await installation.reissue.run(kid, OPERATOR, sink=sink, progress=progress)

@@ -26,6 +26,7 @@ from carnet.core.errors import (
     TransportError,
     UsageError,
 )
+from carnet.core.quantities import how_many
 from carnet.server.api.context import NOTED_CODE, REQUEST_ID
 from carnet.server.api.logs import log
 from carnet.server.api.problem_kinds import PROBLEMS, is_retryable, problem_type
@@ -164,7 +165,7 @@ def rate_limited(limit: Limit, seconds: int) -> Response[Any]:
     return _single(
         "rate_limited",
         "There were too many requests.",
-        f"Wait {seconds} seconds, and ask less often.",
+        f"Wait {how_many(seconds, 'second')}, and ask less often.",
         retryable=True,
         headers={
             "Retry-After": str(seconds),
@@ -197,7 +198,7 @@ class RateLimitedError(CarnetError):
     """``rate_limited``, found out after the body was read: which *limit* was met, and the *seconds* to wait."""
 
     def __init__(self, limit: Limit, seconds: int) -> None:
-        super().__init__("rate_limited", "There were too many requests.", f"Wait {seconds} seconds.")
+        super().__init__("rate_limited", "There were too many requests.", f"Wait {how_many(seconds, 'second')}.")
         self.limit = limit
         self.seconds = seconds
 

@@ -78,6 +78,6 @@ def check_life(found: Life, known: Life | None) -> None:
     if known is not None and (found.epoch, found.audit) < (known.epoch, known.audit):
         raise StateError(
             "database_went_back",
-            f"The database went back: it holds {found.audit} changes of {known.audit}; nothing is signed from it.",
+            f"The database went back: it holds {found.audit} of {known.audit} changes; nothing is signed from it.",
             "If you put an older state back on purpose, begin a new epoch: carnet backup restore --new-epoch",
         )

@@ -10,6 +10,7 @@ from typing import Final
 
 from carnet.core.errors import CarnetError
 from carnet.core.instant import MINUTE
+from carnet.core.quantities import how_many
 from carnet.server.ports import JobRow, JobsKept, OutboxState, Storage
 from carnet.server.readiness import Check
 
@@ -46,7 +47,7 @@ async def background_checks(storage: Storage) -> tuple[Check, ...]:
         return (Check(name="jobs", ok=False, problem=error.message, vital=False),)
     late = [_sentence(row, kept) for row in late_jobs(kept)]
     age = outbox_age(kept, state) if kept.held else 0
-    waits = f"The oldest event has waited {age // MINUTE} minutes." if age > OLD_SECONDS else ""
+    waits = f"The oldest event has waited {how_many(age // MINUTE, 'minute')}." if age > OLD_SECONDS else ""
     unused = "" if behind is None else f"It is not read: {behind}"
     failing = [row.name for row in kept.held if row.name in PROOF_JOBS and row.problem is not None]
     unproven = f"{' and '.join(failing)} does not go well; see: carnet audit verify" if failing else ""
@@ -60,4 +61,4 @@ async def background_checks(storage: Storage) -> tuple[Check, ...]:
 
 def _sentence(row: JobRow, kept: JobsKept) -> str:
     who = "fails" if row.problem is not None else "is done by nobody"
-    return f"{row.name} {who}; it is {row.late_seconds(kept.at)} seconds late."
+    return f"{row.name} {who}; it is {how_many(row.late_seconds(kept.at), 'second')} late."

@@ -14,6 +14,7 @@ from typing import Any, Final, TextIO, TypeAlias
 
 from carnet.core._base import Struct, replace
 from carnet.core.errors import CarnetError, MalformedError
+from carnet.core.quantities import how_many
 from carnet.formats.key_strength import check_sealing_key
 from carnet.server.domain.artifacts.signed_keys import SignedKeys
 from carnet.server.domain.bulk.commands import BadLine, Imported, ImportOptions
@@ -158,7 +159,7 @@ class ImportService:
             while lot := await asyncio.to_thread(self._read, rows):
                 if options.most is not None and len(findings.verdicts) + len(lot) > options.most:
                     raise MalformedError(
-                        "bad_import", f"The file has more than {options.most:,} lines.", "Import it in parts."
+                        "bad_import", f"The file has more than {how_many(options.most, 'line')}.", "Import it in parts."
                     )
                 await known.learn([each for each in lot if isinstance(each, _Look)])
                 await asyncio.to_thread(self._judge, lot, findings, known)

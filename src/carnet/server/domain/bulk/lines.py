@@ -15,6 +15,7 @@ from typing import Any, Final, TextIO
 from carnet.core._base import Struct
 from carnet.core.errors import CarnetError, MalformedError
 from carnet.core.instant import parse_instant
+from carnet.core.quantities import how_many
 from carnet.formats.limits import MAX_METADATA, MAX_PUBLIC_BODY
 from carnet.formats.strict_json import dump_json, parse_json, parse_object
 from carnet.server.domain.bulk.commands import Format
@@ -146,7 +147,7 @@ def _csv_members(text: TextIO) -> Iterator[tuple[int, dict[str, Any] | CarnetErr
         if not any(cells):
             continue
         if len(cells) != len(header):
-            told = f"It has {len(cells)} cells instead of {len(header)}."
+            told = f"It has {how_many(len(cells), 'cell')} instead of {len(header)}."
             yield (
                 number,
                 MalformedError("bad_import", told, "Give each line as many cells as the first, empty ones too."),

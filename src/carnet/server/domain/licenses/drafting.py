@@ -182,6 +182,6 @@ def _check_quota(context: LicenseContext, policy: StoredPolicy, more: int) -> No
     if quota is not None and context.in_use + more > quota:
         raise UsageError(
             "quota_exceeded",
-            f"The policy {policy.policy.name!r} may have {quota} licenses, and has {context.in_use}.",
+            f"The policy {policy.policy.name!r} may have no more licenses than {quota}, and has {context.in_use}.",
             "Revoke licenses that are not needed, or raise the policy's license_quota.",
         )

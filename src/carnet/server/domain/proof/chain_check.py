@@ -156,7 +156,8 @@ class ChainCheck:
             return "edited", f"Audit row {seq}, sealed at position {position}, was edited."
         if bad is self._ends_missing or bad == self._ends_missing:
             count = self.last - position + 1
-            return "truncated", f"The audit ends before row {seq}: the last {count} rows that were sealed are gone."
+            gone = "the last row that was sealed is" if count == 1 else f"the last {count} rows that were sealed are"
+            return "truncated", f"The audit ends before row {seq}: {gone} gone."
         return "deleted", f"Audit row {seq}, sealed at position {position}, was deleted."
 
     def _life(self, row: AuditRow) -> None:

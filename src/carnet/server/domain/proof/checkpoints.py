@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 
 from carnet.core.errors import StateError
+from carnet.core.quantities import how_many
 from carnet.formats.checkpoint import Checkpoint, origin_of, read_checkpoint, sign_checkpoint, verify_checkpoint
 from carnet.server.domain.proof.edge import Edge, range_hash
 from carnet.server.domain.proof.growing import Log
@@ -79,7 +80,7 @@ class Checkpoints:
 
     async def _check_continues(self, before: Checkpoint, edge: Edge) -> None:
         if before.size > edge.size:
-            raise _went_back(f"it holds {edge.size} entries of {before.size}")
+            raise _went_back(f"it holds {how_many(edge.size, 'entry', 'entries')} of {before.size}")
         known = edge.root() if before.size == edge.size else await range_hash(self._storage, (0, before.size))
         if known != before.root:
             raise _went_back(f"its first {before.size} entries are not those that were signed")

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from carnet.core._base import Struct, replace
+from carnet.core.quantities import how_many
 from carnet.formats.checkpoint import Checkpoint
 from carnet.formats.log_leaves import IssuedRow, event_leaf, head_leaf, issued_leaf
 from carnet.formats.merkle import EMPTY_ROOT, Growing, leaf_hash
@@ -190,7 +191,9 @@ def compare(
         if life != epoch and (limit is None or checkpoint.size > limit):
             lost[life] = max(lost.get(life, 0), checkpoint.size)
         elif checkpoint.size > log.size:
-            lost_now = f"The log has {log.size} entries; a checkpoint was signed over {checkpoint.size}."
+            lost_now = (
+                f"The log has {how_many(log.size, 'entry', 'entries')}; a checkpoint was signed over {checkpoint.size}."
+            )
             what = f"{lost_now} The database was cut or put back to an older state, without a new epoch."
             found.append(Finding(part="log", kind="rolled_back", row=str(log.size), message=what))
             break
@@ -201,7 +204,7 @@ def compare(
         else:
             what = (
                 f"The log was computed anew: one of its entries {agreed} to {checkpoint.size - 1} is not what a"
-                f" checkpoint over {checkpoint.size} entries covers."
+                f" checkpoint over {how_many(checkpoint.size, 'entry', 'entries')} covers."
             )
             found.append(Finding(part="log", kind="rewritten", row=str(agreed), message=what))
             break

@@ -15,6 +15,7 @@ from carnet.core._base import Struct
 from carnet.core.errors import CarnetError
 from carnet.core.instant import MINUTE
 from carnet.core.model import BACKDATE_SECONDS
+from carnet.core.quantities import how_many
 from carnet.formats.checkpoint import Checkpoint, read_checkpoint, verify_checkpoint
 from carnet.formats.keys import PublicKey
 from carnet.server.domain.proof.chain_check import ChainCheck
@@ -144,7 +145,7 @@ def _unlogged(reader: ProofReader, logged_at: int | None) -> tuple[int, list[Fin
 def _went_back(life: Life, mark: Life | None) -> list[Finding]:
     if mark is None or (life.epoch, life.audit) >= (mark.epoch, mark.audit):
         return []
-    what = f"The database went back: it knows of {life.audit} changes where this machine saw {mark.audit}."
+    what = f"The database went back: it knows of {how_many(life.audit, 'change')} where this machine saw {mark.audit}."
     return [Finding(part="audit", kind="rolled_back", row=str(life.audit + 1), message=what)]
 
 

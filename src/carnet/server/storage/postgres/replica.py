@@ -14,6 +14,7 @@ from typing import Final
 
 from carnet.core._base import replace
 from carnet.core.errors import CarnetError
+from carnet.core.quantities import how_many
 from carnet.server.database import PostgresAddress
 from carnet.server.ports import ReplicaStats, SeatFacts, SeatQuery
 from carnet.server.storage.postgres import seats
@@ -74,7 +75,7 @@ class Replica:
                 self.stats = replace(self.stats, reads=self.stats.reads + 1, age_seconds=age, problem=None)
                 return replace(facts, is_behind=True)
             else:
-                problem, is_behind = f"It is more than {self._lag_seconds} seconds behind.", True
+                problem, is_behind = f"It is more than {how_many(self._lag_seconds, 'second')} behind.", True
         except TimeoutError:
             problem = f"No answer within {READ_SECONDS:g} seconds."
         except CarnetError as error:
