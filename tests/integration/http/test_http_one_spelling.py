@@ -132,3 +132,19 @@ def test_an_empty_step_in_a_path_leads_nowhere(vendor: Vendor, method: str, path
     assert answer.headers["x-request-id"]
     if method != "HEAD":
         assert answer.json()["code"] == "not_found"
+
+
+@pytest.mark.parametrize(
+    ("call", "body"),
+    [
+        ("token", {"profile": "traffic-orchestrator", "device": fingerprint(1)}),
+        ("token", {"profile": "keyforge"}),
+        ("token", {"profile": "native-jwt", "device": " x"}),
+        ("offline-token", {"device": "x\n"}),
+    ],
+)
+def test_a_problem_names_the_member_that_the_caller_sent(vendor: Vendor, call: str, body: dict[str, str]) -> None:
+    answer = vendor.admin("POST", f"/licenses/{vendor.license()['id']}/{call}", body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_argument"), answer.text
+    assert answer.json()["detail"].startswith("device is not valid.")
+    assert "fingerprint" not in answer.json()["detail"]

@@ -204,12 +204,12 @@ class ArtifactService:
         license_ = await self._license(command.license_id)
         if command.profile == "traffic-orchestrator":
             if command.fingerprint is not None:
-                raise invalid("fingerprint", "left out: a Traffic Orchestrator token is for domains, not for a device")
+                raise invalid("device", "left out: a Traffic Orchestrator token is for domains, not for a device")
             if command.ttl_seconds is not None and command.ttl_seconds % DAY:
                 raise invalid("ttl_seconds", "whole days for a Traffic Orchestrator token")
         has_seat = needs_seat(command.profile, license_, command.fingerprint)
         if has_seat and command.fingerprint is None:
-            raise invalid("fingerprint", "given: this token is made for a device that holds a seat")
+            raise invalid("device", "given: this token is made for a device that holds a seat")
         # Refused before a key is reserved for tokens that would not be made.
         refused = self._refusal(await self._storage.find_seat(_by_key(license_, command.fingerprint)), command, now)
         if refused is not None:
@@ -363,5 +363,5 @@ def _found(facts: SeatFacts) -> License:
 
 def _check(fingerprint: str | None, ttl_seconds: int | None) -> None:
     if fingerprint is not None:
-        check_text("fingerprint", fingerprint, most=_MAX_FINGERPRINT)
+        check_text("device", fingerprint, most=_MAX_FINGERPRINT)
     check_seconds("ttl_seconds", ttl_seconds)
