@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from carnet.client.fingerprint.values import SMALL_FILE_BYTES
+
 RECORDINGS = Path(__file__).resolve().parents[1] / "unit" / "client" / "recorded_machines"
 
 _IOREG = re.compile(r'"(\w+)" = "([^"]*)"')
@@ -47,13 +49,13 @@ class RecordedMachine:
         self._platform = platform
         self.read_paths: list[str] = []
 
-    def read(self, path: str) -> str:
+    def read(self, path: str, most: int = SMALL_FILE_BYTES) -> str:
         self.read_paths.append(path)
         if path not in self.files:
             raise FileNotFoundError(2, "No such file or directory", path)
         if self.files[path] == "Permission denied":
             raise PermissionError(13, "Permission denied", path)
-        return self.files[path]
+        return self.files[path][:most]
 
     def names(self, path: str) -> list[str]:
         inside = {name[len(path) + 1 :].split("/")[0] for name in self.files if name.startswith(f"{path}/")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import hmac
 import struct
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 from carnet.client.fingerprint import Identity, identify, macos, windows, with_volume_id
 from carnet.client.fingerprint.values import Anchor, canonical_machine_id, canonical_uuid, is_monotonous
 from carnet.core.errors import StateError, UsageError
+from carnet.formats.fingerprint import native_fingerprint
 from support.machines import RecordedMachine
 
 MACHINE_ID = "9f4c1d6f0e7b4a0c8f5d2b3a1e6c7d88"
@@ -213,12 +215,32 @@ def test_users_ask_34_an_operator_may_declare_on_any_system(system: str, tmp_pat
     assert identify(declared="line-4", system=system, root=str(tmp_path), environ={}).anchors[0].value == "line-4"
 
 
-@pytest.mark.parametrize("declared", ["a", "7", "x" * 4096, "機械 4", "  padded  ", "\ufeffwith-a-bom"])
+@pytest.mark.parametrize(
+    "declared", ["a", "7", "x" * 4096, "x" * 4097, "é" * 2**19, "機械 4", "  padded  ", "\ufeffwith-a-bom"]
+)
 def test_users_ask_35_any_length_of_declared_id_is_accepted(declared: str, tmp_path: Path) -> None:
     write(tmp_path / "etc/carnet/device-id", declared)
     from_file = on_linux(tmp_path).anchors[0].value
     assert on_linux(tmp_path / "empty", declared=declared).anchors[0].value == from_file
     assert from_file == declared.removeprefix("\ufeff").strip()
+
+
+def test_users_ask_35_a_file_of_more_than_a_mebibyte_is_refused_and_not_cut(tmp_path: Path) -> None:
+    write(tmp_path / "etc/carnet/device-id", "x" * 2**20 + "\n")
+    with pytest.raises(UsageError) as caught:
+        on_linux(tmp_path)
+    assert caught.value.code == "bad_device_id"
+    assert "1048576 bytes" in caught.value.message
+    assert len(on_linux(tmp_path / "empty", environ={"CARNET_DEVICE_ID": "x" * 2**20 + "\n"}).anchors[0].value) == 2**20
+
+
+@pytest.mark.parametrize("length", [1, 4096, 4097, 2**20])
+def test_users_ask_35_the_fingerprint_of_a_long_id_is_of_all_of_it(length: int) -> None:
+    declared = "x" * (length - 1)
+    made = {native_fingerprint("hustl", declared + last) for last in "ab"}
+    assert len(made) == 2
+    assert hmac.digest(b"hustl", (declared + "a").encode(), "sha256").hex() in made
+    assert [identify(declared=declared + last).anchors[0].value for last in "ab"] == [declared + "a", declared + "b"]
 
 
 def test_users_ask_32_an_empty_declaration_counts_as_none_and_says_so(laptop: Path) -> None:
@@ -230,7 +252,7 @@ def test_users_ask_32_an_empty_declaration_counts_as_none_and_says_so(laptop: Pa
     ]
 
 
-@pytest.mark.parametrize("declared", ["two\nlines", "bell\a", "x" * 4097, "half\udcff"])
+@pytest.mark.parametrize("declared", ["two\nlines", "bell\a", "half\udcff"])
 def test_a_declared_id_that_is_not_printable_text_is_a_usage_error(declared: str) -> None:
     with pytest.raises(UsageError) as caught:
         identify(declared=declared)

@@ -12,7 +12,6 @@ import os
 
 from carnet.client.fingerprint.machine import Machine
 from carnet.client.fingerprint.values import (
-    MAX_DECLARED_CHARACTERS,
     Anchor,
     Found,
     Missing,
@@ -25,6 +24,12 @@ DEVICE_ID_VARIABLE = "CARNET_DEVICE_ID"
 DEVICE_ID_FILE = "etc/carnet/device-id"
 VOLUME_ID_FILE = "volume-id"
 
+MAX_FILE_BYTES = 1024 * 1024
+"""
+Of the file. Any length is taken and hashed to a fixed size (users-ask 35); the bound only keeps reading finite, and
+what is longer is refused, because its beginning alone could be another device's.
+"""
+
 _VOLUME_ID_BYTES = 16
 
 
@@ -36,7 +41,7 @@ def declared_anchor(given: str | None, machine: Machine) -> Found:
     make all its containers one device (users-ask 32).
 
     Raises:
-        UsageError: ``bad_device_id``: control characters, or longer than 4,096 characters.
+        UsageError: ``bad_device_id``: control characters, or a file of more than 1 MiB.
     """
     missing: list[Missing] = []
     for source, text in (("device_id=", given), (DEVICE_ID_VARIABLE, machine.environ.get(DEVICE_ID_VARIABLE))):
@@ -46,7 +51,7 @@ def declared_anchor(given: str | None, machine: Machine) -> Found:
                 return Found(anchors=(Anchor(kind="declared", value=value, strength="declared"),))
             missing.append(Missing(kind="declared", reason=f"{source} is set but empty."))
     try:
-        value = _checked(machine.read(DEVICE_ID_FILE), f"/{DEVICE_ID_FILE}")
+        value = _from_file(machine)
     except FileNotFoundError:
         value = ""
     except OSError as error:
@@ -57,15 +62,27 @@ def declared_anchor(given: str | None, machine: Machine) -> Found:
     return Found(missing=tuple(missing))
 
 
+def _from_file(machine: Machine) -> str:
+    source = f"/{DEVICE_ID_FILE}"
+    text = machine.read(DEVICE_ID_FILE, MAX_FILE_BYTES + 1)
+    if len(text.encode("utf-8", "surrogateescape")) > MAX_FILE_BYTES:
+        raise _refusal(source, f"larger than {MAX_FILE_BYTES} bytes")
+    return _checked(text, source)
+
+
 def _checked(text: str, source: str) -> str:
     value = text.removeprefix("\ufeff").strip()
-    if len(value) > MAX_DECLARED_CHARACTERS or not value.isprintable():
-        raise UsageError(
-            "bad_device_id",
-            f"The device id from {source} is not printable text of at most {MAX_DECLARED_CHARACTERS} characters.",
-            "Give a short text that stays the same for this device, for example its name in your deployment.",
-        )
+    if not value.isprintable():
+        raise _refusal(source, "not printable text")
     return value
+
+
+def _refusal(source: str, what: str) -> UsageError:
+    return UsageError(
+        "bad_device_id",
+        f"The device id from {source} is {what}.",
+        "Give a short text that stays the same for this device, for example its name in your deployment.",
+    )
 
 
 def volume_anchor(state_directory: str) -> Found:

@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping
 from typing import Protocol
 
-from carnet.client.fingerprint.values import read_text
+from carnet.client.fingerprint.values import SMALL_FILE_BYTES, read_text
 
 
 class Machine(Protocol):
@@ -27,8 +27,8 @@ class Machine(Protocol):
         """The environment of the process."""
         ...
 
-    def read(self, path: str) -> str:
-        """The text of a small file; `OSError` where there is none."""
+    def read(self, path: str, most: int = SMALL_FILE_BYTES) -> str:
+        """The text of a file, *most* bytes of it at most; `OSError` where there is none."""
         ...
 
     def names(self, path: str) -> list[str]:
@@ -66,9 +66,9 @@ class ThisMachine:
         self.environ = environ
         self._root = root
 
-    def read(self, path: str) -> str:
-        """As `Machine.read`; 32 KiB at most."""
-        return read_text(os.path.join(self._root, path))
+    def read(self, path: str, most: int = SMALL_FILE_BYTES) -> str:
+        """As `Machine.read`."""
+        return read_text(os.path.join(self._root, path), most)
 
     def names(self, path: str) -> list[str]:
         """As `Machine.names`, sorted."""

@@ -13,10 +13,8 @@ from carnet.core._base import Struct
 
 Strength = Literal["strong", "declared", "weak"]
 
-MAX_DECLARED_CHARACTERS = 4096
-"""Any honest length is taken and hashed to a fixed size (users-ask 35); the bound only keeps reading finite."""
+SMALL_FILE_BYTES = 32 * 1024
 
-_READ_BYTES = 32 * 1024
 _HEX = frozenset("0123456789abcdef")
 
 _SHARED = frozenset(
@@ -103,15 +101,15 @@ def _is_identity(digits: str) -> bool:
     return len(digits) == 32 and _HEX.issuperset(digits) and not is_monotonous(digits) and digits not in _SHARED
 
 
-def read_text(path: str) -> str:
+def read_text(path: str, most: int = SMALL_FILE_BYTES) -> str:
     """
-    The first 32 KiB of a small file, as UTF-8; bytes that are not UTF-8 become surrogates, which nothing accepts.
+    The first *most* bytes of a file, as UTF-8; bytes that are not UTF-8 become surrogates, which nothing accepts.
 
     Raises:
         OSError: It cannot be opened or read.
     """
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
     try:
-        return os.read(handle, _READ_BYTES).decode("utf-8", "surrogateescape")
+        return os.read(handle, most).decode("utf-8", "surrogateescape")
     finally:
         os.close(handle)
