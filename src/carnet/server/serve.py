@@ -28,7 +28,7 @@ from carnet.server.accepting import Acceptor, Spare, raise_limit
 from carnet.server.api.logs import configure_logs, log
 from carnet.server.api.protocol import BoundedProtocol
 from carnet.server.app import create_app
-from carnet.server.installation import open_installation
+from carnet.server.installation import Installation, open_installation
 from carnet.server.jobs.running import running_jobs
 from carnet.server.layout import Layout, read_record
 from carnet.server.settings import Settings
@@ -156,6 +156,18 @@ def _check_workers(settings: Settings) -> None:
         )
 
 
+async def _warn_of_idle_token(installation: Installation) -> None:
+    """Say it where somebody set a token that nobody can use: they would look for the mistake in what they send."""
+    token = installation.settings.admin_token
+    if token is not None and await installation.apikeys.working(token) is None:
+        log.warning(
+            "setting.ignored",
+            name="CARNET_ADMIN_TOKEN",
+            note="It counts at carnet init only, and is no token that works here. Unset it; carnet apikey create"
+            " makes another.",
+        )
+
+
 def _nobody(_address: str) -> None:
     """Nobody wants to know that requests are answered."""
 
@@ -196,6 +208,8 @@ async def _run(
         log.info("server.starting", note=sentence)
 
     async with open_installation(settings, say=say) as installation, running_jobs(installation):
+        if siblings is None or siblings.own == 0:
+            await _warn_of_idle_token(installation)
         # The root's own keys were proved by opening. One product's broken key is no reason to fail all of them.
         for broken in await installation.keys.prove():
             log.error("key.broken", kid=broken.kid, product=broken.product, code=broken.code)

@@ -20,6 +20,8 @@ from typing import Any
 import httpx2
 import pytest
 
+from carnet.cli.doctor.inside import look_inside
+from carnet.core._base import replace
 from carnet.core.errors import CarnetError
 from carnet.server.domain.keys.commands import CreateKey
 from carnet.server.domain.products.commands import CreateProduct
@@ -111,6 +113,33 @@ def test_sec_25_a_broken_compatibility_key_is_said_at_the_start_and_the_server_s
             assert httpx2.get(f"{event['address']}/readyz", timeout=120).status_code == 200
     finally:
         file.write_bytes(whole)
+
+
+def test_an_admin_token_that_came_too_late_is_said_and_one_that_works_is_not(tmp_path: Path) -> None:
+    first, late = "first-9f4c1d6f0e7b4a0c8f5d2b3a1e6c7d88", "late-4c4c4544004235108052b3c04f4b4e32"
+    place = Settings(data=tmp_path / "data", admin_token=first)
+    create_installation(place, InitOptions(root_keys=tmp_path / "root"))
+
+    async def found(token: str | None) -> list[str]:
+        async with open_installation(replace(place, admin_token=token)) as installation:
+            listed = await look_inside(installation)
+            used = await installation.apikeys.last_used((await installation.apikeys.list()).items)
+            assert used == {}, "to look is not to use"
+        return [each.message for each in listed if "CARNET_ADMIN_TOKEN" in each.message]
+
+    assert asyncio.run(found(None)) == asyncio.run(found(first)) == []
+    (message,) = asyncio.run(found(late))
+    assert "carnet init only" in message
+    assert late not in message
+
+    for token, lines in ((first, 0), (late, 1)):
+        said: list[dict[str, Any]] = []
+        with _serving(_environment(place.data, CARNET_ADMIN_TOKEN=token), said):
+            told = [each for each in said if each["event"] == "setting.ignored"]
+            assert len(told) == lines
+            assert token not in json.dumps(said)
+    assert (told[0]["name"], told[0]["level"]) == ("CARNET_ADMIN_TOKEN", "warning")
+    assert "carnet init only" in told[0]["note"]
 
 
 def test_in_a_terminal_it_greets_with_a_banner(data: Path) -> None:

@@ -47,7 +47,12 @@ async def look_inside(installation: Installation) -> list[Finding]:
         await _clock(installation, now),
         *await _jobs(installation),
     ]
-    findings += [await _tokens(installation, now), await _backups(installation, now), await _products(installation)]
+    findings += [
+        *await _idle_token(installation),
+        await _tokens(installation, now),
+        await _backups(installation, now),
+        await _products(installation),
+    ]
     return findings
 
 
@@ -108,6 +113,15 @@ async def _tokens(installation: Installation, now: Instant) -> Finding:
         fix = "Make a new one, change to it, then revoke the old one: carnet apikey create, carnet apikey revoke"
         return warning("admin tokens", f"{soon[0].name!r} works only until {when(soon[0].expires_at)}.", fix)
     return ok("admin tokens", f"{len(usable)} {'works' if len(usable) == 1 else 'work'}")
+
+
+async def _idle_token(installation: Installation) -> list[Finding]:
+    token = installation.settings.admin_token
+    if token is None or await installation.apikeys.working(token) is not None:
+        return []
+    fix = "Unset it; carnet apikey create makes another."
+    message = "CARNET_ADMIN_TOKEN counts at carnet init only, and is no token that works here."
+    return [warning("admin tokens", message, fix)]
 
 
 async def _backups(installation: Installation, now: Instant) -> Finding:

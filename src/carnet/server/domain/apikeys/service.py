@@ -115,17 +115,21 @@ class ApiKeyService:
         return changed
 
     async def authenticate(self, token: str) -> ApiKey | None:
-        """The record of a token that works now; None for any other text. Compares keyed hashes only."""
+        """The record of a token that works now, which is noted as used; None for any other text."""
+        api_key = await self.working(token)
+        if api_key is not None:
+            self._statistics.seen("apikey", api_key.id, self._clock.now())
+        return api_key
+
+    async def working(self, token: str) -> ApiKey | None:
+        """The record of a token that works now; None for any other text. Compares keyed hashes only, notes nothing."""
         if len(token) > _MAX_TOKEN:
             return None
         api_key = await self._storage.api_key_by_hash(self._vault.token_hash(token))
         if api_key is None or api_key.revoked_at is not None:
             return None
-        now = self._clock.now()
-        if api_key.expires_at is not None and now >= api_key.expires_at:
-            return None
-        self._statistics.seen("apikey", api_key.id, now)
-        return api_key
+        is_over = api_key.expires_at is not None and self._clock.now() >= api_key.expires_at
+        return None if is_over else api_key
 
 
 def new_token(random: Random) -> str:
