@@ -23,6 +23,7 @@ OFFLINE_SIGNER = Ed25519Signer(b"O" * 32)
 TIME_SIGNER = Ed25519Signer(b"Z" * 32)
 LEASE_SIGNER = Ed25519Signer(b"L" * 32)
 LIST_SIGNER = Ed25519Signer(b"s" * 32)
+CHECKPOINT_SIGNER = Ed25519Signer(b"C" * 32)
 NEXT_SIGNER = Ed25519Signer(b"N" * 32)
 STRANGER = Ed25519Signer(b"S" * 32)
 LICENSE_KEY = generate_license_key(lambda count: bytes(range(100, 100 + count)))
@@ -46,6 +47,7 @@ def root_file(version: int = 1, *, file_signer: Ed25519Signer = FILE_SIGNER) -> 
             "offline": [OFFLINE_SIGNER.public_key],
             "lease": [LEASE_SIGNER.public_key],
             "status-list": [LIST_SIGNER.public_key],
+            "checkpoint": [CHECKPOINT_SIGNER.public_key],
         },
     )
     return sign_root(root, [ROOT_SIGNER]).decode()

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from carnet.core.instant import Instant
     from carnet.formats.root import Root
 
-KINDS = frozenset(("root", "answer", "time", "device-proof", "lease", "status-list", "app-manifest"))
+LOGS = ("checkpoint", "log-proof", "root-draft")
+KINDS = frozenset(("root", "answer", "time", "device-proof", "lease", "status-list", "app-manifest", *LOGS))
 
 
 class Finding(Struct):
@@ -106,7 +107,11 @@ def find(kind: str, data: bytes, trust: Trust, at: Instant, *, product: str | No
         if kind == "lease":
             return _lease(data, trust, at, product)
         kid: str | None
-        if kind == "root":
+        if kind in LOGS:
+            from carnet.cli.log_findings import find_log
+
+            kid, facts, text = find_log(kind, data, trust)
+        elif kind == "root":
             kid, facts, text = _root(data, trust.root, at)
         elif kind == "app-manifest":
             kid, facts, text = _manifest(data, trust, product)

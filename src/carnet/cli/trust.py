@@ -30,6 +30,7 @@ _ROLES: dict[str, Role] = {
     "lease": "lease",
     "status-list": "status-list",
     "app-manifest": "license-key",
+    "checkpoint": "checkpoint",
 }
 """What a pinned key has to sign for each kind. Roots and bundles bring roots of their own, which need one to follow."""
 
@@ -96,7 +97,7 @@ def trust_of(options: argparse.Namespace, kind: str | None) -> Trust:
         return Trust(root=read_root(required(options, "root")))
     if options.root is not None:
         raise UsageError("bad_usage", "--root and --public-key exclude each other.", "Give one of them.")
-    if kind in {"root", "bundle"}:
+    if kind in {"root", "bundle", "log-proof", "root-draft"}:
         fix = "Give --root FILE instead of --public-key."
         raise UsageError("root_required", f"A {spoken(kind)} is judged under a root, not under one key.", fix)
     return Trust(key=_read_public_key(options.public_key, options.kid))

@@ -45,6 +45,9 @@ Kind = Literal[
     "offline-token",
     "keyforge-token",
     "traffic-orchestrator-token",
+    "checkpoint",
+    "log-proof",
+    "root-draft",
 ]
 
 _TYPES: Final[dict[object, Kind]] = {
@@ -58,6 +61,13 @@ _TYPES: Final[dict[object, Kind]] = {
 _PROFILE_TYP: Final = "JWT"
 """Of both token profiles (specs/token-profiles.md §2); their claims tell them apart."""
 
+_FORMATS: Final[dict[object, Kind]] = {"carnet-log-proof/1": "log-proof", "carnet-root-draft/1": "root-draft"}
+"""By the member `format`. Their modules are not loaded for it: apps, which take in none of them, detect too."""
+
+_SIGNATURE_LINE: Final = "\n\n\u2014 ".encode()
+"""What stands behind the text of a signed note (C2SP signed-note)."""
+
+_MAX_NOTE: Final = 16 * 1024
 _MACHINE_FILE: Final = b"-----BEGIN MACHINE FILE-----\n"
 _BUNDLE: Final = b"-----BEGIN %b-----\n" % bundle.LABEL.encode()
 _MAX_KEY_BYTES: Final = 4 * MAX_LICENSE_KEY_TYPED
@@ -86,7 +96,10 @@ def detect(data: bytes) -> Kind:
     found: Kind | None = None
     try:
         if text.startswith(b"{"):
-            found = _kind_of_object(parse_object(text, max_bytes=MAX_ROOT, what="This", max_string=MAX_ROOT))
+            largest = MAX_BUNDLE if any(name.encode() in text for name in map(str, _FORMATS)) else MAX_ROOT
+            found = _kind_of_object(parse_object(text, max_bytes=largest, what="This", max_string=largest))
+        elif _SIGNATURE_LINE in text and len(text) <= _MAX_NOTE:
+            found = "checkpoint"
         else:
             found = _kind_of_jws(text)
         if found is None and len(text) <= _MAX_KEY_BYTES:
@@ -120,6 +133,9 @@ def profile_of(claims: dict[str, Any]) -> Kind | None:
 def _kind_of_object(members: dict[str, Any]) -> Kind | None:
     if members.get("payloadType") == root.PAYLOAD_TYPE:
         return "root"
+    told = members.get("format")
+    if isinstance(told, str) and told in _FORMATS:
+        return _FORMATS[told]
     return "offline-token" if members.get("object") == offline_token.OBJECT else None
 
 

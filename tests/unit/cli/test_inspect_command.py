@@ -68,7 +68,7 @@ def test_every_kind_is_explained_line_by_line(desk: Desk, kind: Kind) -> None:
     assert (run.code, run.err) == (0, "")
     assert (shown["kind"], shown["bytes"], shown["sha256"]) == (
         kind,
-        len(EVERY[kind]),
+        len(EVERY[kind].encode()),
         sha256_hex(EVERY[kind].encode()),
     )
     assert shown["title"] == TITLES[kind]

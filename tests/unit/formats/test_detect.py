@@ -20,7 +20,7 @@ from carnet.formats.signed_key import issue_signed_key, looks_like_signed_key
 from carnet.formats.status_list import issue_status_list
 from carnet.formats.time_answer import TimeAnswer, issue_time_answer
 from support import offline_tokens, profile_tokens
-from support.every_artifact import LEASE, MANIFEST, STATUS_LIST
+from support.every_artifact import EVERY, LEASE, MANIFEST, STATUS_LIST
 from support.machine_files import seal
 from support.roots import ROOT_FILE
 from support.signed_keys import FACTS, key_grant
@@ -52,6 +52,9 @@ KINDS: list[tuple[bytes, Kind]] = [
     (OFFLINE_TOKEN, "offline-token"),
     (profile_tokens.KEYFORGE_TOKEN.encode(), "keyforge-token"),
     (profile_tokens.ORCHESTRATOR_TOKEN.encode(), "traffic-orchestrator-token"),
+    (EVERY["checkpoint"].encode(), "checkpoint"),
+    (EVERY["log-proof"].encode(), "log-proof"),
+    (EVERY["root-draft"].encode(), "root-draft"),
 ]
 
 

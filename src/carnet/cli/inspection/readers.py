@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from carnet.cli.inspection import keys
+from carnet.cli.inspection import keys, logs
 from carnet.cli.inspection.claims import claim_lines, readable, without_secrets
 from carnet.cli.inspection.lines import Explained, Line, Problem, moment, shown
 from carnet.cli.inspection.tables import TITLES, algorithm_meaning
@@ -343,6 +343,9 @@ READERS: Mapping[str, Reader] = {
     "status-list": _status_list,
     "app-manifest": _app_manifest,
     "offline-token": _offline_token,
+    "checkpoint": logs.checkpoint,
+    "log-proof": logs.log_proof,
+    "root-draft": logs.root_draft,
     "license-key": keys.short_key,
     "signed-key": keys.signed_key,
 }

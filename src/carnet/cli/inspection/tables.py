@@ -24,6 +24,9 @@ TITLES: Mapping[str, str] = {
     "status-list": "Status list: which of many licenses and seats have ended or are suspended (specs/status-list.md).",
     "app-manifest": "App manifest: which files an app was released with, under the vendor's seal"
     " (specs/app-manifest.md).",
+    "checkpoint": "Checkpoint: how long the vendor's log is and what is in it, signed (specs/transparency.md §4).",
+    "log-proof": "Log proof: that something was issued, with the way to a checkpoint (specs/transparency.md §5).",
+    "root-draft": "Draft of a next root file, for those who sign it; no reader trusts one (specs/root.md).",
     "license-key": "Short license key: it names a license at its server and grants nothing by itself"
     " (specs/license-key.md).",
     "signed-key": "Signed license key: it grants by itself, without any server (specs/signed-license-key.md).",
