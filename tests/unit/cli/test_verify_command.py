@@ -359,6 +359,6 @@ def test_users_ask_53_people_read_what_programs_parse(desk: Desk) -> None:
     assert "[Connect Now]" in text
 
 
-@pytest.mark.parametrize("moment", ["2026-06-01", "yesterday", "2026-06-01T00:00:00+02:00", "2026-02-30T00:00:00Z"])
-def test_a_time_has_one_spelling(desk: Desk, moment: str) -> None:
+@pytest.mark.parametrize("moment", ["2026-06-01", "yesterday", "2026-06-01T00:00:00", "2026-02-30T00:00:00Z"])
+def test_what_is_no_moment_is_no_time(desk: Desk, moment: str) -> None:
     assert carnet(*desk.command(token(grant()), "--at", moment)).problem["code"] == "bad_usage"
