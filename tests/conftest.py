@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ settings.load_profile("long" if LONG else "ci")
 
 def pytest_configure(config: pytest.Config) -> None:
     _reach_this_machine_without_a_proxy()
+    _let_programs_be_interrupted()
     config.addinivalue_line("markers", "sqlite_file: is about the file carnet.db itself; runs once, on SQLite")
 
 
@@ -44,6 +46,12 @@ def _reach_this_machine_without_a_proxy() -> None:
     if any(name.lower() in {"http_proxy", "https_proxy", "all_proxy"} for name in os.environ):
         for name in ("NO_PROXY", "no_proxy"):
             os.environ[name] = ",".join(filter(None, (os.environ.get(name), "127.0.0.1", "localhost")))
+
+
+def _let_programs_be_interrupted() -> None:
+    """What was started in the background of a script ignores Ctrl-C, and so would every program that a test starts."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _is_on(item: pytest.Item, kind: Kind) -> bool:
