@@ -126,7 +126,13 @@ def test_rel_17_an_app_started_a_hundred_times_in_an_hour_of_outage_does_not_ham
             wait_for_background(app)
             assert app.last_problem is not None
         due.pass_time(36)
-    assert FREE_STARTS < contacts(due) <= 14
+    asked = contacts(due)
+    assert FREE_STARTS < asked <= 14
+    while contacts(due) == asked:  # until a pause has just begun: pauses are of any length, and one could end below
+        due.pass_time(36)
+        with due.app() as app:
+            app.start()
+            wait_for_background(app)
     due.transport.online = True
     with due.app() as app:
         app.start()
